@@ -1,0 +1,1 @@
+"""Measures: reads scenarios, drives strategies, keeps records, analyses them."""

@@ -1,0 +1,1 @@
+"""The run itself: dispatch, journal, budget, stop."""

@@ -1,0 +1,93 @@
+"""The error tree.  Each class knows its exit code and what to do next; `cli.py` prints and exits, nothing else.
+
+    BenchError                 1   a bug in claude-bench
+    ├── UsageError             2   a bad flag, scenario or file; nothing was sent
+    │   └── ScenarioError      2   every problem of a scenario file at once
+    ├── TargetError            7   unreachable, key or model refused
+    └── StoppedError
+        ├── BudgetReached      6   the budget or a spend limit ended the run
+        └── Interrupted      130   Ctrl-C; what was measured is kept
+
+A failed request is data (a record with a cause), never one of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """What the process returns.  The most basic reason wins: 130 > 1 > 2 > 7 > 6 > 5 > 99 > 3 > 4 > 0."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    REGRESSED = 3
+    INCONCLUSIVE = 4
+    NOT_VALID = 5
+    BUDGET = 6
+    TARGET = 7
+    THRESHOLDS = 99
+    INTERRUPTED = 130
+
+
+PRECEDENCE = (
+    Exit.INTERRUPTED,
+    Exit.BUG,
+    Exit.USAGE,
+    Exit.TARGET,
+    Exit.BUDGET,
+    Exit.NOT_VALID,
+    Exit.THRESHOLDS,
+    Exit.REGRESSED,
+    Exit.INCONCLUSIVE,
+    Exit.OK,
+)
+"""Exit codes from the most to the least basic."""
+
+
+class BenchError(Exception):
+    """Something the person must know about.  `hint` says what to do."""
+
+    exit_code: ClassVar[Exit] = Exit.BUG
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(BenchError):
+    """A bad flag, scenario or file.  Nothing was sent."""
+
+    exit_code = Exit.USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where (1-based line and column), which key, what was wrong and expected."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}"
+        return f"{where}  {self.path}: {self.message}" if self.path else f"{where}  {self.message}"
+
+
+class ScenarioError(UsageError):
+    """Every problem of a scenario file, in the order of its lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda p: (p.file, p.line, p.column))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class TargetError(BenchError):
+    """The target cannot be reached, or refuses the key or the model."""
+
+    exit_code = Exit.TARGET

@@ -1,0 +1,23 @@
+"""What to send: one request of a workload, made when it is needed and forgotten when it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class RequestSpec(msgspec.Struct, frozen=True):
+    """A Messages API request and what the workload expects of it."""
+
+    seq: int
+    """Place in the workload, from 0."""
+    intended: float
+    """When it should go, seconds since the start of the pass."""
+    params: Mapping[str, Any]
+    """The keyword arguments of `client.messages.create`: model, max_tokens, messages, stream ..."""
+    input_tokens: int
+    """Expected input tokens: what a pacer reserves and a budget assumes."""
+    output_tokens: int
+    """Expected output tokens; the mock and the simulation produce exactly these, up to max_tokens."""

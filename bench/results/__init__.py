@@ -1,0 +1,1 @@
+"""What came out: records, columns, metrics, statistics, cost, the run folder."""

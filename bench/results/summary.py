@@ -1,0 +1,141 @@
+"""The summary of a run: what `summary.json` holds, what console, HTML, thresholds and `--json` read.
+
+Every value is in the unit its metric declares in `metrics.py`.  None means not known or not enough samples, never 0.
+It holds nothing that differs between two runs of one file and seed on `sim` (no times of day, no paths, no run id).
+schema_version 1.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class Quantile(msgspec.Struct, frozen=True):
+    """A percentile with its 95 % order-statistic interval."""
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    needed: int
+    """Samples from which on the interval exists; below it `value`, `lo` and `hi` are None."""
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """One metric over the successful requests of a pass."""
+
+    n: int
+    mean: float | None
+    min: float | None
+    max: float | None
+    p50: Quantile
+    p90: Quantile
+    p95: Quantile
+    p99: Quantile
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """US dollars by kind of token; all None when the model's price is unknown."""
+
+    total: float | None
+    input: float | None
+    cache_write: float | None
+    cache_read: float | None
+    output: float | None
+
+
+class LimitUse(msgspec.Struct, frozen=True):
+    """How much of one per-minute limit a pass used."""
+
+    limiter: str
+    """`requests`, `input_tokens` or `output_tokens`."""
+    per_minute: float | None
+    """The limit; None where there is none or it is not known."""
+    used: float
+    """Units used in the whole pass."""
+    share: float | None
+    """used / (per_minute x minutes), with a pass shorter than a minute counted as one minute."""
+
+
+class Overhead(msgspec.Struct, frozen=True):
+    """What the client added: recorded latency minus the server's own, per request, in seconds."""
+
+    n: int
+    median: float
+    p95: float
+    client_median: float
+    server_median: float
+
+
+class Warning(msgspec.Struct, frozen=True):
+    """Something a reader must know before believing a number."""
+
+    code: str
+    observed: str
+    """What was seen, with the number."""
+    why: str
+    """Why it matters."""
+    todo: str
+    """What to do about it."""
+
+
+class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
+    """One strategy, run once."""
+
+    strategy: str
+    kind: str
+    pass_: int
+    """0-based repeat."""
+    values: dict[str, float | None]
+    """Scalar metrics by name."""
+    distributions: dict[str, Distribution]
+    """Distribution metrics by name."""
+    failures: dict[str, int]
+    """Requests that failed for good, by cause."""
+    attempts: dict[str, int]
+    """Attempts that failed, by cause; 429s by the limit that said no."""
+    cost: Cost
+    limits: tuple[LimitUse, ...]
+    overhead: Overhead | None = None
+    stopped: str | None = None
+    """Why the pass ended early, in words."""
+    warnings: tuple[Warning, ...] = ()
+
+
+class ThresholdResult(msgspec.Struct, frozen=True):
+    """One threshold held against one pass."""
+
+    strategy: str
+    pass_: int
+    metric: str
+    expression: str
+    value: float | None
+    verdict: str
+    """`ok`, `failed`, `no samples` or `inconclusive`."""
+    detail: str = ""
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """A whole run."""
+
+    schema_version: int
+    name: str
+    question: str
+    claim: str | None
+    model: str
+    target: str
+    tier: str
+    tier_as_of: str | None
+    """Date of the tier's numbers."""
+    seed: int
+    speed: float
+    prices_as_of: str | None
+    answer: str
+    """The answer sentence: what the question's reader should do, with the numbers that say so."""
+    passes: tuple[PassSummary, ...]
+    thresholds: tuple[ThresholdResult, ...]
+    warnings: tuple[Warning, ...]
+    reasons: tuple[str, ...]
+    """Why the exit code is what it is; empty when it is 0."""
+    exit_code: int

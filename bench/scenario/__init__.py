@@ -1,0 +1,1 @@
+"""The scenario file: its model, its written units, loading with every problem at once, its JSON Schema."""

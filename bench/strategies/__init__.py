@@ -1,0 +1,1 @@
+"""How requests are let through: limits, pacers, retry policies."""

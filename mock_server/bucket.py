@@ -1,0 +1,57 @@
+"""The arithmetic of one token bucket, continuously refilled.  Pure: time is an argument, in seconds.
+
+The Claude API limits requests, input tokens and output tokens per minute by such buckets (facts of the rate-limit
+page, read 2026-10-08): refilled continuously up to a maximum, no fixed windows.  The mock server enforces with it and
+the token-bucket strategy paces with it, so both sides of a benchmark share one definition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TOLERANCE = 1e-6
+"""Units by which a level may fall short and still count as enough.
+
+Floating point leaves a bucket a hair below the amount it was waited for; without this a virtual clock would wait
+ever smaller times and never get there.
+"""
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Holds up to `capacity` units, gains `rate` units a second, and may go below zero (a debt).
+
+    An amount larger than the capacity fits when the bucket is full, and leaves a debt behind; otherwise it could
+    never be served at all.
+    """
+
+    capacity: float
+    rate: float
+    level: float
+    at: float = 0.0
+    """When `level` was true, in the caller's seconds."""
+
+    @classmethod
+    def full(cls, capacity: float, rate: float, at: float = 0.0) -> Bucket:
+        """A bucket that starts full."""
+        return cls(capacity, rate, capacity, at)
+
+    def settle(self, now: float) -> float:
+        """Bring the level forward to `now` and return it.  A time in the past changes nothing."""
+        if now > self.at:
+            self.level = min(self.capacity, self.level + (now - self.at) * self.rate)
+            self.at = now
+        return self.level
+
+    def take(self, amount: float, now: float) -> None:
+        """Remove `amount`, whether or not it fits.  A negative amount gives back, up to the capacity."""
+        self.level = min(self.capacity, self.settle(now) - amount)
+
+    def wait(self, amount: float, now: float) -> float:
+        """Seconds from `now` until `amount` fits, if nothing else is taken; 0 if it fits already."""
+        missing = min(amount, self.capacity) - self.settle(now)
+        return 0.0 if missing <= TOLERANCE else missing / self.rate
+
+    def full_in(self, now: float) -> float:
+        """Seconds from `now` until the bucket is full again."""
+        return (self.capacity - self.settle(now)) / self.rate

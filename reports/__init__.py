@@ -1,0 +1,1 @@
+"""Shows results: console, HTML.  Reads records and summaries, never sends anything."""
