@@ -36,12 +36,16 @@ def run(
     seed: Annotated[int | None, Parameter(help="Seed of everything random.")] = None,
     repeat: Annotated[int | None, Parameter(name=["--repeat", "-r"], help="Run each strategy this often.")] = None,
     speed: Annotated[float | None, Parameter(help="On mock: scenario time passes this many times faster.")] = None,
-    max_cost: Annotated[float | None, Parameter(help="Stop before this many dollars.  Needed for --target api.")] = None,
+    max_cost: Annotated[
+        float | None, Parameter(help="Stop before this many dollars.  Needed for --target api.")
+    ] = None,
     max_requests: Annotated[int | None, Parameter(help="Stop after this many attempts.")] = None,
     max_time: Annotated[str | None, Parameter(help="Stop after this long, such as 10m.")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
-    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer, no progress.")] = False,
+    quiet: Annotated[
+        bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer, no progress.")
+    ] = False,
 ) -> int:
     """Run a scenario, print the answer, write a report.
 
