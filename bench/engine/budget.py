@@ -7,14 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class BudgetGuard:
-    """Dollars spent, dollars at risk in flight, attempts sent.  None is no bound."""
+    """Dollars spent, dollars at risk in flight, attempts sent, seconds used.  None is no bound."""
 
     max_cost: float | None = None
     max_requests: int | None = None
+    max_time: float | None = None
+    """Scenario seconds, over all passes."""
     spent: float = 0.0
     at_risk: float = 0.0
     """Worst case of all attempts in flight."""
     sent: int = 0
+    time_used: float = 0.0
+    """Scenario seconds of the passes that have ended."""
+
+    @property
+    def time_left(self) -> float | None:
+        """Scenario seconds the pass that begins now may take."""
+        return None if self.max_time is None else max(0.0, self.max_time - self.time_used)
 
     def refuses(self, worst: float) -> str | None:
         """Why an attempt that may cost `worst` must not be sent; None when it may."""
