@@ -66,6 +66,11 @@ class RequestColumns:
     """Stop reason of the last attempt, into `Columns.stops`; -1 when there was none."""
 
     @property
+    def makespan(self) -> float:
+        """Seconds from the first intended moment to the last end; 0 without requests."""
+        return float(self.ended.max() - self.intended.min()) if len(self) else 0.0
+
+    @property
     def queue_time(self) -> Floats:
         """Seconds from the intended moment to the first send."""
         return self.first_sent - self.intended
@@ -209,7 +214,7 @@ def _codes(columns: type[Any]) -> dict[str, str]:
 
 def _unpack(columns: type[_T], rows: bytearray) -> _T:
     """Rows as columns, each in memory of its own."""
-    table = np.frombuffer(bytes(rows), dtype=np.dtype(list(_codes(columns).items())))
+    table = np.frombuffer(rows, dtype=np.dtype(list(_codes(columns).items())))
     return columns(*(table[name].copy() for name in _codes(columns)))
 
 
