@@ -1,8 +1,8 @@
 """Every number that claude-bench reports, declared in one table.
 
 Console, HTML, thresholds and `--json` read this table: the name, the unit, which direction is better, what the number
-means, and the function that computes it.  Distributions are taken over the requests that succeeded; their values are
-NaN where a request has none, such as the time to first token of an answer that was not streamed.
+means, and the function that computes it.  Distributions are taken over the requests that succeeded and have the
+value: an answer that was not streamed has no time to first token.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 import numpy as np
 
-from bench.results.columns import Bools, Columns, Floats, RequestColumns
+from bench.results.columns import Bools, Columns, Floats
 from bench.results.limits import rate_limited
 from bench.results.summary import Cost, LimitUse
 
@@ -128,11 +128,15 @@ def _per_minute(count: float | None, facts: PassFacts) -> float | None:
     return _ratio(count, seconds / 60 if seconds else None)
 
 
-def _of_successes(column: Callable[[RequestColumns], Floats]) -> Callable[[PassFacts], Floats]:
-    def values(facts: PassFacts) -> Floats:
-        return column(facts.columns.requests)[facts.columns.requests.ok]
+def samples(columns: Columns, name: str) -> Floats:
+    """The values of a distribution metric: of the requests that succeeded, those that have one."""
+    values: Floats = getattr(columns.requests, name)[columns.requests.ok]
+    return values[~np.isnan(values)]
 
-    return values
+
+def _timing(name: str, title: str, meaning: str) -> Metric[Floats]:
+    """The declaration of a distribution of seconds that stands in the column of the same name."""
+    return Metric(name, title, "s", "lower", meaning, lambda facts: samples(facts.columns, name))
 
 
 SCALARS: tuple[Metric[float | None], ...] = (
@@ -251,7 +255,7 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "use of the request limit",
         "share",
         None,
-        "Attempts let in, divided by what the requests-per-minute limit allows in the wall clock, at least one minute.  "
+        "Attempts let in, divided by what the requests-per-minute limit allows in the wall clock, at least one minute. "
         "A bucket that is full at the start allows more than 100 %.",
         _use("requests"),
     ),
@@ -293,62 +297,33 @@ SCALARS: tuple[Metric[float | None], ...] = (
 """Metrics that are one number a pass; None means not known."""
 
 DISTRIBUTIONS: tuple[Metric[Floats], ...] = (
-    Metric(
-        "latency",
-        "latency",
-        "s",
-        "lower",
-        "Seconds from the send of the last attempt to its end: what the service took.",
-        _of_successes(lambda r: r.latency),
-    ),
-    Metric(
+    _timing("latency", "latency", "Seconds from the send of the last attempt to its end: what the service took."),
+    _timing(
         "response_time",
         "response time",
-        "s",
-        "lower",
         "Seconds from the moment a request was meant to go to its end: what whoever asked had to wait.  Queue time "
         "plus throttle wait plus latency.",
-        _of_successes(lambda r: r.response_time),
     ),
-    Metric(
+    _timing(
         "queue_time",
         "queue time",
-        "s",
-        "lower",
         "Seconds from the moment a request was meant to go to its first send: how long the strategy held it back.",
-        _of_successes(lambda r: r.queue_time),
     ),
-    Metric(
+    _timing(
         "throttle_wait",
         "throttle wait",
-        "s",
-        "lower",
         "Seconds from the first send to the last one: failed attempts and the waits after them; 0 without retries.",
-        _of_successes(lambda r: r.throttle_wait),
     ),
-    Metric(
+    _timing(
         "ttft",
         "TTFT",
-        "s",
-        "lower",
         "Seconds from the send of the last attempt to its first token of any kind, thinking included.",
-        _of_successes(lambda r: r.ttft),
     ),
-    Metric(
-        "first_text",
-        "first text",
-        "s",
-        "lower",
-        "Seconds from the send of the last attempt to its first visible text.",
-        _of_successes(lambda r: r.first_text),
-    ),
-    Metric(
+    _timing("first_text", "first text", "Seconds from the send of the last attempt to its first visible text."),
+    _timing(
         "tpot",
         "TPOT",
-        "s",
-        "lower",
         "Seconds per output token after the first: (last token - first token) / (output tokens - 1).",
-        _of_successes(lambda r: r.tpot),
     ),
 )
 """Metrics that have a value for each request that succeeded."""

@@ -61,18 +61,17 @@ def _binomial_cdf(n: int, p: float) -> Floats:
 
 
 def distribution(values: Floats) -> Distribution:
-    """A sample in numbers.  NaN (never happened, or not measured) is left out of it."""
-    known = values[~np.isnan(values)]
-    some = len(known) > 0
+    """A sample without NaN, in numbers."""
+    some = len(values) > 0
     return Distribution(
-        n=len(known),
-        mean=float(known.mean()) if some else None,
-        min=float(known.min()) if some else None,
-        max=float(known.max()) if some else None,
-        p50=quantile(known, 0.50),
-        p90=quantile(known, 0.90),
-        p95=quantile(known, 0.95),
-        p99=quantile(known, 0.99),
+        n=len(values),
+        mean=float(values.mean()) if some else None,
+        min=float(values.min()) if some else None,
+        max=float(values.max()) if some else None,
+        p50=quantile(values, 0.50),
+        p90=quantile(values, 0.90),
+        p95=quantile(values, 0.95),
+        p99=quantile(values, 0.99),
     )
 
 
