@@ -64,7 +64,7 @@ async def _run_pass(
 async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:
     """Let the limits of a target that cannot be reset refill.  A stop ends the wait."""
     waiting = asyncio.ensure_future(clock.sleep_until(clock.now() + seconds))
-    with stop.heard_by(lambda: waiting.cancel() and None), suppress(asyncio.CancelledError):
+    with stop.heard_by(waiting.cancel), suppress(asyncio.CancelledError):
         await waiting
 
 

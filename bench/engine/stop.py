@@ -36,7 +36,7 @@ class Stop:
         self._tell()
 
     @contextmanager
-    def heard_by(self, listener: Callable[[], None]) -> Iterator[None]:
+    def heard_by(self, listener: Callable[[], object]) -> Iterator[None]:
         """Call `listener` in this event loop whenever the stop is requested or hardens."""
         self._heard = partial(asyncio.get_running_loop().call_soon_threadsafe, listener)
         try:
