@@ -65,7 +65,8 @@ class SdkClient:
         headers: Callable[[RequestSpec, int], Mapping[str, str]] = lambda _spec, _attempt: {},
     ) -> None:
         http.event_hooks = dict(HOOKS)
-        self._clock, self._http, self._key, self._timeout, self._headers = clock, http, api_key, timeout, headers
+        self._clock, self._http, self._base_url, self._key = clock, http, base_url, api_key
+        self._timeout, self._headers = timeout, headers
         sdk = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url,
@@ -87,6 +88,17 @@ class SdkClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.aclose()
+
+    async def unreachable(self, *, within: float) -> str | None:
+        """Why the server gives no answer of any kind within this many wall-clock seconds; None if it does.
+
+        Asks for nothing that costs anything.
+        """
+        try:
+            await self._http.head(self._base_url, timeout=within)
+        except (httpx2.HTTPError, aiohttp.ClientError) as error:
+            return _reason(error)
+        return None
 
     async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
         """See `Client`."""

@@ -50,14 +50,14 @@ current: ContextVar[Stamps] = ContextVar("stamps")
 
 
 async def _on_request(_: object) -> None:
-    stamps = current.get()
-    if stamps.sent is None:  # a redirect comes here again
+    stamps = current.get(None)
+    if stamps and stamps.sent is None:  # a redirect comes here again
         stamps.sent = stamps.clock.now()
 
 
 async def _on_response(_: object) -> None:
-    stamps = current.get()
-    stamps.headers = stamps.last_byte = stamps.clock.now()
+    if stamps := current.get(None):
+        stamps.headers = stamps.last_byte = stamps.clock.now()
 
 
 HOOKS: Mapping[str, list[Callable[[object], Awaitable[None]]]] = {"request": [_on_request], "response": [_on_response]}
