@@ -69,6 +69,7 @@ def mock_process(settings: Settings, speed: float) -> Iterator[MockProcess]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
+            bufsize=0,
             start_new_session=True,
         ) as process,
     ):
@@ -85,7 +86,6 @@ def _wait_until_ready(process: subprocess.Popen[bytes], settings: Settings, erro
     watchdog.start()
     try:
         process.stdin.write(msgspec.json.encode(settings) + b"\n")
-        process.stdin.flush()
         banner = process.stdout.readline().decode()
     except BrokenPipeError:
         banner = ""
