@@ -11,30 +11,29 @@ from bench.scenario.data import BadRow, TraceRow
 from bench.scenario.model import Arrivals, Scenario
 from mock_server.rng import Draws
 
-Arrival = tuple[float, TraceRow | None]
-"""Seconds since the start of the pass, and the row of the trace it came from."""
+AT_ONCE = TraceRow(0.0, 0, 0)
 
 
-def arrivals_of(scenario: Scenario) -> Iterator[Arrival]:
-    """The arrivals of a workload: as many as it asks for, while its duration lasts."""
+def arrivals_of(scenario: Scenario) -> Iterator[TraceRow]:
+    """The arrivals of a workload, in seconds since the start of the pass: as many as it asks for, while its duration
+    lasts."""
     wanted, duration = scenario.workload.requests, scenario.workload.duration
-    arrivals: Iterable[Arrival] = _endless(scenario.arrivals, scenario.seed)
+    arrivals: Iterable[TraceRow] = _endless(scenario.arrivals, scenario.seed)
     if duration is not None:
-        arrivals = takewhile(lambda arrival: arrival[0] < duration, arrivals)
+        arrivals = takewhile(lambda arrival: arrival.at < duration, arrivals)
     return islice(arrivals, wanted)
 
 
-def _endless(arrivals: Arrivals, seed: int) -> Iterator[Arrival]:
+def _endless(arrivals: Arrivals, seed: int) -> Iterator[TraceRow]:
     if arrivals.kind == "trace":
-        return ((row.at * arrivals.time_factor, row) for row in window(arrivals))
-    return zip(_times(arrivals, seed), repeat(None))
-
-
-def _times(arrivals: Arrivals, seed: int) -> Iterator[float]:
+        return (row._replace(at=row.at * arrivals.time_factor) for row in window(arrivals))
     if arrivals.rate is None:
-        return repeat(0.0)
-    rate = arrivals.rate
-    if arrivals.kind == "constant":
+        return repeat(AT_ONCE)
+    return map(TraceRow, _times(arrivals.kind, arrivals.rate, seed), repeat(0), repeat(0))
+
+
+def _times(kind: str, rate: float, seed: int) -> Iterator[float]:
+    if kind == "constant":
         return (number / rate for number in count())
     draws = Draws(seed, "arrivals")
     return accumulate(draws.exponential(1 / rate) for _ in repeat(None))

@@ -20,7 +20,7 @@ def synthetic(seq: int, tokens: int, model: str) -> Prompt:
 
 
 def from_dataset(dataset: Dataset, model: str) -> Iterator[Prompt]:
-    """The prompts of a file in order, over and over.  UsageError if the file has changed for the worse since loading."""
+    """The prompts of a file in order, over and over.  UsageError if the file was spoilt since loading."""
     while True:
         empty = True
         for prompt in data.prompts(dataset.path, dataset.field):
