@@ -75,11 +75,12 @@ class Journal:
     """Appends records to a file that must not exist yet; each is with the operating system when `append` returns."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("xb", buffering=0)
+        self._file = path.open("xb")
 
     def append(self, record: Record) -> None:
         """Write one record."""
         self._file.write(to_line(record))
+        self._file.flush()
 
     def __enter__(self) -> Journal:
         return self
@@ -157,8 +158,8 @@ def _read(path: Path, kind: type[T], version: int) -> T:
 
 
 def _other_version(path: Path, found: int, expected: int) -> str:
-    other = "newer" if found > expected else "older"
-    return f"{path} has schema version {found}; this claude-bench reads {expected}. Use a {other} one for this run."
+    other = "a newer" if found > expected else "an older"
+    return f"{path} has schema version {found}; this claude-bench reads {expected}. Use {other} one for this run."
 
 
 def _write(path: Path, value: object) -> None:
