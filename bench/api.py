@@ -58,23 +58,22 @@ class Finished:
 def load(
     name_or_path: str,
     *,
-    overrides: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
     settings: Sequence[str] = (),
     strategies: Sequence[str] = (),
 ) -> Scenario:
     """Read a shipped scenario or a file.
 
-    `overrides` replace values by their path (`{"workload.requests": "500"}`), `settings` do the same as written on a
-    command line (`workload.requests=500`), `strategies` keeps only those named.  Raises ScenarioError with every
-    problem there is.
+    `settings` replace values, each as on a command line (`workload.requests=500`); `flags` do so by path and win
+    (`{"budget.max_cost": "$2"}`); `strategies` keeps only those named.  Raises ScenarioError with every problem.
     """
-    changes = dict(overrides or {})
+    changes: dict[str, str] = {}
     for setting in settings:
         path, equals, value = setting.partition("=")
         if not equals:
             raise UsageError(f"--set {setting}: expected KEY=VALUE, such as workload.requests=500")
         changes[path.strip()] = value
-    scenario = load_file(find(name_or_path), overrides=changes)
+    scenario = load_file(find(name_or_path), overrides=changes, flags=flags or {})
     return select(scenario, strategies) if strategies else scenario
 
 
@@ -174,7 +173,7 @@ def serve(*, tier: str, host: str, port: int, speed: float) -> int:
 def save_traceback() -> Path:
     """Keep the traceback of the exception being handled, without keys, in a file of its own."""
     with tempfile.NamedTemporaryFile("w", prefix="claude-bench-", suffix=".txt", delete=False) as file:
-        file.write(redact(traceback.format_exc(), _secrets()))
+        file.write(str(redact(traceback.format_exc(), _secrets())))
     return Path(file.name)
 
 

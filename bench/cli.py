@@ -53,7 +53,7 @@ def run(
     """
     from bench import api
 
-    overrides = {
+    flags = {
         "target": target,
         "tier": tier,
         "seed": seed,
@@ -65,7 +65,7 @@ def run(
     }
     loaded = api.load(
         scenario,
-        overrides={key: str(value) for key, value in overrides.items() if value is not None},
+        flags={key: str(value) for key, value in flags.items() if value is not None},
         settings=set_ or [],
         strategies=strategy.split(",") if strategy else [],
     )

@@ -13,44 +13,77 @@ from bench.results.metrics import Slo
 from bench.results.question import Question
 from bench.results.summarize import summarize, summarize_pass
 from bench.results.summary import PassSummary, Summary
-from bench.results.thresholds import evaluate
-from bench.scenario.model import Scenario
+from bench.results.thresholds import Op, evaluate
 from mock_server.tiers import TIERS, limits_for
 
 UNFINISHED = "the run was ended before this pass was"
 
 
+class _Arrivals(msgspec.Struct, frozen=True):
+    kind: str
+
+
+class _Strategy(msgspec.Struct, frozen=True):
+    name: str
+    kind: str
+
+
+class _Threshold(msgspec.Struct, frozen=True):
+    metric: str
+    expression: str
+    aggregate: str
+    op: Op
+    value: float
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """The part of a resolved scenario that its results are read by."""
+
+    name: str
+    question: str
+    model: str
+    target: str
+    tier: str
+    seed: int
+    speed: float
+    arrivals: _Arrivals
+    strategies: tuple[_Strategy, ...]
+    claim: str | None = None
+    slo: Slo = Slo()
+    thresholds: tuple[_Threshold, ...] = ()
+
+
 def summarize_run(loaded: LoadedRun) -> Summary:
     """The summary of a run that was finished, stopped or killed."""
-    scenario = Scenario.model_validate_json(msgspec.json.encode(loaded.info.scenario))
-    question = _question(scenario, loaded)
-    passes = [_summarize_pass(columns, scenario, question, loaded) for columns in loaded.passes]
-    thresholds = evaluate(scenario.thresholds, passes, loaded.passes)
+    asked = msgspec.convert(loaded.info.scenario, _Asked, strict=False)
+    question = _question(asked, loaded)
+    passes = [_summarize_pass(columns, asked, question, loaded) for columns in loaded.passes]
+    thresholds = evaluate(asked.thresholds, passes, loaded.passes)
     ending = loaded.ending
     reasons = [(Exit(ending.exit_code), ending.stopped)] if ending.stopped is not None else []
     return summarize(question, passes, thresholds, reasons)
 
 
-def _question(scenario: Scenario, loaded: LoadedRun) -> Question:
+def _question(asked: _Asked, loaded: LoadedRun) -> Question:
     return Question(
-        name=scenario.name,
-        question=scenario.question,
-        claim=scenario.claim,
-        model=scenario.model,
-        target=scenario.target,
-        tier=scenario.tier,
+        name=asked.name,
+        question=asked.question,
+        claim=asked.claim,
+        model=asked.model,
+        target=asked.target,
+        tier=asked.tier,
         tier_as_of=loaded.info.tier_as_of,
         day=date.fromisoformat(loaded.info.started_at[:10]),
-        seed=scenario.seed,
-        speed=scenario.speed,
-        own_times=scenario.arrivals.kind != "backlog",
-        slo=Slo(**scenario.slo.model_dump()),
-        limits=limits_for(scenario.tier, scenario.model)._asdict(),
+        seed=asked.seed,
+        speed=asked.speed,
+        own_times=asked.arrivals.kind != "backlog",
+        slo=asked.slo,
+        limits=limits_for(asked.tier, asked.model)._asdict(),
     )
 
 
-def _summarize_pass(columns: Columns, scenario: Scenario, question: Question, loaded: LoadedRun) -> PassSummary:
-    kinds = {strategy.name: strategy.kind for strategy in scenario.strategies}
+def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun) -> PassSummary:
+    kinds = {strategy.name: strategy.kind for strategy in asked.strategies}
     notes = {(note.strategy, note.pass_): note for note in loaded.ending.passes}
     note = notes.get((columns.strategy, columns.pass_))
     return summarize_pass(

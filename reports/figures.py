@@ -18,7 +18,7 @@ from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES, AttemptColumns, Columns, Floats
 from bench.results.format import text
 from bench.results.summary import PassSummary, Quantile
-from reports.svg import BAKED, DENSE, WIDTH, colour, drawing, grid, inline, stack
+from reports.svg import BAKED, DENSE, colour, drawing, grid, inline, stack
 
 SPANS = 300
 """Requests up to which the timeline draws each as a bar from send to end; above it draws a dot."""
@@ -85,7 +85,9 @@ def percentiles(passes: Sequence[Pass]) -> Plot:
         for ax, run in zip(axes, shown, strict=True):
             _percentile_panel(ax, run, deepest, len(shown))
             _value_axis(ax, low, high)
-        svg = inline(figure, "percentiles", f"Percentile curves, one panel a strategy. {title}. The table has the numbers.")
+        svg = inline(
+            figure, "percentiles", f"Percentile curves, one panel a strategy. {title}. The table has the numbers."
+        )
     return Plot(
         "percentiles",
         title,
@@ -124,7 +126,11 @@ def _percentile_panel(ax: Axes, run: Pass, deepest: int, panels: int) -> None:
 
 
 def _value_range(passes: Sequence[Pass]) -> tuple[float, float]:
-    values = [getattr(r.columns.requests, name)[r.columns.requests.ok] for r in passes for name in ("latency", "response_time")]
+    values = [
+        getattr(r.columns.requests, name)[r.columns.requests.ok]
+        for r in passes
+        for name in ("latency", "response_time")
+    ]
     return min(float(v.min()) for v in values), max(float(v.max()) for v in values)
 
 
@@ -141,10 +147,15 @@ def _value_axis(ax: Axes, low: float, high: float) -> None:
 
 
 def _percentile_finding(passes: Sequence[Pass]) -> str:
-    p95 = {run.name: float(np.quantile(run.columns.requests.response_time[run.columns.requests.ok], 0.95)) for run in passes}
+    p95 = {
+        run.name: float(np.quantile(run.columns.requests.response_time[run.columns.requests.ok], 0.95))
+        for run in passes
+    }
     best, worst = min(p95, key=p95.__getitem__), max(p95, key=p95.__getitem__)
     if p95[worst] <= p95[best] * 1.02:
-        return f"95 % of the answers are there within {text(p95[worst], 's')}" + (", whatever the strategy" if len(p95) > 1 else "")
+        return f"95 % of the answers are there within {text(p95[worst], 's')}" + (
+            ", whatever the strategy" if len(p95) > 1 else ""
+        )
     return f"95 % of the answers are there within {text(p95[best], 's')} with {best}, within {text(p95[worst], 's')} with {worst}"
 
 
@@ -187,7 +198,14 @@ def timeline(run: Pass, name: str) -> Plot:
         axes[-1].set_xlim(0, end / scale)
         axes[-1].set_xlabel(f"{unit} since the strategy began")
         svg = inline(figure, name, f"Timeline of {run.name}. {title}. The table has the numbers.")
-    return Plot(name, title, _timeline_note(run, spans), svg, _timeline_key(spans, limits, rejected.any()), _timeline_table(run, end))
+    return Plot(
+        name,
+        title,
+        _timeline_note(run, spans),
+        svg,
+        _timeline_key(spans, limits, rejected.any()),
+        _timeline_table(run, end),
+    )
 
 
 def _timeline_finding(run: Pass, end: float, peak: int, rejected: np.ndarray) -> str:
@@ -222,7 +240,11 @@ def _dot_panel(ax: Axes, columns: Columns, rejected: np.ndarray, scale: float) -
     attempts = columns.attempts
     took = attempts.ended - attempts.sent
     dense = len(attempts) > DENSE
-    for chosen, name, size in ((attempts.ok, "service", 2.2), (rejected, "throttle", 2.2), (~attempts.ok & ~rejected, "failed", 3.2)):
+    for chosen, name, size in (
+        (attempts.ok, "service", 2.2),
+        (rejected, "throttle", 2.2),
+        (~attempts.ok & ~rejected, "failed", 3.2),
+    ):
         _dots(ax, attempts.sent[chosen] / scale, took[chosen], name, size, dense=dense)
     positive = took[took > 0]
     _value_axis(ax, float(positive.min()) if len(positive) else 0.0, float(took.max()))
@@ -248,7 +270,11 @@ def _rejected_panel(ax: Axes, moments: Floats, end: float, scale: float) -> None
     ax.set_title(f"429s in each {text(float(width), 's')}")
 
 
-_LIMITS = (("requests", "solid", "requests"), ("input", (0, (5, 2)), "input_tokens"), ("output", (0, (1, 1.5)), "output_tokens"))
+_LIMITS = (
+    ("requests", "solid", "requests"),
+    ("input", (0, (5, 2)), "input_tokens"),
+    ("output", (0, (1, 1.5)), "output_tokens"),
+)
 
 
 def _limits_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) -> list[Key]:
@@ -337,11 +363,20 @@ def _timeline_table(run: Pass, end: float) -> Table:
     rejected = np.isin(attempts.cause, _RATE_LIMITED)
     counts = [
         np.histogram(values, edges)[0]
-        for values in (attempts.sent, requests.ended[requests.ok], attempts.ended[rejected], requests.ended[~requests.ok])
+        for values in (
+            attempts.sent,
+            requests.ended[requests.ok],
+            attempts.ended[rejected],
+            requests.ended[~requests.ok],
+        )
     ]
     peaks = _in_flight(attempts, edges)
     rows = [
-        (f"{text(float(edges[i]), 's')} to {text(float(edges[i + 1]), 's')}", *(f"{int(c[i]):,}" for c in counts), f"{int(peaks[i]):,}")
+        (
+            f"{text(float(edges[i]), 's')} to {text(float(edges[i + 1]), 's')}",
+            *(f"{int(c[i]):,}" for c in counts),
+            f"{int(peaks[i]):,}",
+        )
         for i in range(12)
     ]
     return Table(("time", "attempts sent", "answered", "429s", "failed for good", "most in flight"), rows)
@@ -383,7 +418,10 @@ def where_time_went(passes: Sequence[Pass]) -> Plot:
         svg = inline(figure, "where-time-went", f"Bars of response time by part. {title}. The table has the numbers.")
     table = Table(
         ("", "response time", *(label for _, label in _PARTS)),
-        [(f"{name}, p{share}", text(sum(parts), "s"), *(text(part, "s") for part in parts)) for name, share, parts in rows],
+        [
+            (f"{name}, p{share}", text(sum(parts), "s"), *(text(part, "s") for part in parts))
+            for name, share, parts in rows
+        ],
     )
     note = (
         "Share of the response time (across), at its p50 and its p95: the mean of the requests within two percentiles of each, "
@@ -398,7 +436,11 @@ def _time_parts(columns: Columns, percentile: int) -> tuple[float, float, float]
     order = np.flatnonzero(requests.ok)[np.argsort(requests.response_time[requests.ok], kind="stable")]
     low, high = (round((len(order) - 1) * p / 100) for p in (percentile - 2, percentile + 2))
     near = order[low : high + 1]
-    return float(requests.queue_time[near].mean()), float(requests.throttle_wait[near].mean()), float(requests.latency[near].mean())
+    return (
+        float(requests.queue_time[near].mean()),
+        float(requests.throttle_wait[near].mean()),
+        float(requests.latency[near].mean()),
+    )
 
 
 def _time_finding(rows: list[tuple[str, int, tuple[float, float, float]]]) -> str:
@@ -420,7 +462,12 @@ def _bar_axis(ax: Axes, y: Floats, labels: list[str]) -> None:
 
 # Cost
 
-_KINDS = (("input", "input", "input"), ("cache-write", "cache_write", "cache write"), ("cache-read", "cache_read", "cache read"), ("output", "output", "output"))
+_KINDS = (
+    ("input", "input", "input"),
+    ("cache-write", "cache_write", "cache write"),
+    ("cache-read", "cache_read", "cache read"),
+    ("output", "output", "output"),
+)
 
 
 def cost(passes: Sequence[Pass]) -> Plot | None:
@@ -445,9 +492,19 @@ def cost(passes: Sequence[Pass]) -> Plot | None:
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:g}"))
         ax.set_xlabel("US dollars")
         svg = inline(figure, "cost", f"Bars of cost by kind of token. {title}. The table has the numbers.")
-    rows = [(run.name, text(run.summary.cost.total, "USD"), *(text(float(parts[c][i]), "USD") for _, c, _ in used)) for i, run in enumerate(shown)]
+    rows = [
+        (run.name, text(run.summary.cost.total, "USD"), *(text(float(parts[c][i]), "USD") for _, c, _ in used))
+        for i, run in enumerate(shown)
+    ]
     note = f"US dollars for the whole pass (across), by kind of token. {_left_out(shown, passes)}"
-    return Plot("cost", title, note, svg, tuple(Key(name, "area", label) for name, _, label in used), Table(("", "total", *(label for _, _, label in used)), rows))
+    return Plot(
+        "cost",
+        title,
+        note,
+        svg,
+        tuple(Key(name, "area", label) for name, _, label in used),
+        Table(("", "total", *(label for _, _, label in used)), rows),
+    )
 
 
 def _cost_finding(passes: Sequence[Pass]) -> str:
@@ -455,7 +512,9 @@ def _cost_finding(passes: Sequence[Pass]) -> str:
     least, most = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
     if totals[most] <= totals[least] * 1.02:
         share = (passes[0].summary.cost.output or 0.0) / (totals[passes[0].name] or 1)
-        same = "Every strategy costs about the same" if len(totals) > 1 else f"{least} costs {text(totals[least], 'USD')}"
+        same = (
+            "Every strategy costs about the same" if len(totals) > 1 else f"{least} costs {text(totals[least], 'USD')}"
+        )
         return f"{same}; output is {text(share, 'share')} of it"
     return f"{least} costs least, {text(totals[least], 'USD')}; {most} costs {text(totals[most], 'USD')}"
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import jinja2
 import msgspec
-import numpy as np
 
 from bench.errors import UsageError
 from bench.results.causes import CAUSES
@@ -113,7 +112,9 @@ STREAM = (
     Group("per token after the first (TPOT)", _quantiles("tpot")),
     Group("", (Column("output tokens/s", "output_tokens_per_second"),)),
 )
-GOODPUT = (Group("", (Column("within the SLO, per minute", "goodput"), Column("share within the SLO", "goodput_share"))),)
+GOODPUT = (
+    Group("", (Column("within the SLO, per minute", "goodput"), Column("share within the SLO", "goodput_share"))),
+)
 
 MAIN_NOTE = (
     "Below each percentile its 95 % interval within this run. “best” marks the best value of a column among the strategies "
@@ -223,9 +224,13 @@ def _trust(summary: Summary, passes: Sequence[Pass]) -> list[str]:
         if (o := one.summary.overhead)
     ]
     if summary.target == "sim":
-        lines.append("Simulated in virtual time: no network, no noise, and the same file and seed give the same numbers.")
+        lines.append(
+            "Simulated in virtual time: no network, no noise, and the same file and seed give the same numbers."
+        )
     if summary.speed != 1:
-        lines.append(f"Scenario time ran {summary.speed:g} times as fast as the clock, so overhead counts {summary.speed:g} times.")
+        lines.append(
+            f"Scenario time ran {summary.speed:g} times as fast as the clock, so overhead counts {summary.speed:g} times."
+        )
     return lines
 
 
@@ -268,7 +273,9 @@ def _column_cells(column: Column, passes: Sequence[Pass]) -> list[Cell]:
     return [
         Cell(
             column_text(value, metric.unit),
-            _interval(getattr(one.summary.distributions[column.metric], column.part), metric.unit) if column.part else "",
+            _interval(getattr(one.summary.distributions[column.metric], column.part), metric.unit)
+            if column.part
+            else "",
             best is not None and value == best,
             round(100 * value / longest, 1) if column.metric == "makespan" and value is not None and longest else None,
         )
@@ -351,12 +358,20 @@ def _limits(passes: Sequence[Pass]) -> dict[str, object]:
 def _limit_cell(use: LimitUse) -> Cell:
     if use.share is None:
         return Cell(number(use.used), "no limit known")
-    return Cell(text(use.share, "share"), f"{number(use.used)} at {number(use.per_minute or 0)} /min", False, min(100.0, round(use.share * 100, 1)), use.share > 1)
+    return Cell(
+        text(use.share, "share"),
+        f"{number(use.used)} at {number(use.per_minute or 0)} /min",
+        False,
+        min(100.0, round(use.share * 100, 1)),
+        use.share > 1,
+    )
 
 
 def _refused(one: PassSummary) -> Cell:
     refused = {cause: n for cause, n in one.attempts.items() if CAUSES[cause].rate_limit}
-    return Cell(number(sum(refused.values())), ", ".join(f"{cause.replace('_', ' ')} {n:,}" for cause, n in refused.items()))
+    return Cell(
+        number(sum(refused.values())), ", ".join(f"{cause.replace('_', ' ')} {n:,}" for cause, n in refused.items())
+    )
 
 
 def _limits_finding(passes: Sequence[Pass]) -> str:

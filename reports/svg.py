@@ -134,7 +134,9 @@ def grid(count: int, height: float) -> tuple[Figure, list[Axes]]:
     for number in range(count):
         row, column = divmod(number, across)
         y = total - row * (above + height) - above - height + bottom * 0
-        axes.append(figure.add_axes(((left + column * (width + gap)) / WIDTH, y / total, width / WIDTH, height / total)))
+        axes.append(
+            figure.add_axes(((left + column * (width + gap)) / WIDTH, y / total, width / WIDTH, height / total))
+        )
         axes[-1].tick_params(labelleft=column == 0)
     return figure, axes
 

@@ -16,7 +16,8 @@ from bench.scenario.model import Scenario, Strategy
 from bench.strategies.admission import Admission
 from bench.strategies.pacer import pacer_of
 from bench.targets.target import Session, Target
-from bench.workload import requests_of, size_of, warmup_of
+from bench.workload.requests import count_of, requests_of, warmup_of
+from mock_server.tiers import limits_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,6 @@ class PassEnd:
     strategy: str
     number: int
     """0-based repeat."""
-    kind: str
     stopped: str | None
     """Why it ended early, in words."""
     server_latencies: dict[str, float] | None
@@ -48,17 +48,18 @@ def run_passes(scenario: Scenario, target: Target, around: Surroundings) -> Iter
 async def _run_pass(
     scenario: Scenario, strategy: Strategy, number: int, target: Target, around: Surroundings, pause: float
 ) -> PassEnd:
-    clock, seed = Clock(target.speed), scenario.seed + number
+    clock = Clock(1.0 if target.virtual else scenario.speed)
     await _wait(clock, pause, around.stop)
-    async with target.session(clock, seed) as session:
-        await _warm_up(scenario, seed, session, around)
+    seeded = scenario.model_copy(update={"seed": scenario.seed + number})
+    async with target.session(clock, seeded.seed) as session:
+        await _warm_up(seeded, session, around)
         await session.reset()
         clock.restart()
-        around.observer.pass_started(strategy.name, number, size_of(scenario), clock.speed)
-        await _send_all(scenario, strategy, number, seed, session, clock, around)
+        around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed)
+        await _send_all(seeded, strategy, number, session, clock, around)
         around.observer.pass_ended()
         latencies = await session.server_latencies()
-    return PassEnd(strategy.name, number, strategy.kind, around.stop.reason, latencies)
+    return PassEnd(strategy.name, number, around.stop.reason, latencies)
 
 
 async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:
@@ -68,9 +69,9 @@ async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:
         await waiting
 
 
-async def _warm_up(scenario: Scenario, seed: int, session: Session, around: Surroundings) -> None:
+async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -> None:
     """Send what is not counted, one after another.  The budget counts it all the same."""
-    for spec in warmup_of(scenario, seed):
+    for spec in warmup_of(scenario):
         worst = around.worst_case(spec)
         if around.stop.reason is not None or around.budget.refuses(worst):
             return
@@ -80,23 +81,18 @@ async def _warm_up(scenario: Scenario, seed: int, session: Session, around: Surr
 
 
 async def _send_all(
-    scenario: Scenario,
-    strategy: Strategy,
-    number: int,
-    seed: int,
-    session: Session,
-    clock: Clock,
-    around: Surroundings,
+    scenario: Scenario, strategy: Strategy, number: int, session: Session, clock: Clock, around: Surroundings
 ) -> None:
-    pacer = None if strategy.pacer is None else pacer_of(strategy.pacer, session.assumed_limits)
+    limits = limits_for(scenario.tier, scenario.model)
+    pacer = None if strategy.pacer is None else pacer_of(strategy.pacer, limits)
     admission = Admission(strategy.limit, pacer, clock)
-    one_pass = Pass(strategy, number, seed, admission, session.client, clock, around)
+    one_pass = Pass(strategy, number, scenario.seed, admission, session.client, clock, around)
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"
         alarm = clock.call_at(left, around.stop.request, words, Exit.BUDGET)
     try:
-        await one_pass.run(requests_of(scenario, seed))
+        await one_pass.run(requests_of(scenario))
     finally:
         around.budget.time_used += clock.now()
         if alarm is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from queue_simulation import FOUR, MODEL, Queue
+
 from bench.results.columns import Columns
 from bench.results.limits import limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts, Slo
 from bench.results.statistics import distribution
 from bench.results.summary import Cost, Overhead, PassSummary, Summary, ThresholdResult, Warning
-from queue_simulation import FOUR, MODEL, Queue
 
 LIMITS = {"requests": 50.0, "input_tokens": 30_000.0, "output_tokens": 8_000.0}
 
@@ -28,7 +29,9 @@ def summarise_pass(columns: Columns, kind: str, *, priced: bool = True) -> PassS
         values={metric.name: metric.compute(facts) for metric in SCALARS},
         distributions={metric.name: distribution(metric.compute(facts)) for metric in DISTRIBUTIONS},
         failures={"overloaded": len(causes)} if causes else {},
-        attempts={"requests": int((columns.attempts.status == 429).sum())} if (columns.attempts.status == 429).any() else {},
+        attempts={"requests": int((columns.attempts.status == 429).sum())}
+        if (columns.attempts.status == 429).any()
+        else {},
         cost=cost,
         limits=use,
         overhead=Overhead(100, 0.0012, 0.003, 4.612, 4.611) if columns.strategy == "gather" else None,

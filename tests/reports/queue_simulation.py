@@ -66,7 +66,13 @@ class Queue:
         if wait > 0:
             ended = now + RATE_LIMITED
             return Attempt(
-                now, ended, 429, "requests", retry_after=float(int(wait) + 1), request_id=request_id, limits=self._left(0)
+                now,
+                ended,
+                429,
+                "requests",
+                retry_after=float(int(wait) + 1),
+                request_id=request_id,
+                limits=self._left(0),
             )
         bucket.take(1, now)
         limits = self._left(int(bucket.level))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
-from bench.engine.observe import Observers
 from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.observe import Observers
 from bench.engine.stop import Stop
 from bench.errors import Exit
 from bench.request import RequestSpec
