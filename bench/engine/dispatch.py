@@ -92,6 +92,8 @@ class Pass:
             task = group.create_task(self._answer(sending))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+            # Let it get on the wire before the next one is built, or a burst would wait for its own last request.
+            await asyncio.sleep(0)
 
     def _refused(self, sending: _Sending) -> bool:
         """Whether the budget forbids another attempt, which ends the run; if not, the attempt is reserved there."""
