@@ -28,6 +28,11 @@ class Drain(NamedTuple):
     at_once: float
     rate: float = 0.0
 
+    def units(self, after: float) -> float:
+        """What it takes later than `after`."""
+        at_once = max(0.0, self.at_once) if self.begin > after else 0.0
+        return at_once + self.rate * max(0.0, self.end - max(self.begin, after))
+
     def changes(self) -> list[Change]:
         """What happens to a bucket, and when."""
         begin = (-self.begin, self.at_once, self.rate)
@@ -46,6 +51,8 @@ class DrainedBucket(Bucket):
     """Units lost a second, beside the `rate` gained."""
     changes: list[Change] = field(default_factory=list)
     """Still to come, sorted."""
+    owed: float = 0.0
+    """What they will take in all: while the level covers it, nobody need look at them one by one."""
 
     def settle(self, now: float) -> float:
         """Bring the level forward to `now` and return it.  A time in the past changes nothing."""
@@ -58,12 +65,14 @@ class DrainedBucket(Bucket):
 
     def schedule(self, drain: Drain) -> None:
         """Let `drain` take its units when its time comes."""
+        self.owed += drain.units(self.at)
         for change in drain.changes():
             insort(self.changes, change)
 
     def stop(self, drain: Drain, now: float) -> None:
         """Cancel what a scheduled drain has not taken by `now`."""
         self.settle(now)
+        self.owed -= drain.units(now)
         for change in drain.changes():
             if -change[0] > now:
                 del self.changes[bisect_left(self.changes, change)]
@@ -73,7 +82,9 @@ class DrainedBucket(Bucket):
 
     def seconds_until(self, amount: float, now: float, least: int) -> int:
         """The smallest whole number of seconds, from `least`, after which `amount` fits, as drains are scheduled."""
-        ahead = DrainedBucket(self.capacity, self.rate, self.settle(now), self.at, self.drain, self.changes)
+        if self.settle(now) - self.owed >= amount:
+            return least
+        ahead = DrainedBucket(self.capacity, self.rate, self.level, self.at, self.drain, self.changes)
         left, seconds = len(self.changes), least
         while True:
             left = ahead._follow(left, now + seconds)
@@ -89,14 +100,19 @@ class DrainedBucket(Bucket):
             when, amount, rate = self.changes[left]
             self._flow(-when)
             self.level = min(self.capacity, self.level - amount)
-            self.drain = self.drain + rate if left else 0.0  # 0 exactly, or rounding errors would gather
+            self.owed -= max(0.0, amount)
+            self.drain += rate
+            if not left:  # 0 exactly, or rounding errors would gather
+                self.drain = self.owed = 0.0
         self._flow(until)
         return left
 
     def _flow(self, to: float) -> None:
         if to > self.at:
-            level = self.level + (to - self.at) * (self.rate - self.drain)
+            elapsed = to - self.at
+            level = self.level + elapsed * (self.rate - self.drain)
             self.level = level if level < self.capacity else self.capacity
+            self.owed -= elapsed * self.drain
             self.at = to
 
 
