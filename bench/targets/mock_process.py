@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Timer
 from typing import IO
@@ -13,6 +15,7 @@ from typing import IO
 import httpx2
 import msgspec
 
+import mock_server
 from bench.errors import TargetError
 from mock_server.settings import Settings
 
@@ -61,7 +64,9 @@ def mock_process(settings: Settings, speed: float) -> Iterator[MockProcess]:
     its own: Ctrl-C in the terminal ends the run, and the requests in flight still get their answers.  Raises
     TargetError when it does not come up.
     """
-    command = [sys.executable, "-m", "mock_server", "--port", "0", "--settings", "-", "--with-parent"]
+    # -P and the path: the mock_server of this installation, whatever the folder holds in which the run starts.
+    command = [sys.executable, "-P", "-m", "mock_server", "--port", "0", "--settings", "-", "--with-parent"]
+    path = os.pathsep.join(filter(None, [str(Path(mock_server.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     with (
         TemporaryFile() as errors,
         subprocess.Popen(
@@ -70,6 +75,7 @@ def mock_process(settings: Settings, speed: float) -> Iterator[MockProcess]:
             stdout=subprocess.PIPE,
             stderr=errors,
             bufsize=0,
+            env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         ) as process,
     ):
