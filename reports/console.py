@@ -89,7 +89,8 @@ def _print_strategies(passes: Sequence[PassSummary], console: Console) -> None:
     cells = [[_cell(run, metric, part) for _, metric, part in COLUMNS] for run in passes]
     headings = [heading for heading, _, _ in COLUMNS]
     widths = [
-        max(map(len, (*heading.split("\n"), *column))) for heading, column in zip(headings, zip(*cells, strict=True), strict=True)
+        max(map(len, (*heading.split("\n"), *column)))
+        for heading, column in zip(headings, zip(*cells, strict=True), strict=True)
     ]
     room = max(SHORTEST_NAME, console.width - sum(widths) - len(widths))
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")

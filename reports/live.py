@@ -111,7 +111,7 @@ class Progress:
         self._every = every
         self._passes: list[_Pass] = []
         self._stopped = threading.Event()
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
+        self._live = Live(console=console, get_renderable=self.table, refresh_per_second=4, transient=True)
         self._lines = threading.Thread(target=self._print_lines, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
@@ -122,7 +122,9 @@ class Progress:
             self._lines.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Leave the terminal as it was, whatever ended the run."""
         self._stopped.set()
         if self._console.is_terminal:
@@ -160,7 +162,8 @@ class Progress:
         while not self._stopped.wait(self._every):
             self._console.print(self.line(), markup=False, highlight=False, soft_wrap=True)
 
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """The live area: a line for each of the last passes, of which the last may be running."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("strategy")
         for heading in ("done", "in flight", "p50", "429s", "spent"):
