@@ -46,9 +46,9 @@ def test_a_faster_one_that_was_rate_limited_is_held_against_the_winner() -> None
     )
 
 
-def test_a_single_429_is_in_the_singular() -> None:
+def test_a_single_rate_limited_attempt_is_in_the_singular() -> None:
     said = _answer(BACKLOG, refused(backlog(200, 5, 10), 1))
-    assert said == "pool: 100 s for 200 requests, 1 429, $1.00."
+    assert said == "pool: 100 s for 200 requests, 1 rate-limited attempt, $1.00."
 
 
 def test_equal_times_are_called_equal() -> None:

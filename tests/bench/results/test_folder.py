@@ -10,7 +10,6 @@ import pytest
 from result_rows import QUESTION, backlog, summary_of
 
 from bench.errors import UsageError
-from bench.results import folder as folders
 from bench.results.environment import machine, versions
 from bench.results.folder import (
     RECORDS,
@@ -207,12 +206,3 @@ def test_versions_name_what_can_change_a_result() -> None:
 def test_moments_in_files_are_utc() -> None:
     east = datetime(2026, 11, 20, 12, 41, 7, tzinfo=timezone(timedelta(hours=2)))
     assert rfc3339(east) == "2026-11-20T10:41:07Z"
-
-
-def test_the_files_of_a_run_have_names() -> None:
-    assert (folders.RUN, folders.RECORDS, folders.SUMMARY, folders.REPORT) == (
-        "run.json",
-        "records.jsonl",
-        "summary.json",
-        "report.html",
-    )

@@ -123,18 +123,18 @@ def test_what_is_not_known_is_not_below_any_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "expression", "value", "verdict"),
+    ("metric", "expression", "value", "verdict", "detail"),
     [
-        ("rate_limited", "rate < 20%", 3 / 13, "failed"),
-        ("rate_limited", "count <= 3", 3, "ok"),
-        ("errors", "rate < 1%", 0, "ok"),
-        ("cost", "per_success < $0.006", 0.005, "ok"),
+        ("rate_limited", "rate < 20%", 3 / 13, "failed", "8.18 % .. 50.3 %, 13 attempts"),
+        ("rate_limited", "count <= 3", 3, "ok", ""),
+        ("errors", "rate < 1%", 0, "ok", "0 % .. 27.8 %, 10 requests"),
+        ("cost", "per_success < $0.006", 0.005, "ok", ""),
     ],
 )
-def test_single_numbers(metric: str, expression: str, value: float, verdict: str) -> None:
+def test_single_numbers(metric: str, expression: str, value: float, verdict: str, detail: str) -> None:
     result = judged(refused(backlog(10, 1.0, 1), 3), metric, expression)
     assert result.value == pytest.approx(value)
-    assert result.verdict == verdict
+    assert (result.verdict, result.detail) == (verdict, detail)
 
 
 def test_every_pass_is_judged() -> None:
