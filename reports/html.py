@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -21,105 +20,17 @@ from bench.results.columns import CAUSE_NAMES
 from bench.results.folder import RECORDS, LoadedRun
 from bench.results.format import DASH, count, number, text
 from bench.results.limits import rate_limited
-from bench.results.metrics import DISTRIBUTIONS, METRICS
+from bench.results.metrics import METRICS
 from bench.results.record import read_records
-from bench.results.summary import LimitUse, PassSummary, Quantile, Summary, ThresholdResult
-from reports import figures
-from reports.figures import Pass, Table
-from reports.words import column_text, measured, notices, pass_name, thresholds_met
+from bench.results.summary import Summary, ThresholdResult
+from reports import figures, tables
+from reports.passes import Pass
+from reports.tables import Table
+from reports.timeline import timeline
+from reports.words import measured, notices, pass_name, thresholds_met
 
 TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
-
-MANY_FAILED = 0.01
-"""Share of failed requests above which a strategy can be best at nothing: failing is quick and cheap."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One number in a table, perhaps with its interval below and a bar."""
-
-    value: str
-    small: str = ""
-    best: bool = False
-    bar: float | None = None
-    """Per cent of the bar's full width."""
-    over: bool = False
-    """Whether the value is beyond what the bar can show."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One pass in a table."""
-
-    name: str
-    cells: list[Cell]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A number of each pass: a metric, and for a distribution which percentile."""
-
-    heading: str
-    metric: str
-    part: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Columns under one heading; without a title they stand alone."""
-
-    title: str
-    columns: tuple[Column, ...]
-
-    @property
-    def headings(self) -> list[str]:
-        """What stands over each column."""
-        return [column.heading for column in self.columns]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """All passes side by side."""
-
-    label: str
-    groups: tuple[Group, ...]
-    rows: list[Row]
-    note: str
-
-
-def _quantiles(metric: str) -> tuple[Column, ...]:
-    return tuple(Column(part, metric, part) for part in ("p50", "p95", "p99"))
-
-
-MAIN = (
-    Group("", (Column("wall clock", "makespan"), Column("per minute", "throughput"))),
-    Group("latency, from the last send", _quantiles("latency")),
-    Group("response time, from the moment meant", _quantiles("response_time")),
-    Group(
-        "",
-        (
-            Column("429s", "rate_limited"),
-            Column("failed", "failed"),
-            Column("cost", "cost"),
-            Column("cost per success", "cost_per_success"),
-        ),
-    ),
-)
-STREAM = (
-    Group("first token (TTFT)", _quantiles("ttft")),
-    Group("first text", _quantiles("first_text")),
-    Group("per token after the first (TPOT)", _quantiles("tpot")),
-    Group("", (Column("output tokens/s", "output_tokens_per_second"),)),
-)
-GOODPUT = (
-    Group("", (Column("within the SLO, per minute", "goodput"), Column("share within the SLO", "goodput_share"))),
-)
-
-MAIN_NOTE = (
-    "Below each percentile its 95 % interval within this run. “best” marks the best value of a column among the strategies "
-    "that failed at most 1 % of their requests. A dash is a number that is not known, or that too few samples bound."
-)
 
 
 def write(run: LoadedRun, path: Path) -> None:
@@ -134,11 +45,11 @@ def render(run: LoadedRun) -> str:
     passes = _passes(run, run.summary)
     return _template().render(
         **_head(run, run.summary, passes),
-        **_belief(run.summary, passes),
-        comparisons=_comparisons(passes),
-        everything=_everything(passes),
+        **_belief(run, run.summary, passes),
+        comparisons=tables.comparisons(passes),
+        everything=tables.everything(passes),
         figures=_figures(passes),
-        limits=_limits(passes),
+        limits=tables.limits(passes),
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),
@@ -167,6 +78,10 @@ def _passes(run: LoadedRun, summary: Summary) -> list[Pass]:
     ]
 
 
+def _any_success(passes: Sequence[Pass]) -> bool:
+    return any(one.columns.requests.ok.any() for one in passes)
+
+
 # The head, and what to believe
 
 
@@ -178,7 +93,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("model", summary.model),
         ("tier", tier),
         ("requests", number(sum(len(one.columns.requests) for one in passes))),
-        ("cost of all", text(sum(costs), "USD") if len(costs) == len(passes) else "unknown"),
+        ("cost of all", text(sum(costs), "USD") if costs and len(costs) == len(passes) else "unknown"),
         ("seed", str(summary.seed)),
         ("started, UTC", run.info.started_at.replace("T", " ").removesuffix("Z")),
     ]
@@ -187,8 +102,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("validity", "Validity"),
         *([("thresholds", "Thresholds")] if summary.thresholds else []),
         ("strategies", "Strategies"),
-        ("latency", "Latency"),
-        ("time", "Where the time went"),
+        *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),
         ("money", "Cost"),
@@ -196,7 +110,19 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("repeat", "Repeat it"),
         ("definitions", "Definitions"),
     ]
-    return {"summary": summary, "facts": facts, "sections": sections, "measured": [_in_brief(one) for one in passes]}
+    return {
+        "summary": summary,
+        "facts": facts,
+        "sections": sections,
+        "answer": _sentences(summary.answer),
+        "measured": [_in_brief(one) for one in passes],
+    }
+
+
+def _sentences(answer: str) -> tuple[str, str]:
+    """The first sentence, and the rest."""
+    first, stop, rest = answer.partition(". ")
+    return first + stop.strip(), rest
 
 
 def _in_brief(run: Pass) -> tuple[str, str]:
@@ -206,30 +132,36 @@ def _in_brief(run: Pass) -> tuple[str, str]:
     return run.name, f"{text(values['makespan'], 's')}, {count(values['rate_limited'] or 0, '429')}, {failed}"
 
 
-def _belief(summary: Summary, passes: Sequence[Pass]) -> dict[str, object]:
+def _belief(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str, object]:
     return {
         "notices": notices(summary),
-        "trust": _trust(summary, passes),
+        "trust": _trust(run, summary, passes),
         "thresholds": [_threshold(result) for result in summary.thresholds],
         "thresholds_met": thresholds_met(summary),
     }
 
 
-def _trust(summary: Summary, passes: Sequence[Pass]) -> list[str]:
+def _trust(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> list[str]:
     """What the harness knows about its own part in the numbers."""
-    lines = [
-        f"{one.name}: the client added {text(o.median, 's')} at the median and {text(o.p95, 's')} at the p95 to what the server "
-        f"itself measured ({text(o.client_median, 's')} against {text(o.server_median, 's')}, {count(o.n, 'request')})."
-        for one in passes
-        if (o := one.summary.overhead)
-    ]
+    lines = []
+    if added := [
+        (one.summary.overhead.median, one.name, one.summary.overhead) for one in passes if one.summary.overhead
+    ]:
+        _, name, worst = max(added, key=lambda entry: entry[0])
+        lines.append(
+            f"The client added {text(worst.median, 's')} at the median and {text(worst.p95, 's')} at the p95 to what "
+            f"the server itself measured (median {text(worst.client_median, 's')} against "
+            f"{text(worst.server_median, 's')}). That is {name}, where it added most."
+        )
+    if run.torn:
+        lines.append("The run was killed while it wrote: the last record was cut off and is not counted.")
     if summary.target == "sim":
         lines.append(
             "Simulated in virtual time: no network, no noise, and the same file and seed give the same numbers."
         )
     if summary.speed != 1:
         lines.append(
-            f"Scenario time ran {summary.speed:g} times as fast as the clock, so overhead counts {summary.speed:g} times."
+            f"Scenario time ran {summary.speed:g} times as fast as the clock: overhead counts {summary.speed:g} times."
         )
     return lines
 
@@ -246,151 +178,26 @@ def _threshold(result: ThresholdResult) -> dict[str, str]:
     }
 
 
-# Strategies side by side
-
-
-def _comparisons(passes: Sequence[Pass]) -> list[Comparison]:
-    """The main table; one for streams and one for the SLO where there is something to show."""
-    tables = [_comparison("Strategies side by side", MAIN, passes, MAIN_NOTE)]
-    if any(one.summary.distributions["ttft"].n for one in passes):
-        tables.append(_comparison("The stream", STREAM, passes, "From the last send, requests that succeeded."))
-    if any(one.summary.values["goodput"] is not None for one in passes):
-        tables.append(_comparison("Goodput", GOODPUT, passes, "Requests that met every part of the scenario's SLO."))
-    return tables
-
-
-def _comparison(label: str, groups: tuple[Group, ...], passes: Sequence[Pass], note: str) -> Comparison:
-    columns = [_column_cells(column, passes) for group in groups for column in group.columns]
-    rows = [Row(one.name, [cells[place] for cells in columns]) for place, one in enumerate(passes)]
-    return Comparison(label, groups, rows, note)
-
-
-def _column_cells(column: Column, passes: Sequence[Pass]) -> list[Cell]:
-    metric = METRICS[column.metric]
-    values = [_value(one.summary, column) for one in passes]
-    best = _best(values, passes, metric.better)
-    longest = max((value for value in values if value is not None), default=0.0)
-    return [
-        Cell(
-            column_text(value, metric.unit),
-            _interval(getattr(one.summary.distributions[column.metric], column.part), metric.unit)
-            if column.part
-            else "",
-            best is not None and value == best,
-            round(100 * value / longest, 1) if column.metric == "makespan" and value is not None and longest else None,
-        )
-        for one, value in zip(passes, values, strict=True)
-    ]
-
-
-def _value(one: PassSummary, column: Column) -> float | None:
-    if not column.part:
-        return one.values[column.metric]
-    quantile: Quantile = getattr(one.distributions[column.metric], column.part)
-    return quantile.value
-
-
-def _interval(quantile: Quantile, unit: str) -> str:
-    if quantile.value is None:
-        return f"needs {quantile.needed:,}"
-    low, high = column_text(quantile.lo, unit), column_text(quantile.hi, unit)
-    number_low, _, unit_low = low.partition(" ")
-    return f"{number_low if high.endswith(f' {unit_low}') else low} {DASH} {high}"
-
-
-def _best(values: Sequence[float | None], passes: Sequence[Pass], better: str | None) -> float | None:
-    """The best value among strategies that failed little; None when nothing tells them apart."""
-    sound = [
-        value
-        for value, one in zip(values, passes, strict=True)
-        if value is not None and (one.summary.values["error_rate"] or 0) <= MANY_FAILED
-    ]
-    if better is None or len(set(sound)) < 2:
-        return None
-    return min(sound) if better == "lower" else max(sound)
-
-
-def _everything(passes: Sequence[Pass]) -> Table:
-    """Each metric a row, each pass a column; of distributions the median and the p95."""
-    rows = []
-    for name, metric in METRICS.items():
-        if metric in DISTRIBUTIONS:
-            for part in ("p50", "p95"):
-                values = [getattr(one.summary.distributions[name], part).value for one in passes]
-                rows.append((f"{metric.title} {part}", *(text(value, metric.unit) for value in values)))
-        else:
-            rows.append((metric.title, *(text(one.summary.values[name], metric.unit) for one in passes)))
-    return Table(("metric", *(one.name for one in passes)), rows)
-
-
-# Figures, limits, errors
-
-
 def _figures(passes: Sequence[Pass]) -> dict[str, object]:
     """Timelines show the first run of each strategy; the others show every pass they have room for."""
     firsts = [one for one in passes if one.summary.pass_ == 0]
     drawn = firsts[:TIMELINES]
     left_out = [one.name for one in passes if one not in drawn]
-    succeeded = any(one.columns.requests.ok.any() for one in passes)
     return {
-        "percentiles": figures.percentiles(passes) if succeeded else None,
-        "where_time_went": figures.where_time_went(passes) if succeeded else None,
-        "timelines": [figures.timeline(one, f"timeline-{place}") for place, one in enumerate(drawn)],
+        "percentiles": figures.percentiles(passes) if _any_success(passes) else None,
+        "where_time_went": figures.where_time_went(passes) if _any_success(passes) else None,
+        "timelines": [timeline(one, f"timeline-{place}") for place, one in enumerate(drawn)],
         "left_out": f"Not drawn here: {', '.join(left_out)}." if left_out else "",
         "cost": figures.cost(passes),
     }
 
 
-LIMITERS = {"requests": "requests", "input_tokens": "input tokens", "output_tokens": "output tokens"}
-
-
-def _limits(passes: Sequence[Pass]) -> dict[str, object]:
-    rows = [Row(one.name, [*map(_limit_cell, one.summary.limits), _refused(one.summary)]) for one in passes]
-    return {
-        "title": _limits_finding(passes),
-        "headings": [*LIMITERS.values(), "429s, by the limit that said no"],
-        "rows": rows,
-        "note": "Used, as a share of what the limit allows in the time the strategy took, at least one minute. A bucket that is full at "
-        "the start allows more than 100 %.",
-    }
-
-
-def _limit_cell(use: LimitUse) -> Cell:
-    if use.share is None:
-        return Cell(number(use.used), "no limit known")
-    return Cell(
-        text(use.share, "share"),
-        f"{number(use.used)} at {number(use.per_minute or 0)} /min",
-        False,
-        min(100.0, round(use.share * 100, 1)),
-        use.share > 1,
-    )
-
-
-def _refused(one: PassSummary) -> Cell:
-    refused = {cause: n for cause, n in one.attempts.items() if CAUSES[cause].rate_limit}
-    return Cell(
-        number(sum(refused.values())), ", ".join(f"{cause.replace('_', ' ')} {n:,}" for cause, n in refused.items())
-    )
-
-
-def _limits_finding(passes: Sequence[Pass]) -> str:
-    used = [(use.share, use.limiter, one.name) for one in passes for use in one.summary.limits if use.share is not None]
-    if not used:
-        return "Rate limits: none known"
-    share, limiter, name = max(used)
-    what = LIMITERS[limiter]
-    if share >= 0.9:
-        return f"The limit on {what} binds: {name} used {text(share, 'share')} of it"
-    return f"No limit binds: the nearest is {what}, {text(share, 'share')} used by {name}"
-
-
 def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
     """Failures by strategy and cause; 429s that a retry got past are attempts that failed, not requests."""
     ids = _request_ids(run) if any(one.summary.failures for one in passes) else {}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in passes:
-        attempts, requests = one.columns.attempts, one.columns.requests
+        attempts = one.columns.attempts
         for cause, failed in one.summary.attempts.items():
             when = attempts.ended[attempts.cause == CAUSE_NAMES.index(cause)]
             lost = one.summary.failures.get(cause, 0)
@@ -405,8 +212,8 @@ def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
     return {
         "title": title[0].upper() + title[1:],
         "table": Table(headings, rows),
-        "note": f"First and last: seconds since the strategy began. Request ids of up to three requests that failed for good, for the "
-        f"support of the API; all of them are in {RECORDS}.",
+        "note": "First and last: time since the strategy began. Request ids, which the API's support asks for, of up "
+        f"to three requests that failed for good; all are in {RECORDS}.",
     }
 
 

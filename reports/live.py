@@ -92,6 +92,8 @@ class _Pass:
 def _seconds(seconds: float) -> str:
     """Wall-clock time to the second: 7 s, 2 min 05 s, 1 h 02 min."""
     whole = round(seconds)
+    if whole < 1:
+        return "under 1 s"
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
@@ -111,7 +113,7 @@ class Progress:
         self._every = every
         self._passes: list[_Pass] = []
         self._stopped = threading.Event()
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
+        self._live = Live(console=console, get_renderable=self.table, refresh_per_second=4, transient=True)
         self._lines = threading.Thread(target=self._print_lines, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
@@ -162,7 +164,8 @@ class Progress:
         while not self._stopped.wait(self._every):
             self._console.print(self.line(), markup=False, highlight=False, soft_wrap=True)
 
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """The live area: a line for each of the last passes, of which the last may be running."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("strategy")
         for heading in ("done", "in flight", "p50", "429s", "spent"):

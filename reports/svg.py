@@ -11,11 +11,17 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.typing import RcKeyType
+
+from reports.tables import Table
 
 NAMES = (
     "ink",
@@ -47,7 +53,7 @@ RASTER_DPI = 120
 WIDTH = 10.0
 """Inches.  The page scales the figure to its own width."""
 
-_STYLE = {
+_STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # names are shown as written, dollars and all
     "path.simplify": False,
@@ -81,6 +87,30 @@ _STYLE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One entry of a legend: `look` is line, dash, area or dot."""
+
+    colour: str
+    look: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A figure as the page shows it."""
+
+    name: str
+    """Its id on the page."""
+    title: str
+    """The finding."""
+    note: str
+    """How to read it: axes, units, how many samples."""
+    svg: str
+    key: tuple[Key, ...]
+    table: Table
+
+
 def colour(name: str) -> str:
     """The stand-in for the CSS variable `--c-NAME`."""
     return _STAND_INS[name]
@@ -89,7 +119,7 @@ def colour(name: str) -> str:
 @contextmanager
 def drawing(name: str) -> Iterator[None]:
     """Inside it, matplotlib draws in the report's style; `name` makes the ids of this figure its own."""
-    inks = {
+    inks: dict[RcKeyType, Any] = {
         "svg.hashsalt": name,
         "text.color": colour("ink"),
         "axes.labelcolor": colour("muted"),
@@ -105,9 +135,11 @@ def drawing(name: str) -> Iterator[None]:
         yield
 
 
-def stack(heights: list[float], *, left: float = 0.75, gap: float = 0.4) -> tuple[Figure, list[Axes]]:
+def stack(
+    heights: list[float], *, left: float = 0.75, gap: float = 0.4, top: float = 0.34
+) -> tuple[Figure, list[Axes]]:
     """Panels of these heights, one below the other on one x axis.  All in inches."""
-    top, bottom = 0.34, 0.45
+    bottom = 0.45
     total = top + sum(heights) + gap * (len(heights) - 1) + bottom
     figure = Figure(figsize=(WIDTH, total))
     axes: list[Axes] = []
@@ -126,19 +158,34 @@ def grid(count: int, height: float) -> tuple[Figure, list[Axes]]:
     """Equal panels in rows, the last row perhaps not full, that are compared along one vertical axis."""
     across = count if count <= 4 else 3 if count <= 6 else 4
     rows = -(-count // across)
-    left, gap, above, bottom = 0.65, 0.25, 0.45, 0.25
-    total = rows * (above + height) + bottom
+    left, gap, above, bottom = 0.65, 0.25, 0.34, 0.4
+    total = rows * (above + height + bottom)
     width = (WIDTH - left - 0.15 - gap * (across - 1)) / across
     figure = Figure(figsize=(WIDTH, total))
     axes: list[Axes] = []
     for number in range(count):
         row, column = divmod(number, across)
-        y = total - row * (above + height) - above - height + bottom * 0
+        y = total - row * (above + height + bottom) - above - height
         axes.append(
             figure.add_axes(((left + column * (width + gap)) / WIDTH, y / total, width / WIDTH, height / total))
         )
         axes[-1].tick_params(labelleft=column == 0)
     return figure, axes
+
+
+def seconds_axis(ax: Axes, low: float, high: float) -> None:
+    """Seconds on a logarithmic axis where the values span more than a decade, else from zero."""
+    if low > 0 and high / low > 12:
+        ax.set_yscale("log")
+        ax.set_ylim(low / 1.3, high * 1.3)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 300 else (1.0,)))
+        ax.yaxis.set_minor_locator(NullLocator())
+    else:
+        ax.set_ylim(0, high * 1.08 or 1.0)
+        ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value * 1000:g} ms" if 0 < value < 1 else f"{value:,g} s")
+    )
 
 
 def inline(figure: Figure, name: str, alt: str) -> str:

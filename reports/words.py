@@ -28,7 +28,7 @@ def column_text(value: float | None, unit: str) -> str:
     """A value in a column of its like: seconds stay seconds however many, and a heading says `per minute`."""
     if value is not None and unit == "s" and value >= 1:
         return f"{three(value)} s"
-    return text(value, unit).removesuffix(" /min")
+    return text(value, unit).removesuffix(" /min").removesuffix(" tok/s")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,89 +1,93 @@
-"""Whole runs made from the queue simulation: their summary, computed by the metrics table, and their rows."""
+"""Whole runs made from the queue simulation, summarized as a real run is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
 
+import msgspec
 from queue_simulation import FOUR, MODEL, Queue
 
 from bench.results.columns import Columns
-from bench.results.limits import limit_use
-from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts, Slo
-from bench.results.statistics import distribution
-from bench.results.summary import Cost, Overhead, PassSummary, Summary, ThresholdResult, Warning
+from bench.results.environment import Machine
+from bench.results.folder import RECORDS, LoadedRun, RunInfo
+from bench.results.question import Question
+from bench.results.record import Record, write_records
+from bench.results.summarize import overhead, summarize, summarize_pass
+from bench.results.summary import Overhead, Summary, ThresholdResult
 
-LIMITS = {"requests": 50.0, "input_tokens": 30_000.0, "output_tokens": 8_000.0}
-
-
-def summarise_pass(columns: Columns, kind: str, *, priced: bool = True) -> PassSummary:
-    requests = columns.requests
-    spent = float(requests.input_tokens.sum()) * 2e-6, float(requests.output_tokens.sum()) * 10e-6
-    cost = Cost(sum(spent), spent[0], 0.0, 0.0, spent[1]) if priced else Cost(None, None, None, None, None)
-    use = limit_use(columns, LIMITS)
-    facts = PassFacts(columns, Slo(), cost, use)
-    causes = [record for record in requests.cause if record >= 0]
-    return PassSummary(
-        strategy=columns.strategy,
-        kind=kind,
-        pass_=columns.pass_,
-        values={metric.name: metric.compute(facts) for metric in SCALARS},
-        distributions={metric.name: distribution(metric.compute(facts)) for metric in DISTRIBUTIONS},
-        failures={"overloaded": len(causes)} if causes else {},
-        attempts={"requests": int((columns.attempts.status == 429).sum())}
-        if (columns.attempts.status == 429).any()
-        else {},
-        cost=cost,
-        limits=use,
-        overhead=Overhead(100, 0.0012, 0.003, 4.612, 4.611) if columns.strategy == "gather" else None,
-    )
-
-
-def summary_of(passes: Sequence[Columns], *, priced: bool = True, **changes: object) -> Summary:
-    values: dict[str, object] = {
-        "schema_version": 1,
-        "name": "summarize-100",
-        "question": "How should a hundred document summaries be sent: one by one, all at once, or a few at a time?",
-        "claim": "A widely read tutorial: sequential 8 min 20 s, gather 45 s with 429s and retries, semaphore of 5 in "
-        "1 min 40 s, semaphore of 10 in 58 s, near the ceiling.",
-        "model": MODEL,
-        "target": "sim",
-        "tier": "tutorial-1",
-        "tier_as_of": "2024-06-01",
-        "seed": 7,
-        "speed": 1.0,
-        "prices_as_of": "2026-11-18",
-        "answer": "semaphore-10 is the fastest that fails nothing: 100 requests in 1 min 52 s, 4.3 times as fast as one "
-        "by one, for $0.50.",
-        "passes": tuple(summarise_pass(columns, columns.strategy.split("-")[0], priced=priced) for columns in passes),
-        "thresholds": (),
-        "warnings": (),
-        "reasons": (),
-        "exit_code": 0,
-    }
-    return Summary(**(values | changes))  # type: ignore[arg-type]  # a dict of keyword arguments
-
+QUESTION = Question(
+    name="summarize-100",
+    question="How should a hundred document summaries be sent: one by one, all at once, or a few at a time?",
+    model=MODEL,
+    target="mock",
+    tier="tutorial-2",
+    day=date(2026, 11, 20),
+    claim="A widely read tutorial gives 8 min 20 s one by one; 45 s all at once, with 429s and retries; 1 min 40 s "
+    "with five in flight; 58 s with ten, near the ceiling.",
+    tier_as_of="2024-06-01",
+    seed=7,
+    limits={"requests": 150.0, "input_tokens": 450_000.0, "output_tokens": 90_000.0},
+)
 
 THRESHOLDS = (
-    ThresholdResult("semaphore-10", 0, "latency", "p(95) < 8s", 7.31, "ok"),
-    ThresholdResult("gather", 0, "error_rate", "rate < 1%", 0.02, "failed", "2 of 100"),
-    ThresholdResult("sequential", 0, "latency", "p(99) < 10s", None, "inconclusive", "needs 368 samples"),
-)
-
-WARNINGS = (
-    Warning(
-        "rate-limited",
-        "gather: 198 of 298 attempts were answered with a 429.",
-        "Response time shows the waits, latency does not.",
-        "Use a limit on requests in flight, or the token_bucket strategy.",
-    ),
-    Warning(
-        "few-samples",
-        "100 requests a strategy bound no p99.",
-        "The slowest 1 % is one request: another run may give a very different one.",
-        "Run at least 368 requests to see the p99.",
+    ThresholdResult("semaphore-10", 0, "latency", "p(95) < 8s", 7.31, "ok", "6.80 s .. 7.72 s, 100 samples"),
+    ThresholdResult("gather", 0, "errors", "rate < 1%", 0.02, "failed"),
+    ThresholdResult(
+        "sequential", 0, "latency", "p(99) < 10s", None, "inconclusive", "p99 needs 368 samples, there are 100"
     ),
 )
 
+INFO = RunInfo(
+    id="20261120-1041-summarize-100-mock-kqvd",
+    started_at="2026-11-20T10:41:07Z",
+    command=("claude-bench", "run", "summarize-100", "--target", "mock", "--seed", "7"),
+    scenario={
+        "version": 1,
+        "name": "summarize-100",
+        "model": MODEL,
+        "strategies": [{"name": "gather", "kind": "gather"}],
+    },
+    scenario_hash="9f2c1e77a0b4",
+    versions={"python": "3.11.9", "claude-bench": "0.1.0", "anthropic": "2.11.0"},
+    machine=Machine("Linux 6.1 x86_64", "Some CPU", 2),
+    seed=7,
+    target="mock",
+    tier="tutorial-2",
+    tier_as_of="2024-06-01",
+    prices_as_of="2026-11-18",
+)
 
-def columns_of(queues: Sequence[Queue] = FOUR) -> list[Columns]:
-    return [Columns.of(queue.records()) for queue in queues]
+
+def summary_of(
+    passes: Sequence[Columns], question: Question = QUESTION, thresholds: Sequence[ThresholdResult] = ()
+) -> Summary:
+    summaries = [
+        summarize_pass(one, question, kind=one.strategy.split("-")[0], overhead=_overhead(one, question))
+        for one in passes
+    ]
+    return summarize(question, summaries, thresholds)
+
+
+def _overhead(columns: Columns, question: Question) -> Overhead | None:
+    latency = columns.requests.latency[columns.requests.ok]
+    return overhead(latency, latency - 0.0012) if question.target == "mock" else None
+
+
+def made_run(
+    folder: Path,
+    queues: Sequence[Queue] = FOUR,
+    question: Question = QUESTION,
+    thresholds: Sequence[ThresholdResult] = THRESHOLDS,
+) -> LoadedRun:
+    """A run as it is read back from its folder, whose records are there."""
+    records: list[Record] = []
+    passes = []
+    for queue in queues:
+        rows = queue.records()
+        records += rows
+        passes.append(Columns.of(rows))
+    write_records(folder / RECORDS, records)
+    info = msgspec.structs.replace(INFO, target=question.target)
+    return LoadedRun(folder=folder, info=info, summary=summary_of(passes, question, thresholds), passes=passes, torn=0)

@@ -35,6 +35,7 @@ class Queue:
     p95: float = 7.5
     fail_every: int = 0
     attempts: int = 10
+    model: str = MODEL
     intended: Callable[[int], float] = _backlog
 
     def records(self) -> list[Record]:
@@ -58,7 +59,7 @@ class Queue:
         return sorted(done, key=lambda record: record.attempts[-1].ended)
 
     def _record(self, seq: int, attempts: list[Attempt]) -> Record:
-        return Record(self.strategy, seq, MODEL, self.intended(seq), tuple(attempts), self.pass_, OUTPUT_TOKENS)
+        return Record(self.strategy, seq, self.model, self.intended(seq), tuple(attempts), self.pass_, OUTPUT_TOKENS)
 
     def _attempt(self, bucket: Bucket, seq: int, now: float) -> Attempt:
         wait = bucket.wait(1, now)
@@ -101,9 +102,9 @@ class Queue:
 
 
 FOUR = (
-    Queue("sequential", 100, 1, rpm=50, burst=10),
-    Queue("gather", 100, 100, rpm=50, burst=10, fail_every=40),
-    Queue("semaphore-5", 100, 5, rpm=50, burst=10),
-    Queue("semaphore-10", 100, 10, rpm=50, burst=10),
+    Queue("sequential", 100, 1, rpm=150, burst=10),
+    Queue("gather", 100, 100, rpm=150, burst=10, fail_every=40, attempts=40),
+    Queue("semaphore-5", 100, 5, rpm=150, burst=10),
+    Queue("semaphore-10", 100, 10, rpm=150, burst=10),
 )
 """The published job: 100 summaries of about five seconds each, on a small tier."""
