@@ -23,7 +23,7 @@ from bench.engine.dispatch import Surroundings
 from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
-from bench.errors import UsageError
+from bench.errors import TargetError, UsageError
 from bench.reading import summarize_run, tier_date
 from bench.request import RequestSpec
 from bench.results import folder as folders
@@ -37,8 +37,10 @@ from bench.results.summary import Overhead, Summary
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
-from bench.targets.target import open_target
+from bench.scenario.problems import nearest
+from bench.targets.target import Target, open_target
 from mock_server.rng import Draws
+from mock_server.tiers import TIERS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,11 +100,27 @@ def run(
         folders.write_ending(folder, Ending())
         with Journal(folder / folders.RECORDS) as journal, interruptible(stop, say):
             around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
-            notes: list[PassNote] = []
-            for end in run_passes(scenario, target, around):
-                notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder)))
-                folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
+            _run_passes(scenario, target, around, folder)
     return report(folder)
+
+
+def _run_passes(scenario: Scenario, target: Target, around: Surroundings, folder: Path) -> None:
+    """Run all passes and note down how each ended.  A target lost on the way ends the run; what was measured is kept."""
+    notes: list[PassNote] = []
+    try:
+        for end in run_passes(scenario, target, around):
+            notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder)))
+            _write_ending(folder, notes, around.stop)
+    except TargetError as lost:
+        if not notes:
+            folders.discard(folder)
+            raise
+        around.stop.request(str(lost), lost.exit_code)
+        _write_ending(folder, notes, around.stop)
+
+
+def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
+    folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
 
 
 def report(folder: Path) -> Finished:
@@ -142,7 +160,7 @@ def progress(*, quiet: bool = False) -> Iterator[Observer]:
 
 def print_scenarios() -> None:
     """List the shipped scenarios, one question each."""
-    from reports.console import print_scenarios
+    from reports.listing import print_scenarios
 
     print_scenarios([(entry.name, entry.question) for entry in shipped()], _console(sys.stdout))
 
@@ -163,11 +181,17 @@ def print_schema(*, write: bool) -> None:
     print(path)
 
 
-def serve(*, tier: str, host: str, port: int, speed: float) -> int:
-    """Run the mock server until it is interrupted.  Returns the exit code."""
-    from mock_server.__main__ import main
+def serve(*, tier: str, host: str, port: int, speed: float) -> None:
+    """Run the mock server until it is interrupted."""
+    from mock_server.__main__ import serve
+    from mock_server.settings import Settings
 
-    return main(["--tier", tier, "--host", host, "--port", str(port), "--speed", str(speed)])
+    if tier not in TIERS:
+        raise UsageError(f"--tier: no tier `{tier}`.{nearest(tier, TIERS)}", f"There are {', '.join(TIERS)}.")
+    try:
+        serve(Settings(tier=tier), host, port, speed)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", "Choose another --port; 0 takes a free one.") from error
 
 
 def save_traceback() -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
 from bench.errors import BenchError, Exit
 
@@ -102,13 +103,18 @@ def serve(
     *,
     tier: Annotated[str, Parameter(help="Rate limits to enforce: start, build, scale ...")] = "start",
     host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="Port to listen on; 0 takes a free one.")] = 8080,
-    speed: Annotated[float, Parameter(help="Latencies and refills pass this many times faster.")] = 1.0,
+    port: Annotated[
+        int, Parameter(help="Port to listen on; 0 takes a free one.", validator=Number(gte=0, lte=65535))
+    ] = 8080,
+    speed: Annotated[
+        float, Parameter(help="Latencies and refills pass this many times faster.", validator=Number(gt=0))
+    ] = 1.0,
 ) -> int:
     """Run the mock server alone, for any Claude client."""
     from bench import api
 
-    return api.serve(tier=tier, host=host, port=port, speed=speed)
+    api.serve(tier=tier, host=host, port=port, speed=speed)
+    return Exit.OK
 
 
 @app.command

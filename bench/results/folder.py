@@ -89,9 +89,9 @@ class LoadedRun:
     summary: Summary | None
     """None when the run was killed before it came to its end."""
     passes: list[Columns]
-    ending: Ending
     torn: int
     """Records lost because their line was not written to its end: 1 after some kills, else 0."""
+    ending: Ending = Ending()
 
 
 class Journal:
@@ -129,6 +129,13 @@ def create_at(folder: Path) -> Path:
     except OSError as error:
         raise UsageError(f"cannot create {folder}: {error.strerror}", "Name another folder with --out.") from error
     return folder
+
+
+def discard(folder: Path) -> None:
+    """Remove a run folder in which nothing was recorded."""
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
 
 
 def rfc3339(moment: datetime) -> str:
