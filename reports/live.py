@@ -92,6 +92,8 @@ class _Pass:
 def _seconds(seconds: float) -> str:
     """Wall-clock time to the second: 7 s, 2 min 05 s, 1 h 02 min."""
     whole = round(seconds)
+    if whole < 1:
+        return "under 1 s"
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

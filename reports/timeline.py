@@ -130,7 +130,7 @@ def _limits_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) 
             keys.append(Key(name, look, f"{column.replace('_', ' ')} left"))
     if keys:
         ax.set_title("left of each limit")
-        ax.set_ylim(0, 104)
+        ax.set_ylim(-4, 104)
         ax.yaxis.set_major_locator(FixedLocator([0, 50, 100]))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
         return keys

@@ -24,8 +24,8 @@ QUESTION = Question(
     target="mock",
     tier="tutorial-2",
     day=date(2026, 11, 20),
-    claim="A widely read tutorial gives 8 min 20 s one by one; 45 s all at once, with 429s and retries; 1 min 40 s with "
-    "five in flight; 58 s with ten, near the ceiling.",
+    claim="A widely read tutorial gives 8 min 20 s one by one; 45 s all at once, with 429s and retries; 1 min 40 s "
+    "with five in flight; 58 s with ten, near the ceiling.",
     tier_as_of="2024-06-01",
     seed=7,
     limits={"requests": 150.0, "input_tokens": 450_000.0, "output_tokens": 90_000.0},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -110,3 +112,8 @@ def test_colour_appears_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> N
     file = io.StringIO()
     print_summary(summary(), FOLDER, Console(file=file, width=80, force_terminal=True))
     assert "\x1b[3" not in file.getvalue()
+
+
+def test_the_console_does_without_matplotlib() -> None:
+    code = "import sys, reports.console, reports.live; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

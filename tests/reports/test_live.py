@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
+from itertools import count
 
+import pytest
 from rich.console import Console
 
 from bench.results.record import Attempt, Record
@@ -109,3 +111,16 @@ def test_without_a_terminal_lines_come_at_intervals_from_a_thread_of_their_own()
         assert file.written.wait(timeout=10)
     line = file.getvalue().splitlines()[0]
     assert line == "starting" or line.startswith("pool[/]: 0/4 done")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [(0.01, "~under 1 s left"), (6.0, "~54 s left"), (60.0, "~9 min 00 s left"), (1000.0, "~2 h 30 min left")],
+)
+def test_the_time_left_is_that_of_the_wall_clock(monkeypatch: pytest.MonkeyPatch, step: float, said: str) -> None:
+    ticks = count()
+    monkeypatch.setattr("reports.live.monotonic", lambda: next(ticks) * step)
+    progress = Progress(plain())
+    progress.pass_started("pool", 0, 10, 60.0)
+    progress.done(record(), 0.0)
+    assert progress.line().endswith(said)
