@@ -227,8 +227,8 @@ class _Presence:
 
     async def wait(self, seconds: float) -> bool:
         """Wait at least so long; False as soon as the client is gone."""
-        if seconds > 0:
-            self._gone = self._gone or self._watch()
+        self._gone = self._gone or (self._watch() if seconds > 0 else None)
+        if seconds > 0 and not self._is_gone():
             loop = asyncio.get_running_loop()
             self._woken = loop.create_future()
             timer = loop.call_later(seconds + TIMER_GRAIN, self._wake)
@@ -236,12 +236,15 @@ class _Presence:
                 await self._woken
             finally:
                 timer.cancel()
-        return not (self._gone and self._gone.done())
+        return not self._is_gone()
 
     def close(self) -> None:
         """Stop watching."""
         if self._gone:
             self._gone.cancel()
+
+    def _is_gone(self) -> bool:
+        return self._gone is not None and self._gone.done()
 
     def _watch(self) -> asyncio.Future[Any]:
         gone = asyncio.ensure_future(self._receive())
