@@ -42,9 +42,16 @@ def job(
         **workload,
     }
     return Scenario(
-        version=1, name="job", question="?", model=model, workload=Workload.model_validate(given), arrivals=arrivals, retry=Retry(),
-        strategies=(Strategy(name="gather", kind="gather", retry=Retry()),), seed=seed, warmup=Warmup(requests=warmup),
-    )  # fmt: skip
+        version=1,
+        name="job",
+        question="?",
+        model=model,
+        workload=Workload.model_validate(given),
+        arrivals=arrivals,
+        strategies=(Strategy(name="gather", kind="gather", retry=Retry()),),
+        seed=seed,
+        warmup=Warmup(requests=warmup),
+    )
 
 
 def prompts(scenario: Scenario) -> list[str]:
@@ -166,15 +173,15 @@ def test_warmup_is_numbered_backwards_and_all_due_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrivals", "workload", "expected"),
+    ("arrivals", "requests", "duration", "expected"),
     [
-        (Arrivals(), {"requests": 7}, 7),
-        (Arrivals(kind="constant", rate=2.0), {"requests": None, "duration": 5.0}, 10),
-        (Arrivals(kind="poisson", rate=2.0), {"requests": 4, "duration": 1e6}, 4),
+        (Arrivals(), 7, None, 7),
+        (Arrivals(kind="constant", rate=2.0), None, 5.0, 10),
+        (Arrivals(kind="poisson", rate=2.0), 4, 1e6, 4),
     ],
 )
-def test_count(arrivals: Arrivals, workload: dict[str, object], expected: int) -> None:
-    scenario = job(arrivals=arrivals, **workload)
+def test_count(arrivals: Arrivals, requests: int | None, duration: float | None, expected: int) -> None:
+    scenario = job(arrivals=arrivals, requests=requests, duration=duration)
     assert count_of(scenario) == expected == len(list(requests_of(scenario)))
 
 
