@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import socket
 import sys
@@ -80,9 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mock_server", description="A local stand-in for the Claude API.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--tier", choices=TIERS, metavar="TIER", help=f"one of {', '.join(TIERS)} (default: start)")
-    parser.add_argument("--speed", type=float, default=1.0, help="60 makes a minute pass in a second")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="60 makes a minute pass in a second")
     parser.add_argument("--settings", metavar="FILE", help="settings as JSON; - reads one line of standard input")
     parser.add_argument("--with-parent", action="store_true", help="stop when standard input closes")
     options = parser.parse_args(arguments)
@@ -97,6 +98,20 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror}.  Choose another --port, or 0.")
     return 0
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port number from 0 to 65535")
+    return port
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a speed above 0")
+    return speed
 
 
 def _read_settings(source: str | None) -> Settings:

@@ -191,13 +191,14 @@ async def _play(world: World, plan: Plan, receive: Receive, send: Send) -> tuple
     """
     first_byte = last_byte = None
     presence = _Presence(receive)
+    headers, pieces = _render(plan)
     try:
-        for due, data in _pieces(plan):
+        for due, data in pieces:
             if not await presence.wait(world.delay(due)):
                 world.engine.abort(plan, world.now())
                 break
             if first_byte is None:
-                await send(_start(plan.status, wire.headers(plan)))
+                await send(_start(plan.status, headers))
             await send({"type": "http.response.body", "body": data, "more_body": due < plan.ended})
             now = world.now()
             first_byte = now if first_byte is None else first_byte
@@ -207,9 +208,13 @@ async def _play(world: World, plan: Plan, receive: Receive, send: Send) -> tuple
     return first_byte, last_byte
 
 
-def _pieces(plan: Plan) -> Iterable[tuple[float, bytes]]:
-    streamed = plan.status == 200 and plan.stream
-    return wire.events(plan) if streamed else [(plan.ended, wire.body(plan))]
+def _render(plan: Plan) -> tuple[list[tuple[str, str]], Iterable[tuple[float, bytes]]]:
+    """The headers of an answer, and its pieces with the engine second each is due."""
+    headers = wire.headers(plan)
+    if plan.status == 200 and plan.stream:
+        return headers, wire.events(plan)
+    body = wire.body(plan)
+    return [*headers, ("content-length", str(len(body)))], [(plan.ended, body)]
 
 
 class _Presence:

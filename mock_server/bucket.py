@@ -8,6 +8,7 @@ the token-bucket strategy paces with it, so both sides of a benchmark share one 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 TOLERANCE = 1e-6
 """Units by which a level may fall short and still count as enough.
@@ -32,7 +33,7 @@ class Bucket:
     """When `level` was true, in the caller's seconds."""
 
     @classmethod
-    def full(cls, capacity: float, rate: float, at: float = 0.0) -> Bucket:
+    def full(cls, capacity: float, rate: float, at: float = 0.0) -> Self:
         """A bucket that starts full."""
         return cls(capacity, rate, capacity, at)
 

@@ -56,7 +56,6 @@ class Engine:
             return self.refuse(refused, now)
         except RecursionError:
             return self.refuse(invalid("messages: nested too deeply"), now)
-        key = (self.settings.seed, *key)
         gate = self._gate(question)
         estimate = math.ceil(question.input_tokens * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
@@ -72,7 +71,7 @@ class Engine:
 
     def refuse(self, refused: RequestError, now: float) -> Plan:
         """The plan of a request that is wrong in itself: no limit is touched."""
-        key = (self.settings.seed, *self._content_key({"refused": str(refused)}))
+        key = self._content_key({"refused": str(refused)})
         return Plan(
             status=refused.status,
             key=key,
@@ -132,7 +131,7 @@ class Engine:
         )
 
     def _rate_limited(self, question: Question, refusal: Refusal, gate: Gate, key: tuple[int, ...], now: float) -> Plan:
-        limit = getattr(limits_for(self.settings.tier, question.model_id), refusal.limit)
+        limit = getattr(gate.limits, refusal.limit)
         message = (
             f"This request would exceed your organization's rate limit of {limit:,} {_LIMIT_WORDS[refusal.limit]} per"
             f" minute (org: {ORGANIZATION_ID}, model: {question.model_id}). The response headers show the current"
@@ -152,11 +151,11 @@ class Engine:
             model=question.model_id,
         )
 
-    def _content_key(self, params: Mapping[str, Any]) -> tuple[int, int]:
+    def _content_key(self, params: Mapping[str, Any]) -> tuple[int, int, int]:
         digest = blake2b(repr(params).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         content = int.from_bytes(digest, "big")
         self._seen[content] += 1
-        return content, self._seen[content]
+        return self.settings.seed, content, self._seen[content]
 
 
 def _production(plan: Plan) -> Drain:

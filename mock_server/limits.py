@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mock_server.bucket import TOLERANCE, Bucket
@@ -28,6 +28,11 @@ class Drain(NamedTuple):
     at_once: float
     rate: float = 0.0
 
+    def units(self, after: float) -> float:
+        """What it takes later than `after`."""
+        at_once = max(0.0, self.at_once) if self.begin > after else 0.0
+        return at_once + self.rate * max(0.0, self.end - max(self.begin, after))
+
     def changes(self) -> list[Change]:
         """What happens to a bucket, and when."""
         begin = (-self.begin, self.at_once, self.rate)
@@ -35,93 +40,80 @@ class Drain(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Course:
-    """A level on its way through time: refilled and drained at constant rates between changes."""
-
-    capacity: float
-    refill: float
-    level: float
-    at: float
-    drain: float = 0.0
-
-    def advance(self, to: float) -> None:
-        if to > self.at:
-            self.level = min(self.capacity, self.level + (to - self.at) * (self.refill - self.drain))
-            self.at = to
-
-    def follow(self, changes: list[Change], upto: int, until: float) -> int:
-        """Go through the changes before index `upto` that are due by `until`; return how many are left."""
-        while upto and -changes[upto - 1][0] <= until:
-            upto -= 1
-            when, amount, rate = changes[upto]
-            self.advance(-when)
-            self.level = min(self.capacity, self.level - amount)
-            self.drain = self.drain + rate if upto else 0.0  # 0 exactly, or rounding errors would gather
-        self.advance(until)
-        return upto
-
-
-@dataclass(slots=True)
-class DrainedBucket:
+class DrainedBucket(Bucket):
     """A token bucket that running answers drain, each at its own rate.
 
     The sum of the drains is constant between the beginnings and ends of answers, so the level is settled exactly with
     two changes an answer instead of one step a token.
     """
 
-    course: _Course
+    drain: float = 0.0
+    """Units lost a second, beside the `rate` gained."""
     changes: list[Change] = field(default_factory=list)
     """Still to come, sorted."""
-
-    @classmethod
-    def full(cls, capacity: float, rate: float) -> DrainedBucket:
-        """A bucket that starts full at second 0."""
-        return cls(_Course(capacity, rate, capacity, 0.0))
+    owed: float = 0.0
+    """What they will take in all: while the level covers it, nobody need look at them one by one."""
 
     def settle(self, now: float) -> float:
-        """Bring the level forward to `now` and return it."""
-        del self.changes[self.course.follow(self.changes, len(self.changes), now) :]
-        return self.course.level
-
-    def take(self, amount: float, now: float) -> None:
-        """Remove `amount` now, whether or not it fits."""
-        self.course.level = min(self.course.capacity, self.settle(now) - amount)
+        """Bring the level forward to `now` and return it.  A time in the past changes nothing."""
+        changes = self.changes
+        if changes and -changes[-1][0] <= now:
+            del changes[self._follow(len(changes), now) :]
+        elif now > self.at:
+            self._flow(now)
+        return self.level
 
     def schedule(self, drain: Drain) -> None:
         """Let `drain` take its units when its time comes."""
+        self.owed += drain.units(self.at)
         for change in drain.changes():
             insort(self.changes, change)
 
     def stop(self, drain: Drain, now: float) -> None:
         """Cancel what a scheduled drain has not taken by `now`."""
         self.settle(now)
-        begun = drain.begin <= now
+        self.owed -= drain.units(now)
         for change in drain.changes():
             if -change[0] > now:
                 del self.changes[bisect_left(self.changes, change)]
-        if begun and now < drain.end:
+        if drain.begin <= now < drain.end:
             insort(self.changes, (-now, 0.0, -drain.rate))
             self.settle(now)
 
-    def fits(self, amount: float, now: float) -> bool:
-        """Whether `amount` is there; one larger than the capacity fits when the bucket is full."""
-        return self.settle(now) >= min(amount, self.course.capacity) - TOLERANCE
-
     def seconds_until(self, amount: float, now: float, least: int) -> int:
         """The smallest whole number of seconds, from `least`, after which `amount` fits, as drains are scheduled."""
-        self.settle(now)
-        ahead, left = replace(self.course), len(self.changes)
-        enough = min(amount, ahead.capacity) - TOLERANCE
-        seconds = least
-        left = ahead.follow(self.changes, left, now + seconds)
-        while ahead.level < enough:
-            seconds += 1 if left else math.ceil((enough - ahead.level) / ahead.refill)
-            left = ahead.follow(self.changes, left, now + seconds)
-        return seconds
+        if self.settle(now) - self.owed >= amount:
+            return least
+        ahead = DrainedBucket(self.capacity, self.rate, self.level, self.at, self.drain, self.changes)
+        left, seconds = len(self.changes), least
+        while True:
+            left = ahead._follow(left, now + seconds)
+            missing = min(amount, self.capacity) - ahead.level
+            if missing <= TOLERANCE:
+                return seconds
+            seconds += 1 if left else math.ceil(missing / self.rate)
 
-    def full_at(self, now: float) -> float:
-        """When it is full again if nothing more is taken."""
-        return now + (self.course.capacity - self.settle(now)) / self.course.refill
+    def _follow(self, left: int, until: float) -> int:
+        """Go to `until` through the last of the first `left` changes; return how many of them are then left."""
+        while left and -self.changes[left - 1][0] <= until:
+            left -= 1
+            when, amount, rate = self.changes[left]
+            self._flow(-when)
+            self.level = min(self.capacity, self.level - amount)
+            self.owed -= max(0.0, amount)
+            self.drain += rate
+            if not left:  # 0 exactly, or rounding errors would gather
+                self.drain = self.owed = 0.0
+        self._flow(until)
+        return left
+
+    def _flow(self, to: float) -> None:
+        if to > self.at:
+            elapsed = to - self.at
+            level = self.level + elapsed * (self.rate - self.drain)
+            self.level = level if level < self.capacity else self.capacity
+            self.owed -= elapsed * self.drain
+            self.at = to
 
 
 class Refusal(NamedTuple):
@@ -134,10 +126,10 @@ class Refusal(NamedTuple):
 class Gate:
     """The three buckets of one class of models.  A request comes in only if all three allow it."""
 
-    __slots__ = ("_limits", "_rejected_count", "input", "output", "requests")
+    __slots__ = ("_rejected_count", "input", "limits", "output", "requests")
 
     def __init__(self, limits: Limits, burst: float, *, rejected_count: bool = False) -> None:
-        self._limits = limits
+        self.limits = limits
         self._rejected_count = rejected_count
         requests, input_tokens, output_tokens = (limit and (limit / 60 * burst, limit / 60) for limit in limits)
         self.requests = Bucket.full(*requests) if requests else None
@@ -149,49 +141,50 @@ class Gate:
 
         `output_tokens` must be in the output bucket but are not taken: that is for the answer to do.
         """
-        limit = self._refusing(input_tokens, output_tokens, now)
-        if limit is None:
-            if self.requests:
-                self.requests.take(1, now)
-            if self.input:
-                self.input.take(input_tokens, now)
+        requests, tokens, output = self.requests, self.input, self.output
+        if requests and requests.wait(1, now) > 0:
+            limit = "requests"
+        elif tokens and tokens.wait(input_tokens, now) > 0:
+            limit = "input_tokens"
+        elif output and output.wait(output_tokens, now) > 0:
+            limit = "output_tokens"
+        else:
+            if requests:
+                requests.take(1, now)
+            if tokens:
+                tokens.take(input_tokens, now)
             return None
-        if self._rejected_count and self.requests:
-            self.requests.take(max(0.0, min(1.0, self.requests.settle(now))), now)
+        if requests and self._rejected_count:
+            requests.take(max(0.0, min(1.0, requests.level)), now)
         return Refusal(limit, self._retry_after(input_tokens, output_tokens, now))
 
     def state(self, now: float) -> RateLimits:
         """What the headers of a response at `now` say."""
-        requests = input_tokens = output_tokens = None
+        requests = None
         if self.requests:
-            remaining = max(0, int(self.requests.settle(now) + TOLERANCE))
-            requests = Window(self._limits.requests or 0, remaining, now + self.requests.full_in(now))
-        if self.input:
-            input_tokens = _window(self._limits.input_tokens or 0, self.input, now)
-        if self.output:
-            output_tokens = _window(self._limits.output_tokens or 0, self.output, now)
-        return RateLimits(requests, input_tokens, output_tokens)
-
-    def _refusing(self, input_tokens: int, output_tokens: int, now: float) -> str | None:
-        if self.requests and self.requests.wait(1, now) > 0:
-            return "requests"
-        if self.input and not self.input.fits(input_tokens, now):
-            return "input_tokens"
-        if self.output and not self.output.fits(output_tokens, now):
-            return "output_tokens"
-        return None
+            remaining = int(self.requests.settle(now) + TOLERANCE)
+            requests = Window(self.limits.requests or 0, max(0, remaining), now + self.requests.full_in(now))
+        return RateLimits(
+            requests,
+            _window(self.limits.input_tokens, self.input, now),
+            _window(self.limits.output_tokens, self.output, now),
+        )
 
     def _retry_after(self, input_tokens: int, output_tokens: int, now: float) -> int:
-        seconds = max(1, math.ceil(self.requests.wait(1, now))) if self.requests else 1
-        while True:
-            start = seconds
-            for bucket, amount in ((self.input, input_tokens), (self.output, output_tokens)):
-                if bucket:
-                    seconds = bucket.seconds_until(amount, now, seconds)
-            if seconds == start:  # a level may rise and fall again, so both must agree on one moment
-                return seconds
+        seconds, agreed = 1, 0
+        if self.requests:
+            seconds = max(1, math.ceil(self.requests.wait(1, now)))
+        while seconds != agreed:  # a level may rise and fall again, so both must allow the same moment
+            agreed = seconds
+            if self.input:
+                seconds = self.input.seconds_until(input_tokens, now, seconds)
+            if self.output:
+                seconds = self.output.seconds_until(output_tokens, now, seconds)
+        return seconds
 
 
-def _window(limit: int, bucket: DrainedBucket, now: float) -> Window:
-    remaining = max(0, int(bucket.settle(now) / 1000 + 0.5) * 1000)
-    return Window(limit, remaining, bucket.full_at(now))
+def _window(limit: int | None, bucket: Bucket | None, now: float) -> Window | None:
+    if limit is None or bucket is None:
+        return None
+    remaining = int(bucket.settle(now) / 1000 + 0.5) * 1000
+    return Window(limit, remaining if remaining > 0 else 0, now + bucket.full_in(now))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import msgspec
 
 from mock_server.rng import Draws
 
 
-class Error(NamedTuple):
+class Error(msgspec.Struct, frozen=True, gc=False):
     """What an error body says."""
 
     type: str
@@ -18,14 +18,14 @@ class Error(NamedTuple):
     error_code: str | None = None
 
 
-class Usage(NamedTuple):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of a request and its answer.  Nothing is cached, so these are all."""
 
     input_tokens: int
     output_tokens: int
 
 
-class Window(NamedTuple):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """What the headers say of one limit."""
 
     limit: int
@@ -36,7 +36,7 @@ class Window(NamedTuple):
     """Engine second at which its bucket is full again if nothing more is taken."""
 
 
-class RateLimits(NamedTuple):
+class RateLimits(msgspec.Struct, frozen=True, gc=False):
     """What the `anthropic-ratelimit-*` headers say; None for a limit that does not exist."""
 
     requests: Window | None
@@ -109,15 +109,7 @@ def chunks(plan: Plan) -> Iterator[tuple[float, int]]:
         yield min(due, plan.last_token), upto - done
 
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
-
-
 def _base62(draws: Draws) -> str:
-    pairs = []
-    for _ in range(3):
-        bits = draws.bits()
-        for _ in range(4):
-            bits, pair = divmod(bits, len(_PAIRS))
-            pairs.append(_PAIRS[pair])
-    return "".join(pairs)
+    """24 characters.  Base 64 is many times faster; its two characters too many become two more of the others."""
+    bits = draws.bits() << 128 | draws.bits() << 64 | draws.bits()
+    return b64encode(bits.to_bytes(24, "big")[:18], altchars=b"0A").decode()

@@ -14,8 +14,11 @@ from mock_server.plan import Error
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of a Messages request (errors page, 2026-10-10)."""
 MAX_MESSAGES = 100_000
-IMAGE_TOKENS = 1_500
-"""Every image or document that is not text counts as this much; the API counts its pixels and pages."""
+ATTACHMENT_TOKENS = 1_500
+"""What every image and document counts as.  A stand-in: the API counts pixels and pages."""
+
+Where = tuple[str | int, ...]
+"""The path to a part of the body."""
 
 _ROLES = ("user", "assistant", "system")
 _ATTACHMENTS = ("image", "document")
@@ -55,7 +58,7 @@ def read(params: Mapping[str, Any]) -> Question:
     tokens = _count_messages(params, model)
     for name in ("system", "tools"):
         if params.get(name):
-            tokens += _count_content(params[name], model, name)
+            tokens += _count_content(params[name], model, (name,))
     if tokens > model.context:
         raise invalid(f"prompt is too long: {tokens} tokens > {model.context} maximum")
     return Question(model_id, model, max_tokens, bool(stream), tokens)
@@ -95,40 +98,44 @@ def _count_messages(params: Mapping[str, Any], model: Model) -> int:
         raise invalid("messages: at least one message is required")
     if len(messages) > MAX_MESSAGES:
         raise invalid(f"messages: at most {MAX_MESSAGES} messages are allowed")
-    return sum(_count_message(message, model, place) for place, message in enumerate(messages))
+    return sum([_count_message(message, model, place) for place, message in enumerate(messages)])
 
 
 def _count_message(message: object, model: Model, place: int) -> int:
-    if not isinstance(message, Mapping):
-        raise invalid(f"messages.{place}: Input should be an object")
+    if not isinstance(message, (dict, Mapping)):
+        raise _wrong(("messages", place), "Input should be an object")
     if message.get("role") not in _ROLES:
-        raise invalid(f"messages.{place}.role: Input should be 'user', 'assistant' or 'system'")
+        raise _wrong(("messages", place, "role"), "Input should be 'user', 'assistant' or 'system'")
     if "content" not in message:
-        raise invalid(f"messages.{place}.content: Field required")
-    return _count_content(message["content"], model, f"messages.{place}.content")
+        raise _wrong(("messages", place, "content"), "Field required")
+    return _count_content(message["content"], model, ("messages", place, "content"))
 
 
-def _count_content(content: object, model: Model, where: str) -> int:
+def _count_content(content: object, model: Model, where: Where) -> int:
     if isinstance(content, str):
         if not content:
-            raise invalid(f"{where}: text must not be empty")
+            raise _wrong(where, "text must not be empty")
         return count_tokens(content, model)
     if not _is_list(content):
-        raise invalid(f"{where}: Input should be a valid string or list")
-    return sum(_count_block(block, model, f"{where}.{place}") for place, block in enumerate(content))
+        raise _wrong(where, "Input should be a valid string or list")
+    return sum([_count_block(block, model, (*where, place)) for place, block in enumerate(content)])
 
 
-def _count_block(block: object, model: Model, where: str) -> int:
-    if not isinstance(block, Mapping):
-        raise invalid(f"{where}: Input should be an object")
+def _count_block(block: object, model: Model, where: Where) -> int:
+    if not isinstance(block, (dict, Mapping)):
+        raise _wrong(where, "Input should be an object")
     if block.get("type") in _ATTACHMENTS:
-        return IMAGE_TOKENS
+        return ATTACHMENT_TOKENS
     if block.get("type") != "text":
         return count_tokens(repr(block), model)  # tools and their results: about the length of their JSON
     text = block.get("text")
     if not isinstance(text, str) or not text:
-        raise invalid(f"{where}.text: text content blocks must be non-empty strings")
+        raise _wrong((*where, "text"), "text content blocks must be non-empty strings")
     return count_tokens(text, model)
+
+
+def _wrong(where: Where, message: str) -> RequestError:
+    return invalid(f"{'.'.join(map(str, where))}: {message}")
 
 
 def _required(params: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - whatever the client sent
@@ -138,4 +145,4 @@ def _required(params: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - wh
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[object]]:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return isinstance(value, (list, Sequence)) and not isinstance(value, str | bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -41,12 +42,17 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _window_headers(prefix: str, window: Window, epoch: float) -> list[tuple[str, str]]:
-    reset = _UNIX + timedelta(seconds=ceil(epoch + window.reset))
     return [
         (f"{prefix}-limit", str(window.limit)),
         (f"{prefix}-remaining", str(window.remaining)),
-        (f"{prefix}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        (f"{prefix}-reset", _timestamp(ceil(epoch + window.reset))),
     ]
+
+
+@lru_cache(maxsize=1024)
+def _timestamp(unix_second: int) -> str:
+    """RFC 3339 in whole seconds."""
+    return (_UNIX + timedelta(seconds=unix_second)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def body(plan: Plan) -> bytes:

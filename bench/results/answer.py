@@ -93,7 +93,8 @@ def _verdict(question: Question, best: _Strategy, others: list[_Strategy]) -> st
     met, cost = best.typical("goodput_share"), best.typical("cost")
     if met is not None:
         facts.append(f"{share(met)} within the SLO")
-    facts.append(count(best.total("rate_limited"), "429"))
+    refused = best.total("rate_limited")
+    facts.append(count(refused, "rate-limited attempt") if refused else "no 429s")
     facts.append("cost unknown" if cost is None else dollars(cost))
     return f"{best.name} {wins}{among}: {', '.join(facts)}." if others else f"{best.name}: {', '.join(facts)}."
 

@@ -197,7 +197,7 @@ def read_passes(path: Path) -> list[Columns]:
         return split_passes(read_records(path))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError) as error:
         raise UsageError(f"{path} holds a line that is not a record: {error}") from error
 
 

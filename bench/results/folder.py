@@ -3,6 +3,7 @@
     runs/20261120-1041-summarize-100-sim-kqvd/
       run.json        what was asked and what it was measured with
       records.jsonl   one line a request, written as each ends
+      passes.json     how each pass ended, and what the server said of it
       summary.json    what it came to
       report.html
 
@@ -28,11 +29,11 @@ from bench.results.columns import Columns, read_passes
 from bench.results.environment import Machine
 from bench.results.record import Record, to_line
 from bench.results.redact import bare_url, redact
-from bench.results.summary import Summary
+from bench.results.summary import Overhead, Summary
 
 SCHEMA_VERSION = 1
 
-RUN, RECORDS, SUMMARY, REPORT = "run.json", "records.jsonl", "summary.json", "report.html"
+RUN, RECORDS, PASSES, SUMMARY, REPORT = "run.json", "records.jsonl", "passes.json", "summary.json", "report.html"
 """The files of a run folder."""
 
 
@@ -58,6 +59,27 @@ class RunInfo(msgspec.Struct, frozen=True):
     records_schema_version: int = record.SCHEMA_VERSION
 
 
+class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
+    """What is known of a pass that has ended, beyond its records."""
+
+    strategy: str
+    pass_: int
+    stopped: str | None = None
+    """Why it ended early, in words."""
+    overhead: Overhead | None = None
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How far a run came: written anew as each pass ends."""
+
+    passes: tuple[PassNote, ...] = ()
+    stopped: str | None = None
+    """Why the run ended early, in words."""
+    exit_code: int = 0
+    """What that stop makes the exit code."""
+    schema_version: int = SCHEMA_VERSION
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
     """A run folder, read back."""
@@ -67,6 +89,7 @@ class LoadedRun:
     summary: Summary | None
     """None when the run was killed before it came to its end."""
     passes: list[Columns]
+    ending: Ending
     torn: int
     """Records lost because their line was not written to its end: 1 after some kills, else 0."""
 
@@ -75,11 +98,12 @@ class Journal:
     """Appends records to a file that must not exist yet; each is with the operating system when `append` returns."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("xb", buffering=0)
+        self._file = path.open("xb")
 
     def append(self, record: Record) -> None:
         """Write one record."""
         self._file.write(to_line(record))
+        self._file.flush()
 
     def __enter__(self) -> Journal:
         return self
@@ -93,9 +117,15 @@ class Journal:
 def create(root: Path, name: str, target: str, now: datetime, letters: str) -> Path:
     """Make the folder of a new run, named for when, what and where; `letters` tell runs of one minute apart."""
     stamp = now.strftime("%Y%m%d-%H%M")
-    folder = root / "-".join(filter(None, (stamp, _slug(name), _slug(_place(target)), letters)))
+    return create_at(root / "-".join(filter(None, (stamp, _slug(name), _slug(_place(target)), letters))))
+
+
+def create_at(folder: Path) -> Path:
+    """Make a folder, or take an empty one.  UsageError when it holds something or cannot be made."""
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", "Name another folder with --out; no run is ever overwritten.")
     except OSError as error:
         raise UsageError(f"cannot create {folder}: {error.strerror}", "Name another folder with --out.") from error
     return folder
@@ -109,6 +139,11 @@ def rfc3339(moment: datetime) -> str:
 def write_info(folder: Path, info: RunInfo, secrets: Iterable[str] = ()) -> None:
     """Write `run.json`, without keys: neither the `secrets` given nor anything that looks like one."""
     _write(folder / RUN, redact(msgspec.to_builtins(info), secrets))
+
+
+def write_ending(folder: Path, ending: Ending) -> None:
+    """Write `passes.json`."""
+    _write(folder / PASSES, ending)
 
 
 def write_summary(folder: Path, summary: Summary) -> None:
@@ -131,6 +166,7 @@ def load(folder: Path) -> LoadedRun:
         info=info,
         summary=_read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None,
         passes=read_passes(folder / RECORDS),
+        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
         torn=_torn(folder / RECORDS),
     )
 
@@ -157,8 +193,8 @@ def _read(path: Path, kind: type[T], version: int) -> T:
 
 
 def _other_version(path: Path, found: int, expected: int) -> str:
-    other = "newer" if found > expected else "older"
-    return f"{path} has schema version {found}; this claude-bench reads {expected}. Use a {other} one for this run."
+    other = "a newer" if found > expected else "an older"
+    return f"{path} has schema version {found}; this claude-bench reads {expected}. Use {other} one for this run."
 
 
 def _write(path: Path, value: object) -> None:

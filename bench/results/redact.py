@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 REDACTED = "REDACTED"
@@ -17,7 +16,7 @@ _NAMED = re.compile(
 _URL = re.compile(r"https?://[^\s\"'<>]+", re.IGNORECASE)
 
 
-def redact(value: Any, secrets: Iterable[str] = ()) -> Any:
+def redact(value: object, secrets: Iterable[str] = ()) -> object:
     """JSON values with everything that is or looks like a key replaced, and URLs cut to what can hold none.
 
     `secrets` are exact strings to remove, such as the value of ANTHROPIC_API_KEY.
@@ -32,12 +31,12 @@ def bare_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _walk(value: Any, secrets: list[str]) -> Any:
+def _walk(value: object, secrets: list[str]) -> object:
     if isinstance(value, str):
         return _clean(value, secrets)
     if isinstance(value, dict):
         return {key: _walk(item, secrets) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_walk(item, secrets) for item in value]
     return value
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
 from bench.results.columns import Columns, Floats
-from bench.results.format import count, seconds
+from bench.results.format import count, seconds, share
 from bench.results.metrics import DISTRIBUTIONS, METRICS, Unit, samples
-from bench.results.statistics import quantile
+from bench.results.statistics import quantile, wilson
 from bench.results.summary import PassSummary, ThresholdResult
 
 Op: TypeAlias = Literal["<", "<=", ">", ">="]
@@ -52,6 +52,12 @@ _EXAMPLES: dict[Unit, str] = {
 }
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _DISTRIBUTIONS = {metric.name for metric in DISTRIBUTIONS}
+_SHARES_OF = {
+    "error_rate": "request",
+    "goodput_share": "request",
+    "retried_share": "request",
+    "rate_limited_rate": "attempt",
+}
 _PLAIN = {"med": "p50", "avg": "mean", "min": "min", "max": "max"}
 
 _EXPRESSION = re.compile(r"\s*(?P<aggregate>[^<>=]*?)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^<>=]+?)\s*")
@@ -131,8 +137,17 @@ def _measure(threshold: Condition, summary: PassSummary, columns: Columns) -> tu
     """The value, or None with the verdict that follows; and the detail."""
     if threshold.metric in summary.distributions:
         return _of_distribution(samples(columns, threshold.metric), threshold.aggregate)
-    value = summary.values[_single_numbers(threshold.metric)[threshold.aggregate]]
-    return value, "no samples", "not known" if value is None else ""
+    name = _single_numbers(threshold.metric)[threshold.aggregate]
+    value = summary.values[name]
+    return value, "no samples", "not known" if value is None else _interval(name, value, summary)
+
+
+def _interval(name: str, value: float, summary: PassSummary) -> str:
+    """The interval of a share of so many requests or attempts; nothing for other numbers."""
+    noun = _SHARES_OF.get(name)
+    n = int(summary.values[f"{noun}s"] or 0) if noun else 0
+    bounds = wilson(round(value * n), n)
+    return f"{share(bounds[0])} .. {share(bounds[1])}, {count(n, noun)}" if noun and bounds else ""
 
 
 def _of_distribution(values: Floats, aggregate: str) -> tuple[float | None, str, str]:

@@ -1,0 +1,211 @@
+"""Sends through the official SDK, without its retries: the client of the API, of gateways and of the mock over HTTP.
+
+The SDK builds, signs and sends the request; the answer is read here (see `answer.py`).  Its own limits that would hide
+in the figures are out of the way: retries, telemetry, the pool's size, the timeouts (one per attempt, in scenario time,
+replaces them).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from types import TracebackType
+from typing import Literal, NamedTuple
+
+import aiohttp
+import anthropic
+import httpx2
+import msgspec
+from anthropic._base_client import get_platform
+
+from bench.clock import Clock
+from bench.request import RequestSpec
+from bench.results.record import Attempt
+from bench.targets import classify
+from bench.targets.answer import Answer
+from bench.targets.stamps import HOOKS, Stamps, current
+
+Transport = Literal["aiohttp", "httpx"]
+
+_LIMITS = httpx2.Limits(max_connections=100_000, max_keepalive_connections=100_000, keepalive_expiry=60.0)
+"""No limit that a run could reach.  A plain None would make the aiohttp transport fall back to 100 connections."""
+
+_TIMEOUT = httpx2.Timeout(None, connect=30.0)
+"""Wall-clock seconds.  Only an unreachable host needs an end of its own; the attempt's timeout bounds the rest."""
+
+_LOCAL = {"all://127.0.0.1": None, "all://localhost": None}
+"""A server on this machine is never asked through a proxy."""
+
+
+def http_client(transport: Transport) -> httpx2.AsyncClient:
+    """An HTTP client for `SdkClient`.  aiohttp costs about half the CPU of httpx, which many applications run."""
+    make = anthropic.DefaultAioHttpClient if transport == "aiohttp" else anthropic.DefaultAsyncHttpxClient
+    return make(limits=_LIMITS, timeout=_TIMEOUT, mounts=_LOCAL)
+
+
+class _Failure(NamedTuple):
+    cause: str
+    message: str
+
+
+class SdkClient:
+    """A `Client` that speaks HTTP.  Leave it with `async with`, which closes its connections.
+
+    `timeout` is scenario seconds for a whole attempt; `headers` gives those to add to a request.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        http: httpx2.AsyncClient,
+        *,
+        base_url: str,
+        api_key: str,
+        timeout: float,
+        headers: Callable[[RequestSpec, int], Mapping[str, str]] = lambda _spec, _attempt: {},
+    ) -> None:
+        http.event_hooks = dict(HOOKS)
+        self._clock, self._http, self._base_url, self._key = clock, http, base_url, api_key
+        self._timeout, self._headers = timeout, headers
+        sdk = anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url,
+            http_client=http,
+            timeout=_TIMEOUT,  # explicit, so that the SDK does not refuse long answers that are not streamed
+            max_retries=0,
+            open_telemetry=False,
+            # Compressed streams arrive in lumps: a token's time would be that of the lump.
+            default_headers={"accept-encoding": "identity"},
+        )
+        # One request is made up at a time.  That is pure computing, so nothing is lost by it, and between two of them the
+        # event loop looks for answers: what came in meanwhile gets its stamp within a millisecond and not after the
+        # last of fifty requests.
+        self._turn = asyncio.Lock()
+        # The SDK would find it out in a thread during the first request, which would be late by that.
+        sdk._platform = get_platform()
+        self._create = sdk.messages.with_streaming_response.create
+
+    async def __aenter__(self) -> SdkClient:
+        # What lives by now lives on.  Looking through it for garbage would stop the loop for a tenth of a second.
+        gc.collect()
+        gc.freeze()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        gc.unfreeze()
+        await self._http.aclose()
+
+    async def unreachable(self, *, within: float) -> str | None:
+        """Why the server gives no answer of any kind within this many wall-clock seconds; None if it does.
+
+        Asks for nothing that costs anything.
+        """
+        try:
+            await self._http.head(self._base_url, timeout=within)
+        except (httpx2.HTTPError, aiohttp.ClientError) as error:
+            return _reason(error)
+        return None
+
+    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
+        """See `Client`."""
+        began = self._clock.now()
+        stamps, answer, response, failure = Stamps(self._clock, self._turn), Answer(), None, None
+        current.set(stamps)
+        await self._turn.acquire()
+        try:
+            async with (
+                self._clock.timeout(self._timeout),
+                self._create(**spec.params, extra_headers=self._headers(spec, attempt)) as raw,
+            ):
+                response = raw.http_response
+                await self._read(response, stamps, answer, stream=bool(spec.params.get("stream")))
+            failure = _incomplete(answer)
+        except TimeoutError:
+            failure = _Failure("timeout", f"no complete answer within {self._timeout:g} s")
+        except anthropic.APIStatusError as error:
+            response = error.response
+            failure = _refused(response)
+        except (msgspec.DecodeError, httpx2.DecodingError) as error:
+            failure = _unreadable(response, error)
+        except (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError) as error:
+            failure = _Failure("connection", _reason(error))
+        finally:
+            if stamps.sent is None:
+                self._turn.release()
+        ended = self._clock.now() if failure or stamps.last_byte is None else stamps.last_byte
+        return self._attempt(began, ended, stamps, answer, response, failure)
+
+    async def _read(self, response: httpx2.Response, stamps: Stamps, answer: Answer, *, stream: bool) -> None:
+        body = []
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                now = stamps.last_byte = self._clock.now()
+                if stream:
+                    for delta in answer.feed(chunk):
+                        stamps.event(delta, now)
+                else:
+                    body.append(chunk)
+        if not stream:
+            answer.message(b"".join(body))
+        elif stamps.first_event is None:
+            raise msgspec.DecodeError("no events")
+
+    def _attempt(
+        self,
+        began: float,
+        ended: float,
+        stamps: Stamps,
+        answer: Answer,
+        response: httpx2.Response | None,
+        failure: _Failure | None,
+    ) -> Attempt:
+        headers = dict(response.headers) if response else {}
+        return Attempt(
+            sent=began if stamps.sent is None else stamps.sent,
+            ended=ended,
+            status=response.status_code if response else None,
+            cause=failure.cause if failure else None,
+            message=classify.shorten(failure.message).replace(self._key, "***") if failure else None,
+            headers=stamps.headers,
+            first_event=stamps.first_event,
+            first_token=stamps.first_token,
+            first_text=stamps.first_text,
+            last_token=stamps.last_token,
+            retry_after=classify.retry_after(headers),
+            should_retry=classify.should_retry(headers),
+            request_id=headers.get("request-id"),
+            stop_reason=answer.stop_reason,
+            usage=answer.usage,
+            limits=classify.rate_limits(headers),
+        )
+
+
+def _incomplete(answer: Answer) -> _Failure | None:
+    """What went wrong in an answer that began well, if anything."""
+    if answer.error:
+        return _Failure("stream_error", f"{answer.error.type}: {answer.error.message}")
+    return None if answer.complete else _Failure("connection", "the stream ended before message_stop")
+
+
+def _refused(response: httpx2.Response) -> _Failure:
+    error = classify.read_error(response.content).error
+    cause = classify.cause_of(response.status_code, error, classify.rate_limits(response.headers))
+    return _Failure(cause, error.message or response.reason_phrase)
+
+
+def _unreadable(response: httpx2.Response | None, error: Exception) -> _Failure:
+    kind = response.headers.get("content-type", "no content type") if response else "no response"
+    return _Failure("malformed", f"not an answer of the Messages API ({kind}): {error}")
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost words: the SDK itself says no more than `Connection error.`"""
+    reason = str(error)
+    while error.__cause__:
+        error = error.__cause__
+        reason = str(error) or reason
+    return f"{type(error).__name__}: {reason}"

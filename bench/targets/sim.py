@@ -1,0 +1,106 @@
+"""The mock's engine called directly, in virtual time: the same answers as over HTTP, one sleep and no bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.clock import Clock
+from bench.request import RequestSpec
+from bench.results.record import Attempt, RateLimits, Usage
+from bench.targets.classify import ApiError, cause_of, shorten
+from mock_server.plan import Plan, Window, chunks
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+
+class SimClient:
+    """A `Client` whose records are those of the SDK speaking to the same engine.  `timeout` is seconds per attempt."""
+
+    def __init__(self, engine: Engine, clock: Clock, *, seed: int, timeout: float) -> None:
+        self.engine, self._clock, self._seed, self._timeout = engine, clock, seed, timeout
+
+    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
+        """See `Client`."""
+        sent = self._clock.now()
+        key = (self._seed, spec.seq, attempt)
+        plan = self.engine.handle(spec.params, sent, key=key, output_tokens=spec.output_tokens)
+        deadline = sent + self._timeout
+        try:
+            await self._clock.sleep_until(min(plan.ended, deadline))
+        except BaseException:
+            self.engine.abort(plan, self._clock.now())
+            raise
+        if plan.ended < deadline:
+            return _refused(plan) if plan.error else _answered(plan)
+        self.engine.abort(plan, deadline)
+        return _cut_short(plan, deadline, f"no complete answer within {self._timeout:g} s")
+
+
+def _answered(plan: Plan) -> Attempt:
+    streamed = plan.stream
+    first = plan.first_token if streamed else None
+    tokens = plan.usage.output_tokens
+    return Attempt(
+        sent=plan.arrived,
+        ended=plan.ended,
+        status=plan.status,
+        headers=plan.first_token if streamed else plan.ended,
+        first_event=first,
+        first_token=first,
+        first_text=first,
+        last_token=plan.last_token if streamed and tokens > 1 else first,
+        request_id=plan.request_id,
+        stop_reason=plan.stop_reason,
+        usage=Usage(plan.usage.input_tokens, tokens),
+        limits=_limits(plan),
+    )
+
+
+def _refused(plan: Plan) -> Attempt:
+    error = plan.error
+    assert error is not None
+    limits = _limits(plan)
+    return Attempt(
+        sent=plan.arrived,
+        ended=plan.ended,
+        status=plan.status,
+        cause=cause_of(plan.status, ApiError.of(error.type, error.message, error.error_code), limits),
+        message=shorten(error.message),
+        headers=plan.ended,
+        retry_after=None if plan.retry_after is None else float(plan.retry_after),
+        request_id=plan.request_id,
+        limits=limits,
+    )
+
+
+def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
+    """What the client has seen of an answer that was not complete in time."""
+    if not plan.stream or plan.first_token >= deadline:
+        return Attempt(plan.arrived, deadline, cause="timeout", message=message)
+    return Attempt(
+        sent=plan.arrived,
+        ended=deadline,
+        status=plan.status,
+        cause="timeout",
+        message=message,
+        headers=plan.first_token,
+        first_event=plan.first_token,
+        first_token=plan.first_token,
+        first_text=plan.first_token,
+        last_token=max(due for due, _ in chunks(plan) if due < deadline),
+        request_id=plan.request_id,
+        usage=Usage(plan.usage.input_tokens, 1),  # as message_start says it
+        limits=_limits(plan),
+    )
+
+
+def _limits(plan: Plan) -> RateLimits | None:
+    told = plan.limits
+    if told is None or not (told.requests or told.input_tokens or told.output_tokens):
+        return None
+    return RateLimits(*_window(told.requests), *_window(told.input_tokens), *_window(told.output_tokens))
+
+
+def _window(window: Window | None) -> tuple[int | None, int | None]:
+    return (window.limit, window.remaining) if window else (None, None)

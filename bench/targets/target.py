@@ -1,0 +1,211 @@
+"""The three kinds of target behind one value.  What differs between them is decided here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bench.clock import Clock
+from bench.errors import TargetError, UsageError
+from bench.request import RequestSpec
+from bench.scenario.model import Fixed, Lognormal, Scenario
+from bench.targets.client import Client
+from mock_server.settings import Settings, Spread
+
+if TYPE_CHECKING:
+    from bench.targets.sdk import SdkClient
+
+API_URL = "https://api.anthropic.com"
+
+_NO_KEY = "sk-ant-none"
+"""What a server on plain HTTP gets where no key is set; gateways on a private network often ask for none."""
+
+_REACH_WITHIN = 10.0
+"""Wall-clock seconds in which a target must answer anything at all."""
+
+_OPEN_FILES = 65_536
+"""One for each request in flight, and then some."""
+
+
+async def _nothing() -> None:
+    """What a target does that cannot reset, or says nothing of itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A target made ready for one pass."""
+
+    client: Client
+    reset: Callable[[], Awaitable[None]] = _nothing
+    """Between warm-up and pass: full limits and second 0, where the target can; elsewhere nothing."""
+    server_latencies: Callable[[], Awaitable[dict[str, float] | None]] = _nothing
+    """After the pass: by request id, the latency that the server itself saw; None where it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who answers."""
+
+    name: str
+    """For people: `sim`, `mock`, `api` or the URL."""
+    virtual: bool
+    """Whether a pass runs on the virtual clock."""
+    resets: bool
+    """Whether every pass finds fresh limits."""
+    session: Callable[[Clock, int], AbstractAsyncContextManager[Session]]
+    """Makes it ready for a pass on this clock; the number seeds the pass."""
+
+
+def open_target(scenario: Scenario) -> AbstractContextManager[Target]:
+    """The scenario's target, ready to open sessions until the context is left.
+
+    Raises UsageError when it cannot be what the scenario says, TargetError when it does not come up.
+    """
+    match scenario.target:
+        case "sim":
+            return _sim(scenario)
+        case "mock":
+            return _mock(scenario)
+        case "api":
+            return _api(scenario)
+        case url:
+            return _gateway(scenario, url)
+
+
+@contextmanager
+def _sim(scenario: Scenario) -> Iterator[Target]:
+    from bench.targets.sim import SimClient
+    from mock_server.engine import Engine
+
+    _refuse_speed(scenario)
+    settings = mock_settings(scenario)
+
+    @asynccontextmanager
+    async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
+        client = SimClient(Engine(settings), clock, seed=seed, timeout=scenario.timeout)
+
+        async def reset() -> None:
+            client.engine = Engine(settings)
+
+        yield Session(client, reset)
+
+    yield Target("sim", True, True, session)
+
+
+@contextmanager
+def _mock(scenario: Scenario) -> Iterator[Target]:
+    from bench.targets.mock_process import mock_process
+
+    _allow_many_connections()
+    with mock_process(mock_settings(scenario), scenario.speed) as server:
+
+        @asynccontextmanager
+        async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
+            def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
+                key = f"{seed}.{spec.seq}.{attempt}"
+                return {"x-mock-key": key, "x-mock-output-tokens": str(spec.output_tokens)}
+
+            await server.reset()
+            async with _client(scenario, clock, server.url, _NO_KEY, headers) as client:
+                yield Session(client, server.reset, server.latencies)
+
+        yield Target("mock", False, True, session)
+
+
+def _api(scenario: Scenario) -> AbstractContextManager[Target]:
+    if not (key := os.environ.get("ANTHROPIC_API_KEY")):
+        raise UsageError("the API needs a key", "set ANTHROPIC_API_KEY; nothing else is read, nothing is stored")
+    return _http(scenario, "api", os.environ.get("ANTHROPIC_BASE_URL") or API_URL, key)
+
+
+def _gateway(scenario: Scenario, url: str) -> AbstractContextManager[Target]:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"unknown target {url!r}", "use sim, mock, api or a URL such as https://gateway.example")
+    if parts.username or parts.query:
+        raise UsageError("a target's URL must not carry credentials or a query", "set ANTHROPIC_API_KEY instead")
+    key = os.environ.get("ANTHROPIC_API_KEY")
+    if not key and parts.scheme == "https":
+        raise UsageError(f"{url} needs a key", "set ANTHROPIC_API_KEY (any text, if the gateway asks for none)")
+    # The SDK adds /v1/messages by itself; people copy base URLs of either form.
+    return _http(scenario, url, url.rstrip("/").removesuffix("/v1"), key or _NO_KEY)
+
+
+@contextmanager
+def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]:
+    _refuse_speed(scenario)
+    _allow_many_connections()
+
+    @asynccontextmanager
+    async def session(clock: Clock, _seed: int) -> AsyncIterator[Session]:
+        async with _client(scenario, clock, url, key, lambda _spec, _attempt: {}) as client:
+            if reason := await client.unreachable(within=_REACH_WITHIN):
+                raise TargetError(f"cannot reach {url}: {reason}", "check the address, the network and the proxy")
+            yield Session(client)
+
+    yield Target(name, False, False, session)
+
+
+def _refuse_speed(scenario: Scenario) -> None:
+    if scenario.speed != 1:
+        raise UsageError(
+            f"speed {scenario.speed:g} is for the mock server alone",
+            "Use --target mock, or leave the speed out: sim takes no time, and others keep their own.",
+        )
+
+
+def _client(
+    scenario: Scenario, clock: Clock, url: str, key: str, headers: Callable[[RequestSpec, int], dict[str, str]]
+) -> SdkClient:
+    from bench.targets.sdk import SdkClient, http_client
+
+    http = http_client(scenario.transport)
+    return SdkClient(clock, http, base_url=url, api_key=key, timeout=scenario.timeout, headers=headers)
+
+
+def mock_settings(scenario: Scenario) -> Settings:
+    """The scenario's tier and `mock` section as the mock server takes them."""
+    mock = scenario.mock
+    try:
+        return Settings(
+            tier=scenario.tier,
+            burst=mock.burst,
+            reserve_max_tokens=mock.reserve_max_tokens,
+            rejected_count=mock.rejected_count,
+            chunk_tokens=mock.chunk_tokens,
+            seed=scenario.seed,
+            service_time=mock.latency.service_time,
+            ttft=_spread(mock.latency.ttft),
+            tokens_per_second=_spread(mock.latency.tokens_per_second),
+        )
+    except ValueError as error:
+        raise UsageError(f"mock: {error}") from None
+
+
+def _spread(size: Fixed | Lognormal | float | None) -> Spread | None:
+    match size:
+        case None:
+            return None
+        case Lognormal():
+            return (size.median, size.p95)
+        case Fixed():
+            return (size.value, size.value)
+        case _:
+            return (size, size)
+
+
+def _allow_many_connections() -> None:
+    """Raise this process's soft limit of open files, often 1,024, as far as needed and allowed."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,96 @@
+"""The direct simulation against the SDK speaking to the same engine: the same workload must give the same records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+
+import httpx2
+import pytest
+
+from bench import clock
+from bench.clock import Clock
+from bench.request import RequestSpec
+from bench.results.record import Attempt
+from bench.targets.client import Client
+from bench.targets.inprocess import EngineTransport
+from bench.targets.sdk import SdkClient
+from bench.targets.sim import SimClient
+from mock_server.engine import Engine
+from mock_server.rng import Draws
+from mock_server.settings import Settings
+
+SEED = 11
+
+
+def workload(count: int) -> list[RequestSpec]:
+    """Requests of all kinds: streamed or not, short and long, cut by max_tokens, and some that are wrong."""
+    return [_spec(seq, Draws(SEED, "workload", seq)) for seq in range(count)]
+
+
+def _spec(seq: int, draws: Draws) -> RequestSpec:
+    tokens = draws.integer(1, 700)
+    params = {
+        "model": "claude-no-such" if seq % 41 == 0 else "claude-sonnet-5-5",
+        "max_tokens": -1 if seq % 37 == 0 else 500,
+        "messages": [{"role": "user", "content": "word " * draws.integer(1, 1500)}],
+        "stream": seq % 2 == 0,
+    }
+    return RequestSpec(seq, draws.uniform(0.0, 40.0), params, input_tokens=1, output_tokens=tokens)
+
+
+def records(settings: Settings, *, direct: bool, timeout: float, count: int) -> list[list[Attempt]]:
+    """All attempts by request; a 429 is tried again after its retry-after."""
+
+    async def main() -> list[list[Attempt]]:
+        time, engine = Clock(), Engine(settings)
+        async with AsyncExitStack() as stack:
+            client: Client = SimClient(engine, time, seed=SEED, timeout=timeout)
+            if not direct:
+                client = await stack.enter_async_context(_sdk(engine, time, timeout))
+            return await asyncio.gather(*(_exchange(client, time, spec) for spec in workload(count)))
+
+    return clock.run(main(), virtual=True)
+
+
+def _sdk(engine: Engine, time: Clock, timeout: float) -> SdkClient:
+    def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
+        return {"x-mock-key": f"{SEED}.{spec.seq}.{attempt}", "x-mock-output-tokens": str(spec.output_tokens)}
+
+    http = httpx2.AsyncClient(transport=EngineTransport(engine, time))
+    return SdkClient(time, http, base_url="http://engine", api_key="sk-ant-test", timeout=timeout, headers=headers)
+
+
+async def _exchange(client: Client, time: Clock, spec: RequestSpec) -> list[Attempt]:
+    await time.sleep_until(spec.intended)
+    attempts = [await client.send(spec, 1)]
+    while attempts[-1].retry_after is not None and len(attempts) < 4:
+        await time.sleep_until(attempts[-1].ended + attempts[-1].retry_after)
+        attempts.append(await client.send(spec, len(attempts) + 1))
+    return attempts
+
+
+@pytest.mark.parametrize(
+    ("settings", "timeout", "causes"),
+    [
+        (Settings(tier="tier-1", burst=20.0, seed=3), 8.0, {None, "input_tokens", "output_tokens", "timeout"}),
+        (Settings(tier="unlimited", service_time=2.5, chunk_tokens=1), 8.0, {None, "invalid_request", "not_found"}),
+        (Settings(tier="tutorial-1", reserve_max_tokens=True, rejected_count=True), 3.0, {None, "requests", "timeout"}),
+    ],
+)
+def test_the_direct_simulation_gives_the_records_of_the_sdk(
+    settings: Settings, timeout: float, causes: set[str | None]
+) -> None:
+    direct = records(settings, direct=True, timeout=timeout, count=300)
+    sdk = records(settings, direct=False, timeout=timeout, count=300)
+    seen = Counter(attempt.cause for attempts in direct for attempt in attempts)
+    assert causes <= set(seen)
+    for ours, theirs in zip(direct, sdk, strict=True):
+        assert ours == theirs
+
+
+def test_a_simulation_repeats_exactly() -> None:
+    settings = Settings(tier="tier-1", burst=5.0)
+    first, second = (records(settings, direct=True, timeout=8.0, count=200) for _ in range(2))
+    assert first == second
