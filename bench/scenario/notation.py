@@ -140,8 +140,6 @@ def notations(expected: str, *, words: Sequence[str] = (), keys: Sequence[str] =
                 return "<word>" if value in words else None
             case dict():
                 return next((f"<{key}:>" for key in keys if key in value), "<mapping>")
-            case BaseModel():
-                return "<mapping>"
         return None
 
     return Discriminator(
