@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from bench.errors import Problem
+from bench.scenario.sizes import LARGEST
 
 _SHOWN = 20
 """Bad rows of one file that are reported; the next are not looked for."""
@@ -37,10 +38,10 @@ class BadRow:
 
 
 class TraceRow(NamedTuple):
-    """One request of a trace."""
+    """One arrival; the tokens are 0 where no trace says them."""
 
     at: float
-    """Seconds since the first row."""
+    """Seconds since the first row of a trace, or since the start of the pass."""
     input_tokens: int
     output_tokens: int
 
@@ -80,13 +81,17 @@ def trace(path: Path) -> Iterator[TraceRow | BadRow]:
 
 def problems(rows: Iterator[object], file: str) -> list[Problem]:
     """What is wrong with the rows of a file, up to the first 20; a file without rows is a problem too."""
-    empty, found = True, []
-    for row in rows:
-        empty = False
-        if isinstance(row, BadRow):
-            found.append(Problem(file, row.line, 1, "", row.message))
-            if len(found) == _SHOWN:
-                break
+    empty = True
+    found: list[Problem] = []
+    try:
+        for row in rows:
+            empty = False
+            if isinstance(row, BadRow):
+                found.append(Problem(file, row.line, 1, "", row.message))
+                if len(found) == _SHOWN:
+                    break
+    except OSError as problem:
+        return [Problem(file, 1, 1, "", f"cannot be read: {problem.strerror}")]
     return [Problem(file, 1, 1, "", "the file has no rows")] if empty else found
 
 
@@ -115,7 +120,7 @@ def _seconds_between(first: datetime | float, time: datetime | float) -> float:
 
 def _tokens(row: dict[str, object], column: str) -> int:
     text = str(row[column])
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LARGEST):
         raise ValueError(f"{column} `{text}` is not a number of tokens")
     return int(text)
 

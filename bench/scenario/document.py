@@ -79,7 +79,7 @@ class Document:
                 inside = inside.setdefault(part, {}) if isinstance(inside, dict) else inside[part]
         inside[loc[-1]] = new.value
         self.places = {old: place for old, place in self.places.items() if old[: len(loc)] != loc}
-        self.places[loc] = Place(flag)
+        self.places |= {(*loc, *inner): Place(flag) for inner in ((), *new.places)}
 
 
 def _part(written: str) -> int | str:
@@ -122,6 +122,14 @@ def read(text: str, file: str) -> Document:
     return document
 
 
+def _characters(text: str) -> str | None:
+    r"""Text in which the two halves of a character, as JSON writes `\ud83d\ude00`, are one; None if a half is alone."""
+    try:
+        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return None
+
+
 class _TooLargeError(Exception):
     pass
 
@@ -160,7 +168,7 @@ class _Reader:
     def _mapping(self, node: MappingNode, loc: Loc) -> dict[str, object]:
         values: dict[str, object] = {}
         for key, value in node.value:
-            name = key.value if isinstance(key, ScalarNode) else None
+            name = _characters(key.value) if isinstance(key, ScalarNode) else None
             if name is None:
                 self._note(here := (*loc, "?"), key)
                 self._document.refuse(here, f"expected a word as key; {_NO_LOGIC}")
@@ -177,7 +185,10 @@ class _Reader:
         return values
 
     def _scalar(self, node: ScalarNode, loc: Loc) -> object:
-        text: str = node.value
+        text = _characters(node.value)
+        if text is None:
+            self._document.refuse(loc, "an escape that is no character")
+            return None
         convert = {"int": self._scalars.construct_yaml_int, "float": self._scalars.construct_yaml_float}
         match str(node.tag).removeprefix(_CORE_TAG):
             case "null":

@@ -8,12 +8,10 @@ both in one declaration, from which the JSON Schema comes too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, ValidationInfo
-from pydantic_core import PydanticCustomError
 
 from bench.scenario import data
 from bench.scenario.arrivals import Arrivals, ArrivalsField
@@ -25,6 +23,7 @@ from bench.scenario.notation import (
     PositiveDuration,
     Written,
     refuse_rows,
+    unknown,
     wrong_at,
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
@@ -226,23 +225,19 @@ class Mock(Model):
     """Tokens per streamed event."""
 
 
+TARGETS = ("sim", "mock", "api")
+
+
 def _known_tier(tier: str, info: ValidationInfo) -> str:
     if info.context is not None and tier not in TIERS:
-        raise PydanticCustomError("notation", "expected a tier: {expected}", _choices(TIERS))
+        raise unknown(", ".join(TIERS), TIERS)
     return tier
 
 
 def _known_target(target: str, info: ValidationInfo) -> str:
     if info.context is not None and target not in TARGETS and not re.fullmatch(r"https?://[^\s/]+\S*", target):
-        raise PydanticCustomError("notation", "expected {expected} or a URL", _choices(TARGETS))
+        raise unknown("sim, mock, api or a URL", TARGETS)
     return target
-
-
-def _choices(known: Iterable[str]) -> dict[str, str]:
-    return {"expected": ", ".join(known), "known": "|".join(known)}
-
-
-TARGETS = ("sim", "mock", "api")
 
 
 class Scenario(Model):
@@ -263,6 +258,7 @@ class Scenario(Model):
     tier: Annotated[str, AfterValidator(_known_tier)] = "start"
     """The rate limits to assume on sim and mock, and that `token_bucket: auto` keeps to."""
     workload: Workload
+    """What is sent: how much, how large."""
     arrivals: ArrivalsField = Arrivals()
     """When requests come: backlog (all at once), {constant: 10/s}, {poisson: 10/s} or {trace: {path: data/x.csv}}."""
     retry: RetryField = Retry()
@@ -280,13 +276,17 @@ class Scenario(Model):
     seed: Annotated[int, Field(ge=0)] = 0
     """Of everything random."""
     warmup: Warmup = Warmup()
+    """Requests to open connections with before each pass; they do not count."""
     repeat: Count = 1
     """How often each strategy is run."""
     slo: Slo = Slo()
+    """What a request must meet to count as goodput."""
     thresholds: Annotated[tuple[Threshold, ...], Written(dict[str, list[str]], _resolve_thresholds)] = ()
     """Conditions on metrics, such as ttft: ["p(95) < 2s"].  A run that breaks one exits with 99."""
     budget: Budget = Budget()
+    """Where the run stops by itself."""
     mock: Mock = Mock()
+    """Behaviour of the mock server and the simulation; other targets take no notice of it."""
     _source: Path | None = PrivateAttr(None)
 
     @property

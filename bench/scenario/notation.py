@@ -53,6 +53,11 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("wrong", "{message}", {"message": message})
 
 
+def unknown(expected: str, known: Iterable[str]) -> PydanticCustomError:
+    """A word that is none of the `known` ones, of which the message names the nearest."""
+    return PydanticCustomError("notation", "expected {expected}", {"expected": expected, "known": "|".join(known)})
+
+
 def wrong_at(problems: Iterable[tuple[tuple[int | str, ...], str]]) -> None:
     """Raise all of `problems` (where below the current value, what) at once; none raises nothing."""
     details = [InitErrorDetails(type=wrong(message), loc=loc, input=None) for loc, message in problems]
@@ -110,6 +115,10 @@ class Written:
         return handler(schema["choices"]["<file>"])
 
 
+TAG = r"<[a-z_]+:?>"
+"""Names of alternatives within a type.  pydantic puts them into the path of an error, where they must be left out."""
+
+
 def _origin(value: object) -> str:
     return "<model>" if isinstance(value, BaseModel | tuple) else "<file>"
 
@@ -118,7 +127,7 @@ def notations(expected: str, *, words: Sequence[str] = (), keys: Sequence[str] =
     """Tell several notations of one value apart.
 
     Their tags are `<number>`, `<word>` for one of the words, `<key:>` for a mapping that holds the key and `<mapping>`
-    for another mapping; what begins with `<` is no part of a path in the file.  `expected` is for the message.
+    for another mapping.  `expected` is for the message.
     """
 
     def tag(value: object) -> str | None:
@@ -131,8 +140,6 @@ def notations(expected: str, *, words: Sequence[str] = (), keys: Sequence[str] =
                 return "<word>" if value in words else None
             case dict():
                 return next((f"<{key}:>" for key in keys if key in value), "<mapping>")
-            case BaseModel():
-                return "<mapping>"
         return None
 
     return Discriminator(

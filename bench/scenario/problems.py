@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from bench.errors import Problem
 from bench.scenario.document import Document, Loc, dotted
+from bench.scenario.notation import TAG
 from bench.scenario.schema import json_schema, keys_at
 from bench.scenario.units import show
 
@@ -45,7 +46,7 @@ def explain(error: ErrorDetails, document: Document) -> list[Problem]:
     if error["type"] == "rows":
         found: list[Problem] = error["ctx"]["problems"]
         return found
-    loc = tuple(part for part in error["loc"] if not (isinstance(part, str) and part.startswith("<")))
+    loc = tuple(part for part in error["loc"] if not re.fullmatch(TAG, str(part)))
     written, place = document.place(loc)
     path = loc if error["type"] == "missing" else written
     return [Problem(*place, dotted(path), _words(error, path))]
@@ -57,7 +58,7 @@ def _words(error: ErrorDetails, path: Loc) -> str:
         case "missing":
             return "missing"
         case "extra_forbidden":
-            return f"unknown key.{nearest(str(path[-1]), keys_at(json_schema(), path[:-1]))}"
+            return f"unknown key.{nearest(str(error['loc'][-1]), keys_at(json_schema(), path[:-1]))}"
         case kind if kind in _EXPECTED:
             message = f"expected {_EXPECTED[kind].format(**context)}, got {show(error['input'])}"
             return message + (f".{hint}" if (hint := _hint(error["input"], context)) else "")
@@ -75,4 +76,4 @@ def _hint(value: object, context: Mapping[str, Any]) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """` Did you mean X?` for the known word that is most like `word`, or nothing."""
     matches = difflib.get_close_matches(word, list(known), n=1)
-    return f" Did you mean {matches[0]}?" if matches else ""
+    return f" Did you mean {matches[0]}?" if matches and matches[0] != word else ""

@@ -6,6 +6,7 @@ gets an `allOf` around it where it has neighbours, which draft-07 would ignore.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -37,6 +38,11 @@ def json_schema() -> Schema:
         "definitions": {name: _draft_07(definition) for name, definition in schema.pop("$defs").items()},
         **_draft_07(schema),
     }
+
+
+def schema_text() -> str:
+    """The schema as `scenarios/scenario.schema.json` holds it."""
+    return json.dumps(json_schema(), indent=2) + "\n"
 
 
 def _draft_07(schema: Schema) -> Schema:

@@ -45,11 +45,11 @@ class Unit:
         return value
 
     def write(self, value: float) -> str:
-        """The shortest way to write `value` that reads back as the same number, whole numbers preferred."""
+        """The shortest way to write `value` that reads back as the same number."""
         exact = Fraction(value)
         candidates = [f"{self.prefix}{_plain(float(exact / worth))}{suffix}" for suffix, worth in self.scale.items()]
         faithful = [text for text in candidates if self.parse(text) == value]
-        return min(faithful or candidates, key=lambda text: ("." in text, len(text)))
+        return min(faithful or candidates, key=lambda text: (len(text), "." in text))
 
 
 def _plain(number: float) -> str:
@@ -63,14 +63,17 @@ def show(value: object) -> str:
     match value:
         case None:
             return "nothing"
+        case "":
+            return "no text"
         case bool():
             return str(value).lower()
         case str():
-            return f"`{value}`" if len(value) <= 40 else f"`{value[:37]}...`"
+            line = value.replace("\n", "\\n")
+            return f"`{line}`" if len(line) <= 40 else f"`{line[:37]}...`"
         case dict():
-            return "a mapping"
-        case list() | tuple():
-            return "a list"
+            return f"a mapping with {', '.join(map(str, value))[:40]}" if value else "an empty mapping"
+        case list():
+            return "a list" if value else "an empty list"
         case _:
             text = repr(value)
             return text if len(text) <= 40 else f"{text[:37]}..."

@@ -15,8 +15,7 @@ AT_ONCE = TraceRow(0.0, 0, 0)
 
 
 def arrivals_of(scenario: Scenario) -> Iterator[TraceRow]:
-    """The arrivals of a workload, in seconds since the start of the pass: as many as it asks for, while its duration
-    lasts."""
+    """The arrivals of a workload: as many as it asks for, as long as its duration lasts."""
     wanted, duration = scenario.workload.requests, scenario.workload.duration
     arrivals: Iterable[TraceRow] = _endless(scenario.arrivals, scenario.seed)
     if duration is not None:
