@@ -105,7 +105,7 @@ def run(
 
 
 def _run_passes(scenario: Scenario, target: Target, around: Surroundings, folder: Path) -> None:
-    """Run all passes and note down how each ended.  A target lost on the way ends the run; what was measured is kept."""
+    """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
     notes: list[PassNote] = []
     try:
         for end in run_passes(scenario, target, around):
@@ -191,7 +191,10 @@ def serve(*, tier: str, host: str, port: int, speed: float) -> None:
     try:
         serve(Settings(tier=tier), host, port, speed)
     except OSError as error:
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", "Choose another --port; 0 takes a free one.") from error
+        why = error.strerror or str(error)
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {why}", "Choose another --port; 0 takes a free one."
+        ) from error
 
 
 def save_traceback() -> Path:

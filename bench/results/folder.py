@@ -80,6 +80,9 @@ class Ending(msgspec.Struct, frozen=True):
     schema_version: int = SCHEMA_VERSION
 
 
+_NO_ENDING = Ending()
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
     """A run folder, read back."""
@@ -91,7 +94,7 @@ class LoadedRun:
     passes: list[Columns]
     torn: int
     """Records lost because their line was not written to its end: 1 after some kills, else 0."""
-    ending: Ending = Ending()
+    ending: Ending = _NO_ENDING
 
 
 class Journal:

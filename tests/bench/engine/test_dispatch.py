@@ -27,6 +27,9 @@ Answer = Callable[[RequestSpec, int], tuple[float, str | None]]
 """(request, attempt number) -> (service time, cause of failure)."""
 
 
+RETRY = Retry()
+
+
 def always(seconds: float) -> Answer:
     return lambda _spec, _attempt: (seconds, None)
 
@@ -82,7 +85,7 @@ def play(
     answer: Answer,
     *,
     every: float = 0.0,
-    retry: Retry = Retry(),
+    retry: Retry = RETRY,
     hold_slot: bool = True,
     retry_after: float | None = None,
     budget: BudgetGuard | None = None,
@@ -218,7 +221,7 @@ def test_an_observer_that_raises_is_dropped_and_breaks_nothing(caplog: pytest.Lo
         def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float) -> None: ...
 
         def sent(self, strategy: str) -> None:
-            self.calls += 1
+            self.calls += len(strategy)
             raise ValueError("display gone")
 
         def done(self, record: Record, cost: float | None) -> None: ...
