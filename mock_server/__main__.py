@@ -17,6 +17,7 @@ import msgspec
 import uvicorn
 
 from mock_server.app import create_app
+from mock_server.edge import Protocol
 from mock_server.settings import Settings
 from mock_server.tiers import TIERS
 
@@ -63,6 +64,9 @@ def serve(
         access_log=False,
         lifespan="off",
         server_header=False,
+        date_header=False,  # the mock's own, in its own time
+        http=Protocol,
+        ws="none",
         timeout_graceful_shutdown=1,
     )
     server = _Server(config, f"claude-bench mock server on {url}  ({use})")

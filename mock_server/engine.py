@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+from mock_server import faults
+from mock_server.faults import Faults
 from mock_server.latency import draw_length, draw_timing
 from mock_server.limits import Drain, Gate, Refusal
 from mock_server.models import model_class
@@ -32,6 +34,7 @@ class Engine:
     def __init__(self, settings: Settings, *, epoch: float = EPOCH) -> None:
         self.settings = settings
         self.epoch = epoch
+        self.faults = Faults(settings.faults, settings.seed)
         self._gates: dict[str, Gate] = {}
         self._seen: Counter[int] = Counter()
 
@@ -56,6 +59,13 @@ class Engine:
             return self.refuse(refused, now, key)
         except RecursionError:
             return self.refuse(invalid("messages: nested too deeply"), now, key)
+        if not self.faults:
+            return self._serve(question, key, now, output_tokens)
+        struck = self.faults.refusal(key, now)
+        plan = self._struck(question, key, now, *struck) if struck else self._serve(question, key, now, output_tokens)
+        return self.faults.spoil(plan)
+
+    def _serve(self, question: Question, key: tuple[int, ...], now: float, output_tokens: int | None) -> Plan:
         gate = self._gate(question)
         estimate = math.ceil(question.input_tokens * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
@@ -144,8 +154,28 @@ class Engine:
             last_token=now,
             ended=now,
             error=Error("rate_limit_error", message),
+            cause=refusal.limit,
             retry_after=refusal.retry_after,
             limits=gate.state(now),
+            model=question.model_id,
+        )
+
+    def _struck(
+        self, question: Question, key: tuple[int, ...], now: float, name: str, said: faults.Refusal, when: float
+    ) -> Plan:
+        """The plan of a request that a fault refuses."""
+        return Plan(
+            status=said.status,
+            key=key,
+            epoch=self.epoch,
+            arrived=now,
+            first_token=when,
+            last_token=when,
+            ended=when,
+            error=Error(said.type, said.message, said.error_code),
+            cause=name,
+            retry_after=said.retry_after,
+            limits=self._gate(question).state(now) if said.status == 429 else None,
             model=question.model_id,
         )
 

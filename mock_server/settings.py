@@ -6,6 +6,7 @@ import math
 
 import msgspec
 
+from mock_server.faults import Fault, Faults
 from mock_server.tiers import TIERS
 
 Spread = tuple[float, float]
@@ -36,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Speed of one answer; None is the preset of the model's family."""
     output_tokens: Spread = (300.0, 1_000.0)
     """Length of an answer whose request brings no hint."""
+    faults: dict[str, Fault] = {}
+    """What goes wrong on purpose, by a name of `faults.KINDS`."""
 
     def __post_init__(self) -> None:
         if self.tier not in TIERS:
@@ -47,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             spread: Spread | None = getattr(self, name)
             fine = spread is None or 0 < spread[0] <= spread[1] < math.inf
             _check(name, fine, "must be a median above 0 and a 95th percentile not below it")
+        Faults(self.faults, self.seed)
 
 
 def _check(name: str, fine: bool, demand: str) -> None:
