@@ -191,13 +191,14 @@ async def _play(world: World, plan: Plan, receive: Receive, send: Send) -> tuple
     """
     first_byte = last_byte = None
     presence = _Presence(receive)
+    headers, pieces = _render(plan)
     try:
-        for due, data in _pieces(plan):
+        for due, data in pieces:
             if not await presence.wait(world.delay(due)):
                 world.engine.abort(plan, world.now())
                 break
             if first_byte is None:
-                await send(_start(plan.status, wire.headers(plan)))
+                await send(_start(plan.status, headers))
             await send({"type": "http.response.body", "body": data, "more_body": due < plan.ended})
             now = world.now()
             first_byte = now if first_byte is None else first_byte
@@ -207,9 +208,13 @@ async def _play(world: World, plan: Plan, receive: Receive, send: Send) -> tuple
     return first_byte, last_byte
 
 
-def _pieces(plan: Plan) -> Iterable[tuple[float, bytes]]:
-    streamed = plan.status == 200 and plan.stream
-    return wire.events(plan) if streamed else [(plan.ended, wire.body(plan))]
+def _render(plan: Plan) -> tuple[list[tuple[str, str]], Iterable[tuple[float, bytes]]]:
+    """The headers of an answer, and its pieces with the engine second each is due."""
+    headers = wire.headers(plan)
+    if plan.status == 200 and plan.stream:
+        return headers, wire.events(plan)
+    body = wire.body(plan)
+    return [*headers, ("content-length", str(len(body)))], [(plan.ended, body)]
 
 
 class _Presence:
@@ -222,8 +227,8 @@ class _Presence:
 
     async def wait(self, seconds: float) -> bool:
         """Wait at least so long; False as soon as the client is gone."""
-        if seconds > 0:
-            self._gone = self._gone or self._watch()
+        self._gone = self._gone or (self._watch() if seconds > 0 else None)
+        if seconds > 0 and not self._is_gone():
             loop = asyncio.get_running_loop()
             self._woken = loop.create_future()
             timer = loop.call_later(seconds + TIMER_GRAIN, self._wake)
@@ -231,12 +236,15 @@ class _Presence:
                 await self._woken
             finally:
                 timer.cancel()
-        return not (self._gone and self._gone.done())
+        return not self._is_gone()
 
     def close(self) -> None:
         """Stop watching."""
         if self._gone:
             self._gone.cancel()
+
+    def _is_gone(self) -> bool:
+        return self._gone is not None and self._gone.done()
 
     def _watch(self) -> asyncio.Future[Any]:
         gone = asyncio.ensure_future(self._receive())

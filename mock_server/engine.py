@@ -53,9 +53,9 @@ class Engine:
             question = read(params)
             key = self._content_key(params) if key is None else key
         except RequestError as refused:
-            return self.refuse(refused, now)
+            return self.refuse(refused, now, key)
         except RecursionError:
-            return self.refuse(invalid("messages: nested too deeply"), now)
+            return self.refuse(invalid("messages: nested too deeply"), now, key)
         gate = self._gate(question)
         estimate = math.ceil(question.input_tokens * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
@@ -69,12 +69,11 @@ class Engine:
             gate.output.schedule(_production(plan))
         return plan
 
-    def refuse(self, refused: RequestError, now: float) -> Plan:
+    def refuse(self, refused: RequestError, now: float, key: tuple[int, ...] | None = None) -> Plan:
         """The plan of a request that is wrong in itself: no limit is touched."""
-        key = self._content_key({"refused": str(refused)})
         return Plan(
             status=refused.status,
-            key=key,
+            key=self._content_key({"refused": str(refused)}) if key is None else key,
             epoch=self.epoch,
             arrived=now,
             first_token=now,
@@ -84,7 +83,7 @@ class Engine:
         )
 
     def abort(self, plan: Plan, now: float) -> None:
-        """The client of `plan` went away: nothing more is produced, and nothing more debited."""
+        """The client of `plan` went away: nothing more is produced, and nothing more debited.  Say so once."""
         if plan.status != 200 or now >= plan.last_token:
             return
         output = self._gates[model_class(plan.model)].output
@@ -107,10 +106,9 @@ class Engine:
     ) -> Plan:
         if reserved and gate.output:
             gate.output.take(reserved, now)
-        draws = Draws(*key)
-        wished = draw_length(draws, self.settings) if wished is None else max(1, wished)
+        wished = draw_length(Draws(*key, "length"), self.settings) if wished is None else max(1, wished)
         tokens = min(wished, question.max_tokens)
-        timing = draw_timing(draws, question.model.family, self.settings, tokens)
+        timing = draw_timing(Draws(*key), question.model.family, self.settings, tokens)
         last = now + timing.last_token
         return Plan(
             status=200,

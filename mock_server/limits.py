@@ -70,13 +70,15 @@ class DrainedBucket(Bucket):
             insort(self.changes, change)
 
     def stop(self, drain: Drain, now: float) -> None:
-        """Cancel what a scheduled drain has not taken by `now`."""
+        """Cancel what a scheduled drain has not taken by `now`; once, for one that was stopped is forgotten."""
         self.settle(now)
+        if now >= drain.end:
+            return
         self.owed -= drain.units(now)
         for change in drain.changes():
             if -change[0] > now:
                 del self.changes[bisect_left(self.changes, change)]
-        if drain.begin <= now < drain.end:
+        if drain.begin <= now:
             insort(self.changes, (-now, 0.0, -drain.rate))
             self.settle(now)
 

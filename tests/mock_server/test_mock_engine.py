@@ -97,6 +97,16 @@ def test_the_same_key_gives_the_same_answer_in_any_order(rows: list[tuple[float,
     assert answers(numbered) == answers(shuffled)
 
 
+def test_timing_does_not_depend_on_whether_a_length_is_given() -> None:
+    drawn, given_ = (Engine(Settings()).handle(params(), 0.0, key=(1, 2, 3), output_tokens=n) for n in (None, 5))
+    assert (drawn.first_token, drawn.token_interval) == (given_.first_token, given_.token_interval)
+
+
+def test_a_refusal_has_the_id_of_its_key() -> None:
+    good, wrong = (Engine(Settings()).handle(ask, 0.0, key=(1, 2, 3)) for ask in (params(), {}))
+    assert (wrong.status, wrong.request_id) == (400, good.request_id)
+
+
 def test_without_a_key_the_content_and_its_count_decide() -> None:
     def ids(engine: Engine, sizes: list[int]) -> list[tuple[int, str]]:
         return [(size, engine.handle(params(size), 0.0).request_id) for size in sizes]
