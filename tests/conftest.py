@@ -3,3 +3,9 @@
 import httpx2
 
 httpx2.alias_httpx()
+
+from hypothesis import settings  # noqa: E402
+
+# A busy machine is no reason to fail: examples may take as long as they need.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")

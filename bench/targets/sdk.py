@@ -79,10 +79,10 @@ class SdkClient:
             # Compressed streams arrive in lumps: a token's time would be that of the lump.
             default_headers={"accept-encoding": "identity"},
         )
-        # One request is made up at a time.  That is pure computing, so nothing is lost by it, and between two of them the
-        # event loop looks for answers: what came in meanwhile gets its stamp within a millisecond and not after the
-        # last of fifty requests.
-        self._turn = asyncio.Lock()
+        # Few requests are made up at a time.  That is pure computing, so little is lost by it, and in between the event
+        # loop looks for answers: what came in gets its stamp within a millisecond and not after the last of fifty
+        # requests.  Two keep the loop busy, because a place is free again one turn of the loop later.
+        self._turns = asyncio.Semaphore(2)
         # The SDK would find it out in a thread during the first request, which would be late by that.
         sdk._platform = get_platform()
         self._create = sdk.messages.with_streaming_response.create
@@ -113,9 +113,9 @@ class SdkClient:
     async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
         """See `Client`."""
         began = self._clock.now()
-        stamps, answer, response, failure = Stamps(self._clock, self._turn), Answer(), None, None
+        stamps, answer, response, failure = Stamps(self._clock, self._turns), Answer(), None, None
         current.set(stamps)
-        await self._turn.acquire()
+        await self._turns.acquire()
         try:
             async with (
                 self._clock.timeout(self._timeout),
@@ -135,7 +135,7 @@ class SdkClient:
             failure = _Failure("connection", _reason(error))
         finally:
             if stamps.sent is None:
-                self._turn.release()
+                self._turns.release()
         ended = self._clock.now() if failure or stamps.last_byte is None else stamps.last_byte
         return self._attempt(began, ended, stamps, answer, response, failure)
 

@@ -96,10 +96,11 @@ def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
 
 
 def _limits(plan: Plan) -> RateLimits | None:
-    if plan.limits is None or plan.limits == (None, None, None):
+    said = plan.limits
+    if said is None:
         return None
-    requests, inputs, outputs, *_ = plan.limits
-    return RateLimits(*_window(requests), *_window(inputs), *_window(outputs))
+    limits = RateLimits(*_window(said.requests), *_window(said.input_tokens), *_window(said.output_tokens))
+    return None if limits == RateLimits() else limits
 
 
 def _window(window: Window | None) -> tuple[int | None, int | None]:

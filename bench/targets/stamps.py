@@ -20,8 +20,8 @@ class Stamps:
     """Scenario seconds.  None is a moment that has not come."""
 
     clock: Clock
-    turn: asyncio.Lock
-    """Held until the request is on its way."""
+    turns: asyncio.Semaphore
+    """One of them is held until the request is on its way."""
     sent: float | None = None
     """Just before the request went to the transport: what the SDK does before is not the server's latency."""
     headers: float | None = None
@@ -57,7 +57,7 @@ async def _on_request(_: object) -> None:
     if stamps and stamps.sent is None:  # a redirect comes here again
         stamps.sent = stamps.clock.now()
         # Not at once: aiohttp writes the request in the next turn of the loop (before Python 3.12).
-        asyncio.get_running_loop().call_soon(stamps.turn.release)
+        asyncio.get_running_loop().call_soon(stamps.turns.release)
 
 
 async def _on_response(_: object) -> None:
