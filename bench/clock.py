@@ -65,7 +65,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class Clock:
-    """Seconds since it was made, in scenario time, on the running event loop."""
+    """Seconds since it was made or restarted, in scenario time, on the running event loop."""
 
     __slots__ = ("_loop", "_start", "speed")
 
@@ -74,8 +74,12 @@ class Clock:
         self._start = self._loop.time()
         self.speed = speed
 
+    def restart(self) -> None:
+        """Make now second 0."""
+        self._start = self._loop.time()
+
     def now(self) -> float:
-        """Scenario seconds since this clock was made."""
+        """Scenario seconds since this clock was made or restarted."""
         return (self._loop.time() - self._start) * self.speed
 
     def call_at(self, when: float, callback: Callable[..., object], *args: object) -> asyncio.TimerHandle:

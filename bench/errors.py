@@ -66,7 +66,10 @@ class UsageError(BenchError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file: where (1-based line and column), which key, what was wrong and expected."""
+    """One thing wrong in a file: where (1-based line and column), which key, what was wrong and expected.
+
+    Line 0 is for what does not come from a file: `file` is then its flag, such as `--set workload.requests`.
+    """
 
     file: str
     line: int
@@ -75,7 +78,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}"
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{where}  {self.path}: {self.message}" if self.path else f"{where}  {self.message}"
 
 

@@ -48,7 +48,7 @@ CAUSES = {
         Cause("gateway_timeout", "504: the service timed out", retryable=True),
         Cause("timeout", "no complete answer within the timeout", retryable=True),
         Cause("connection", "the connection failed or was cut", retryable=True),
-        Cause("stream_error", "an error event after the stream had begun"),
+        Cause("stream_error", "an error event after the stream had begun", retryable=True),
         Cause("malformed", "the answer could not be read"),
         Cause("cancelled", "given up by claude-bench: the run was cut short"),
     )

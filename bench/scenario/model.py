@@ -1,148 +1,122 @@
 """The parsed, validated, frozen scenario.  Times are seconds, rates are per second, shares are fractions.
 
-Only `load.py` makes these from files; what a person writes (`90s`, `10%`, `semaphore: [4, 8]`) is turned into these
-values there and in `units.py`.
+Python code makes these with plain numbers.  `load.py` makes them from a file, in which the same keys are written with
+units (`90s`, `10%`) and some values in a shape of their own (`semaphore: [4, 8]`): `notation.py` has the reading of
+both in one declaration, from which the JSON Schema comes too.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, ValidationInfo
 
+from bench.scenario import data
+from bench.scenario.arrivals import Arrivals, ArrivalsField
+from bench.scenario.notation import (
+    Dollars,
+    Duration,
+    InputFile,
+    Model,
+    PositiveDuration,
+    Written,
+    refuse_rows,
+    unknown,
+    wrong_at,
+)
+from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
+from bench.scenario.strategies import Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from mock_server.tiers import TIERS
 
-class Model(BaseModel):
-    """Strict, frozen, no unknown keys."""
+__all__ = [
+    "Arrivals",
+    "Budget",
+    "Dataset",
+    "Fixed",
+    "FromTrace",
+    "Latency",
+    "Lognormal",
+    "Mock",
+    "Model",
+    "Retry",
+    "Scenario",
+    "Size",
+    "Slo",
+    "Strategy",
+    "Threshold",
+    "TokenBucket",
+    "Uniform",
+    "Warmup",
+    "Workload",
+]
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-class Fixed(Model):
-    """Always the same number of tokens."""
-
-    kind: Literal["fixed"] = "fixed"
-    value: int
-
-
-class Uniform(Model):
-    """Any whole number from low to high, equally likely."""
-
-    kind: Literal["uniform"] = "uniform"
-    low: int
-    high: int
-
-
-class Lognormal(Model):
-    """A heavy right tail, fixed by two quantiles."""
-
-    kind: Literal["lognormal"] = "lognormal"
-    median: float
-    p95: float
-
-
-class FromTrace(Model):
-    """The sizes that stand in the trace of `arrivals`."""
-
-    kind: Literal["trace"] = "trace"
-
-
-Size = Fixed | Uniform | Lognormal | FromTrace
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Dataset(Model):
     """Prompts from a JSONL or CSV file, taken in order and again from the start when they run out."""
 
-    path: Path
-    field: str = "prompt"
+    path: InputFile
+    """A .jsonl or .csv file, relative to the scenario file."""
+    field: Text = "prompt"
+    """The field or column that holds the prompt."""
+
+
+DatasetForm = Annotated[
+    Annotated[InputFile, Tag("<path>")] | Annotated[Dataset, Tag("<mapping>")],
+    Discriminator(lambda value: "<path>" if isinstance(value, str) else "<mapping>"),
+]
+
+
+def _resolve_dataset(form: DatasetForm, _: ValidationInfo) -> Dataset:
+    dataset, loc = (form, ("path",)) if isinstance(form, Dataset) else (Dataset(path=form), ())
+    if dataset.path.suffix not in data.FORMATS:
+        wrong_at([(loc, f"expected a file that ends in {' or '.join(data.FORMATS)}, got {dataset.path.name}")])
+    refuse_rows(loc, data.problems(data.prompts(dataset.path, dataset.field), str(dataset.path)))
+    return dataset
 
 
 class Workload(Model):
     """What is sent."""
 
-    requests: int | None = None
-    """How many; None with a trace means all of its window, with a `duration` as many as arrive."""
-    duration: float | None = None
-    """Seconds during which requests arrive (open arrivals only)."""
-    dataset: Dataset | None = None
-    """Prompts from a file; None means synthetic prompts of `input_tokens`."""
+    requests: Count | None = None
+    """How many.  Left out with a trace: all of its window; with a `duration`: as many as arrive."""
+    duration: PositiveDuration | None = None
+    """How long requests arrive (constant, poisson and trace arrivals)."""
+    dataset: Annotated[Dataset, Written(DatasetForm, _resolve_dataset)] | None = None
+    """Prompts from a file; left out: synthetic prompts of `input_tokens`."""
     input_tokens: Size | None = None
+    """Tokens of each synthetic prompt."""
     output_tokens: Size
-    """Expected output; on mock and sim what is produced, on the API an assumption."""
-    system: str | None = None
-    max_tokens: int
+    """Expected answer length; on mock and sim what is produced, on the API an assumption."""
+    system: Text | None = None
+    """System prompt of every request."""
+    max_tokens: Tokens
+    """The Messages API's max_tokens: where an answer is cut off."""
     stream: bool = False
-
-
-class Arrivals(Model):
-    """When requests come.  `backlog`: all at second 0."""
-
-    kind: Literal["backlog", "constant", "poisson", "trace"] = "backlog"
-    rate: float | None = None
-    """Requests per second (constant, poisson)."""
-    path: Path | None = None
-    """CSV with TIMESTAMP, ContextTokens, GeneratedTokens (trace)."""
-    window: float | None = None
-    """Seconds of the trace to take, from its first row; None is all."""
-    time_factor: float = 1.0
-    """2 plays the trace twice as slowly."""
-
-
-class TokenBucket(Model):
-    """What the token-bucket pacer keeps to.  A None rate is the tier's number for the model."""
-
-    requests: float | None = None
-    """Per second, like the two below."""
-    input_tokens: float | None = None
-    output_tokens: float | None = None
-    share: float = 1.0
-    """Fraction of the rates to use."""
-    burst: float = 10.0
-    """Seconds' worth of the rate that may go at once."""
-
-
-class Retry(Model):
-    """What follows a failed attempt."""
-
-    policy: Literal["none", "retry_after", "exponential", "sdk"] = "retry_after"
-    attempts: int = 10
-    """Attempts in all, the first included."""
-    base: float = 1.0
-    """Seconds before the second attempt (exponential, and where retry-after is missing)."""
-    factor: float = 2.0
-    cap: float = 60.0
-    jitter: float = 0.0
-    """Fraction of each delay that is random: added on top of a retry-after, taken off an exponential delay."""
-
-
-class Strategy(Model):
-    """How requests are let through: one row, after sweeps are unfolded."""
-
-    name: str
-    """Unique in the scenario, such as `semaphore-10`."""
-    kind: Literal["sequential", "gather", "semaphore", "token_bucket"]
-    limit: int | None = None
-    """Most requests in flight; None is no limit."""
-    pacer: TokenBucket | None = None
-    hold_slot: bool = True
-    """Whether a request that waits to retry keeps its slot."""
-    retry: Retry
-    """Its own policy, or the scenario's."""
+    """Whether answers are streamed; without it there is no time to first token."""
 
 
 class Warmup(Model):
     """Requests sent before each pass and not counted."""
 
-    requests: int = 0
+    requests: Annotated[int, Field(ge=0)] = 0
+    """How many."""
 
 
 class Slo(Model):
-    """What a request must meet to count as goodput; seconds, None is no demand."""
+    """What a request must meet to count as goodput; None is no demand."""
 
-    ttft: float | None = None
-    tpot: float | None = None
-    latency: float | None = None
-    response_time: float | None = None
+    ttft: PositiveDuration | None = None
+    """Time to first token."""
+    tpot: PositiveDuration | None = None
+    """Time per output token after the first."""
+    latency: PositiveDuration | None = None
+    """From the send to the end of the answer."""
+    response_time: PositiveDuration | None = None
+    """From the moment the request was meant to go to the end of the answer."""
 
 
 class Threshold(Model):
@@ -160,73 +134,166 @@ class Threshold(Model):
     """Where in the file it stands, 1-based."""
 
 
+def _resolve_thresholds(form: dict[str, list[str]], _: ValidationInfo) -> tuple[Threshold, ...]:
+    from bench.results.thresholds import parse_threshold  # numpy comes with it; most scenarios do without
+
+    thresholds, problems = [], []
+    for metric, expressions in form.items():
+        for place, expression in enumerate(expressions):
+            try:
+                parsed = parse_threshold(metric, expression)
+            except ValueError as problem:
+                problems.append(((metric, place), str(problem)))
+                continue
+            thresholds.append(
+                Threshold(
+                    metric=metric,
+                    expression=expression,
+                    aggregate=parsed.aggregate,
+                    op=parsed.op,
+                    value=parsed.value,
+                )
+            )
+    wrong_at(problems)
+    return tuple(thresholds)
+
+
 class Budget(Model):
     """Where a run stops by itself.  None is no bound."""
 
-    max_cost: float | None = None
-    """US dollars."""
-    max_requests: int | None = None
-    max_time: float | None = None
-    """Seconds of scenario time, over all passes."""
+    max_cost: Dollars | None = None
+    """Checked before each request against the worst case of what is in flight."""
+    max_requests: Count | None = None
+    """Attempts in all."""
+    max_time: PositiveDuration | None = None
+    """Scenario time, over all passes."""
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class DurationQuantiles(Quantiles):
+    """The median and 95th percentile of a duration."""
+
+    median: PositiveDuration
+    p95: PositiveDuration
+
+
+class NumberQuantiles(Quantiles):
+    """The median and 95th percentile of a number."""
+
+    median: Positive
+    p95: Positive
+
+
+def _resolve_quantiles(form: float | Quantiles, _: ValidationInfo) -> float | Lognormal:
+    return form.resolve() if isinstance(form, Quantiles) else form
+
+
+_one_or_quantiles = Discriminator(lambda value: "<mapping>" if isinstance(value, dict) else "<one>")
+DurationsForm = Annotated[
+    Annotated[PositiveDuration, Tag("<one>")] | Annotated[DurationQuantiles, Tag("<mapping>")], _one_or_quantiles
+]
+NumbersForm = Annotated[
+    Annotated[Positive, Tag("<one>")] | Annotated[NumberQuantiles, Tag("<mapping>")], _one_or_quantiles
+]
 
 
 class Latency(Model):
-    """The mock's answer times; a None is the preset of the model's family."""
+    """The mock's answer times.  What is left out is the preset of the model's family."""
 
-    service_time: float | None = None
-    """Every answer takes exactly this many seconds, whatever its length."""
-    ttft: Fixed | Lognormal | None = None
-    """Seconds to the first token.  (Fixed.value and Lognormal are seconds here.)"""
-    tokens_per_second: float | Lognormal | None = None
+    service_time: PositiveDuration | None = None
+    """Every answer takes exactly this long, whatever its length."""
+    ttft: Annotated[float | Lognormal, Written(DurationsForm, _resolve_quantiles)] | None = None
+    """Time to first token: constant, or lognormal from {median: 600ms, p95: 1.4s}."""
+    tokens_per_second: Annotated[float | Lognormal, Written(NumbersForm, _resolve_quantiles)] | None = None
+    """Tokens a second of one answer: constant, or lognormal from {median: 60, p95: 90}."""
 
 
 class Mock(Model):
     """How the mock server and the simulation behave."""
 
-    burst: float = 60.0
-    """Seconds' worth of each limit that a full bucket holds: 1 is the strictest reading, 60 the loosest."""
+    burst: PositiveDuration = 60.0
+    """How much of each limit a full bucket holds, in time: 1s is the strictest reading of the API's page, 60s the
+    loosest."""
     reserve_max_tokens: bool = False
-    """Take max_tokens from the output bucket at the start, as before 2026-02-19."""
+    """Take max_tokens from the output bucket at the start, as the API did before 2026-02-19."""
     rejected_count: bool = False
     """Whether a 429 itself uses up one of the requests per minute."""
     latency: Latency = Latency()
-    chunk_tokens: int = 5
+    chunk_tokens: Count = 5
     """Tokens per streamed event."""
+
+
+TARGETS = ("sim", "mock", "api")
+
+
+def _known_tier(tier: str, info: ValidationInfo) -> str:
+    if info.context is not None and tier not in TIERS:
+        raise unknown(", ".join(TIERS), TIERS)
+    return tier
+
+
+def _known_target(target: str, info: ValidationInfo) -> str:
+    if info.context is not None and target not in TARGETS and not re.fullmatch(r"https?://[^\s/]+\S*", target):
+        raise unknown("sim, mock, api or a URL", TARGETS)
+    return target
 
 
 class Scenario(Model):
     """One scenario file as resolved: defaults filled in, sweeps unfolded, overrides applied."""
 
     version: Literal[1]
-    name: str
-    question: str
-    claim: str | None = None
+    """Version of this file format."""
+    name: Name
+    """What runs and reports are called; the file's name if left out."""
+    question: Text
+    """What the scenario answers, as a question.  Reports repeat it."""
+    claim: Text | None = None
     """What is said elsewhere about this job, with its source; the report sets it beside what was measured."""
-    model: str
-    target: str = "sim"
-    """`sim`, `mock`, `api` or a URL."""
-    tier: str = "start"
+    model: Text
+    """Model id, such as claude-sonnet-5."""
+    target: Annotated[str, AfterValidator(_known_target)] = "sim"
+    """Who answers: sim (virtual time), mock (a local server), api (the real API, which costs money) or a URL."""
+    tier: Annotated[str, AfterValidator(_known_tier)] = "start"
+    """The rate limits to assume on sim and mock, and that `token_bucket: auto` keeps to."""
     workload: Workload
-    arrivals: Arrivals = Arrivals()
-    strategies: tuple[Strategy, ...]
-    retry: Retry = Retry()
-    timeout: float = 600.0
-    """Seconds one attempt may take."""
+    """What is sent: how much, how large."""
+    arrivals: ArrivalsField = Arrivals()
+    """When requests come: backlog (all at once), {constant: 10/s}, {poisson: 10/s} or {trace: {path: data/x.csv}}."""
+    retry: RetryField = Retry()
+    """What follows a failed attempt: none, retry_after, exponential, sdk, or a mapping."""
+    strategies: StrategiesField
+    """How requests are let through.  Each is run over the same workload."""
+    timeout: PositiveDuration = 600.0
+    """How long one attempt may take."""
     transport: Literal["aiohttp", "httpx"] = "aiohttp"
-    speed: float = 1.0
+    """What the SDK sends with: aiohttp costs least, httpx is the SDK's default."""
+    speed: Positive = 1.0
     """How many times faster than the wall clock scenario time passes (mock only)."""
-    pause: float = 60.0
-    """Seconds between passes on a target whose limits cannot be reset (the API, a URL)."""
-    seed: int = 0
+    pause: Annotated[Duration, Field(ge=0)] = 60.0
+    """Between passes, on a target whose limits cannot be reset (the API, a URL)."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of everything random."""
     warmup: Warmup = Warmup()
-    repeat: int = 1
+    """Requests to open connections with before each pass; they do not count."""
+    repeat: Count = 1
+    """How often each strategy is run."""
     slo: Slo = Slo()
-    thresholds: tuple[Threshold, ...] = ()
+    """What a request must meet to count as goodput."""
+    thresholds: Annotated[tuple[Threshold, ...], Written(dict[str, list[str]], _resolve_thresholds)] = ()
+    """Conditions on metrics, such as ttft: ["p(95) < 2s"].  A run that breaks one exits with 99."""
     budget: Budget = Budget()
+    """Where the run stops by itself."""
     mock: Mock = Mock()
-    source: Path | None = None
-    """The file it came from."""
+    """Behaviour of the mock server and the simulation; other targets take no notice of it."""
+    _source: Path | None = PrivateAttr(None)
+
+    @property
+    def source(self) -> Path | None:
+        """The file it came from."""
+        return self._source
 
     def resolved(self) -> dict[str, Any]:
         """Everything that shapes the run, as plain JSON values; its hash names the question asked."""
-        return self.model_dump(mode="json", exclude={"source"}, exclude_none=True)
+        return self.model_dump(mode="json", exclude={"thresholds": {"__all__": {"line"}}}, exclude_none=True)

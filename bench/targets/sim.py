@@ -18,22 +18,22 @@ class SimClient:
     """A `Client` whose records are those of the SDK speaking to the same engine.  `timeout` is seconds per attempt."""
 
     def __init__(self, engine: Engine, clock: Clock, *, seed: int, timeout: float) -> None:
-        self._engine, self._clock, self._seed, self._timeout = engine, clock, seed, timeout
+        self.engine, self._clock, self._seed, self._timeout = engine, clock, seed, timeout
 
     async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
         """See `Client`."""
         sent = self._clock.now()
         key = (self._seed, spec.seq, attempt)
-        plan = self._engine.handle(spec.params, sent, key=key, output_tokens=spec.output_tokens)
+        plan = self.engine.handle(spec.params, sent, key=key, output_tokens=spec.output_tokens)
         deadline = sent + self._timeout
         try:
             await self._clock.sleep_until(min(plan.ended, deadline))
         except BaseException:
-            self._engine.abort(plan, self._clock.now())
+            self.engine.abort(plan, self._clock.now())
             raise
         if plan.ended < deadline:
             return _refused(plan) if plan.error else _answered(plan)
-        self._engine.abort(plan, deadline)
+        self.engine.abort(plan, deadline)
         return _cut_short(plan, deadline, f"no complete answer within {self._timeout:g} s")
 
 
@@ -96,11 +96,10 @@ def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
 
 
 def _limits(plan: Plan) -> RateLimits | None:
-    said = plan.limits
-    if said is None:
+    told = plan.limits
+    if told is None or not (told.requests or told.input_tokens or told.output_tokens):
         return None
-    limits = RateLimits(*_window(said.requests), *_window(said.input_tokens), *_window(said.output_tokens))
-    return None if limits == RateLimits() else limits
+    return RateLimits(*_window(told.requests), *_window(told.input_tokens), *_window(told.output_tokens))
 
 
 def _window(window: Window | None) -> tuple[int | None, int | None]:

@@ -16,7 +16,6 @@ from bench.request import RequestSpec
 from bench.scenario.model import Fixed, Lognormal, Scenario
 from bench.targets.client import Client
 from mock_server.settings import Settings, Spread
-from mock_server.tiers import Limits, limits_for
 
 if TYPE_CHECKING:
     from bench.targets.sdk import SdkClient
@@ -34,7 +33,7 @@ _OPEN_FILES = 65_536
 
 
 async def _nothing() -> None:
-    return None
+    """What a target does that cannot reset, or says nothing of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,8 @@ class Session:
     """A target made ready for one pass."""
 
     client: Client
+    reset: Callable[[], Awaitable[None]] = _nothing
+    """Between warm-up and pass: full limits and second 0, where the target can; elsewhere nothing."""
     server_latencies: Callable[[], Awaitable[dict[str, float] | None]] = _nothing
     """After the pass: by request id, the latency that the server itself saw; None where it does not say."""
 
@@ -56,8 +57,6 @@ class Target:
     """Whether a pass runs on the virtual clock."""
     resets: bool
     """Whether every pass finds fresh limits."""
-    limits: Limits | None
-    """What the scenario's model may use per minute; None where nobody has said."""
     session: Callable[[Clock, int], AbstractAsyncContextManager[Session]]
     """Makes it ready for a pass on this clock; the number seeds the pass."""
 
@@ -83,13 +82,19 @@ def _sim(scenario: Scenario) -> Iterator[Target]:
     from bench.targets.sim import SimClient
     from mock_server.engine import Engine
 
+    _refuse_speed(scenario)
     settings = mock_settings(scenario)
 
     @asynccontextmanager
     async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
-        yield Session(SimClient(Engine(settings), clock, seed=seed, timeout=scenario.timeout))
+        client = SimClient(Engine(settings), clock, seed=seed, timeout=scenario.timeout)
 
-    yield Target("sim", True, True, limits_for(scenario.tier, scenario.model), session)
+        async def reset() -> None:
+            client.engine = Engine(settings)
+
+        yield Session(client, reset)
+
+    yield Target("sim", True, True, session)
 
 
 @contextmanager
@@ -107,9 +112,9 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
 
             await server.reset()
             async with _client(scenario, clock, server.url, _NO_KEY, headers) as client:
-                yield Session(client, server.latencies)
+                yield Session(client, server.reset, server.latencies)
 
-        yield Target("mock", False, True, limits_for(scenario.tier, scenario.model), session)
+        yield Target("mock", False, True, session)
 
 
 def _api(scenario: Scenario) -> AbstractContextManager[Target]:
@@ -133,8 +138,7 @@ def _gateway(scenario: Scenario, url: str) -> AbstractContextManager[Target]:
 
 @contextmanager
 def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]:
-    if scenario.speed != 1:
-        raise UsageError(f"speed {scenario.speed:g} needs a target with a clock of ours", "use mock, or speed 1")
+    _refuse_speed(scenario)
     _allow_many_connections()
 
     @asynccontextmanager
@@ -144,7 +148,15 @@ def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]
                 raise TargetError(f"cannot reach {url}: {reason}", "check the address, the network and the proxy")
             yield Session(client)
 
-    yield Target(name, False, False, None, session)
+    yield Target(name, False, False, session)
+
+
+def _refuse_speed(scenario: Scenario) -> None:
+    if scenario.speed != 1:
+        raise UsageError(
+            f"speed {scenario.speed:g} is for the mock server alone",
+            "Use --target mock, or leave the speed out: sim takes no time, and others keep their own.",
+        )
 
 
 def _client(

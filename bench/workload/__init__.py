@@ -1,1 +1,1 @@
-"""What is sent and when it arrives: prompts, sizes, arrivals, traces."""
+"""What is sent and when: requests, their sizes, prompts and intended times."""

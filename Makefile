@@ -1,0 +1,42 @@
+# Everything a newcomer needs is `make demo` and `make test`; both set up .venv by themselves.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint bench docs wheel clean
+
+demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, twenty times faster than life
+	$(BIN)/claude-bench run summarize-100 --target mock --speed 20
+
+test: .venv/dev.stamp  ## run every test
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp  ## style, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev.stamp  ## measure our own speed; prints ratios, passes or fails nothing
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc -s
+
+docs: .venv/run.stamp  ## rewrite what is generated: the schema for editors, the page of metrics
+	$(BIN)/claude-bench schema --write
+	$(BIN)/python -m reports.definitions > docs/metrics.md
+
+wheel: .venv/dev.stamp  ## build the wheel, install it in a fresh environment, run it from an empty folder
+	sh tests/installed_wheel.sh $(BIN)/python
+
+.venv/run.stamp: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/dev.stamp: .venv/run.stamp
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+clean:
+	rm -rf .venv build dist

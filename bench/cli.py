@@ -1,0 +1,170 @@
+"""The command line: parse, call `api`, print, exit.  No logic, and nothing heavy imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
+
+from bench.errors import BenchError, Exit
+
+app = App(
+    name="claude-bench",
+    help="Benchmark and load-test the Claude API: which strategy, how many in flight, how long, how much.",
+    version=lambda: version("claude-bench"),
+    result_action="return_value",
+)
+
+
+@app.command
+def run(
+    scenario: Annotated[str, Parameter(help="A shipped scenario's name, or the path of a scenario file.")],
+    /,
+    *,
+    target: Annotated[
+        str | None, Parameter(name=["--target", "-t"], help="sim, mock, api, or the URL of a gateway.")
+    ] = None,
+    tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ...")] = None,
+    strategy: Annotated[str | None, Parameter(help="Only these strategies, separated by commas.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        Parameter(name="--set", negative="", help="Override a value: workload.requests=500.  May be repeated."),
+    ] = None,
+    seed: Annotated[int | None, Parameter(help="Seed of everything random.")] = None,
+    repeat: Annotated[int | None, Parameter(name=["--repeat", "-r"], help="Run each strategy this often.")] = None,
+    speed: Annotated[float | None, Parameter(help="On mock: scenario time passes this many times faster.")] = None,
+    max_cost: Annotated[
+        float | None, Parameter(help="Stop before this many dollars.  Needed for --target api.")
+    ] = None,
+    max_requests: Annotated[int | None, Parameter(help="Stop after this many attempts.")] = None,
+    max_time: Annotated[str | None, Parameter(help="Stop after this long, such as 10m.")] = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
+    quiet: Annotated[
+        bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer, no progress.")
+    ] = False,
+) -> int:
+    """Run a scenario, print the answer, write a report.
+
+    The default target is free: the API is only used when `--target api` is written out.
+    """
+    from bench import api
+
+    flags = {
+        "target": target,
+        "tier": tier,
+        "seed": seed,
+        "repeat": repeat,
+        "speed": speed,
+        "budget.max_cost": None if max_cost is None else f"${max_cost}",
+        "budget.max_requests": max_requests,
+        "budget.max_time": max_time,
+    }
+    loaded = api.load(
+        scenario,
+        flags={key: str(value) for key, value in flags.items() if value is not None},
+        settings=set_ or [],
+        strategies=strategy.split(",") if strategy else [],
+    )
+    with api.progress(quiet=quiet) as observer:
+        finished = api.run(loaded, out=out, observer=observer, command=sys.argv[1:], say=_say)
+    return _show(finished, json=json, quiet=quiet)
+
+
+@app.command
+def report(
+    folder: Annotated[Path, Parameter(help="The folder of a finished, stopped or killed run.")],
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
+) -> int:
+    """Rebuild the console summary and the HTML report of a run from its records.  Sends nothing."""
+    from bench import api
+
+    return _show(api.report(folder), json=json, quiet=quiet)
+
+
+@app.command
+def scenarios() -> int:
+    """List the shipped scenarios, one question each."""
+    from bench import api
+
+    api.print_scenarios()
+    return Exit.OK
+
+
+@app.command
+def serve(
+    *,
+    tier: Annotated[str, Parameter(help="Rate limits to enforce: start, build, scale ...")] = "start",
+    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, Parameter(help="Port to listen on; 0 takes a free one.", validator=Number(gte=0, lte=65535))
+    ] = 8080,
+    speed: Annotated[
+        float, Parameter(help="Latencies and refills pass this many times faster.", validator=Number(gt=0))
+    ] = 1.0,
+) -> int:
+    """Run the mock server alone, for any Claude client."""
+    from bench import api
+
+    api.serve(tier=tier, host=host, port=port, speed=speed)
+    return Exit.OK
+
+
+@app.command
+def schema(
+    *, write: Annotated[bool, Parameter(negative="", help="Write it to scenarios/scenario.schema.json.")] = False
+) -> int:
+    """Print the JSON Schema (draft-07) of scenario files, for editors."""
+    from bench import api
+
+    api.print_schema(write=write)
+    return Exit.OK
+
+
+def main() -> None:
+    """The installed command."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command line and return its exit code.  Whatever goes wrong is said in words."""
+    try:
+        return int(app(arguments, exit_on_error=False, print_error=False) or Exit.OK)
+    except CycloptsError as problem:
+        return _fail(Exit.USAGE, str(problem), "See claude-bench --help.")
+    except BenchError as problem:
+        return _fail(problem.exit_code, str(problem), problem.hint)
+    except KeyboardInterrupt:
+        return _fail(Exit.INTERRUPTED, "interrupted", "")
+    except BrokenPipeError:
+        return Exit.OK
+    except Exception:
+        from bench import api
+
+        return _fail(Exit.BUG, "a bug in claude-bench", f"Please report it with {api.save_traceback()}")
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def _fail(code: Exit, message: str, hint: str) -> int:
+    _say(f"claude-bench: {message}")
+    if hint:
+        _say(hint)
+    return code
+
+
+def _show(finished: object, *, json: bool, quiet: bool) -> int:
+    from bench import api
+
+    assert isinstance(finished, api.Finished)
+    api.show(finished, json=json, quiet=quiet)
+    return finished.summary.exit_code

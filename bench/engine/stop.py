@@ -1,0 +1,65 @@
+"""Ending a run early: once to stop sending and finish what is in flight, twice to cut everything."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+
+from bench.errors import Exit
+
+
+class Stop:
+    """Why a run is to end early; the pass that runs listens to it."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        """In words, for the report; None while nothing stops the run."""
+        self.exit_code = Exit.OK
+        self.cut = False
+        """Whether requests in flight are to be given up too."""
+        self._heard: Callable[[], object] | None = None
+
+    def request(self, reason: str, exit_code: Exit) -> None:
+        """Stop sending.  The first reason is kept."""
+        if self.reason is None:
+            self.reason, self.exit_code = reason, exit_code
+            self._tell()
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the first stops sending, the second gives up what is in flight."""
+        self.cut = self.exit_code == Exit.INTERRUPTED
+        self.reason, self.exit_code = "interrupted", Exit.INTERRUPTED
+        self._tell()
+
+    @contextmanager
+    def heard_by(self, listener: Callable[[], object]) -> Iterator[None]:
+        """Call `listener` in this event loop whenever the stop is requested or hardens."""
+        self._heard = partial(asyncio.get_running_loop().call_soon_threadsafe, listener)
+        try:
+            yield
+        finally:
+            self._heard = None
+
+    def _tell(self) -> None:
+        if self._heard is not None:
+            self._heard()
+
+
+@contextmanager
+def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into stops while a run goes on, and say what happens."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.interrupt()
+        say("giving up what is in flight" if stop.cut else "stopping: finishing what is in flight (again to cut)")
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

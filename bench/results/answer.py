@@ -1,0 +1,147 @@
+"""The answer sentence: which strategy to use, with the numbers that say so.
+
+A strategy is clean when at most 1 % of its requests failed, under 1 % of its attempts were rate-limited and no pass of
+it was cut short.  Of the clean ones the one that finishes first wins.  Where requests come at times of their own the
+end is given by the last arrival; there the one wins that answers fastest among those that keep most requests within
+the SLO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.results.format import count, dollars, seconds, share
+from bench.results.question import Question
+from bench.results.summary import Distribution, PassSummary
+
+MAX_FAILED = 0.01
+MAX_RATE_LIMITED = 0.01
+TIE = 0.01
+"""Times within this fraction of each other, and shares within this much, are called equal."""
+BINDING = 0.8
+"""Share of a limit from which on it is named as what holds a strategy back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Strategy:
+    """All passes of one strategy.  `time` is what it is judged by, in seconds, and `words` says it."""
+
+    name: str
+    passes: tuple[PassSummary, ...]
+    time: float
+    words: str
+
+    def typical(self, metric: str) -> float | None:
+        """Median over the passes."""
+        return _median(one.values[metric] for one in self.passes)
+
+    def total(self, metric: str) -> int:
+        """Sum over the passes."""
+        return int(sum(one.values[metric] or 0 for one in self.passes))
+
+    @property
+    def clean(self) -> bool:
+        return all(
+            (one.values["error_rate"] or 0) <= MAX_FAILED and (one.values["rate_limited_rate"] or 0) < MAX_RATE_LIMITED
+            for one in self.passes
+        )
+
+
+def answer(question: Question, passes: Sequence[PassSummary]) -> str:
+    """One to three plain sentences."""
+    names = dict.fromkeys(one.strategy for one in passes)
+    by_name = {name: tuple(one for one in passes if one.strategy == name) for name in names}
+    strategies = [
+        _strategy(question, name, own)
+        for name, own in by_name.items()
+        if all(one.stopped is None and one.values["succeeded"] for one in own)
+    ]
+    if not strategies:
+        return "Nothing can be said: no strategy came to its end with an answer."
+    clean = [strategy for strategy in strategies if strategy.clean]
+    if not clean:
+        return _nothing_qualifies(strategies)
+    best = min(_within_slo(clean), key=lambda strategy: strategy.time)
+    others = [strategy for strategy in strategies if strategy is not best]
+    return " ".join((_verdict(question, best, others), *_next_to(best, others), *_binding(best)))
+
+
+def _strategy(question: Question, name: str, passes: tuple[PassSummary, ...]) -> _Strategy:
+    if not question.own_times:
+        time = _median(one.values["makespan"] for one in passes) or 0.0
+        return _Strategy(name, passes, time, seconds(time))
+    times: list[Distribution] = [one.distributions["response_time"] for one in passes]
+    p95 = _median(one.p95.value for one in times)
+    if p95 is not None:
+        return _Strategy(name, passes, p95, f"p95 response time {seconds(p95)}")
+    mean = _median(one.mean for one in times) or 0.0
+    return _Strategy(name, passes, mean, f"mean response time {seconds(mean)}")
+
+
+def _within_slo(strategies: list[_Strategy]) -> list[_Strategy]:
+    """Those that keep about as many requests within the SLO as the best; all, where there is no SLO."""
+    shares = [strategy.typical("goodput_share") or 0.0 for strategy in strategies]
+    return [strategy for strategy, met in zip(strategies, shares, strict=True) if met >= max(shares) - TIE]
+
+
+def _verdict(question: Question, best: _Strategy, others: list[_Strategy]) -> str:
+    wins = "answers fastest" if question.own_times else "finishes first"
+    among = "" if all(other.clean for other in others) else " of those that get through cleanly"
+    facts = [f"{best.words} for {count(best.typical('requests') or 0, 'request')}"]
+    met, cost = best.typical("goodput_share"), best.typical("cost")
+    if met is not None:
+        facts.append(f"{share(met)} within the SLO")
+    refused = best.total("rate_limited")
+    facts.append(count(refused, "rate-limited attempt") if refused else "no 429s")
+    facts.append("cost unknown" if cost is None else dollars(cost))
+    return f"{best.name} {wins}{among}: {', '.join(facts)}." if others else f"{best.name}: {', '.join(facts)}."
+
+
+def _next_to(best: _Strategy, others: list[_Strategy]) -> Iterator[str]:
+    """The one that is faster at a price, or else the next best."""
+    faster = [other for other in others if other.time < best.time * (1 - TIE)]
+    if dirty := [other for other in faster if not other.clean]:
+        fastest = min(dirty, key=lambda strategy: strategy.time)
+        yield f"{fastest.name} is faster ({fastest.words}), but {_trouble(fastest)}."
+    elif clean := [other for other in others if other.clean]:
+        second = min(clean, key=lambda strategy: strategy.time)
+        equal = abs(second.time - best.time) <= TIE * best.time
+        yield f"{second.name} does as well." if equal else f"{second.name} comes next: {second.words}."
+
+
+def _binding(best: _Strategy) -> Iterator[str]:
+    uses = [use for one in best.passes for use in one.limits if use.share is not None and use.share >= BINDING]
+    if uses:
+        most = max(uses, key=lambda use: use.share or 0.0)
+        yield f"What holds it back is the limit on {most.limiter.replace('_', ' ')}: {share(most.share or 0.0)} used."
+
+
+def _nothing_qualifies(strategies: list[_Strategy]) -> str:
+    def badness(strategy: _Strategy) -> float:
+        return (strategy.typical("error_rate") or 0.0) + (strategy.typical("rate_limited_rate") or 0.0)
+
+    closest = min(strategies, key=badness)
+    return (
+        f"No strategy gets through cleanly. {closest.name} comes closest ({closest.words}), but {_trouble(closest)}. "
+        "Try fewer in flight, a token bucket, or a higher tier."
+    )
+
+
+def _trouble(strategy: _Strategy) -> str:
+    refused, failed = strategy.total("rate_limited"), strategy.total("failed")
+    parts = []
+    if failed:
+        parts.append(f"{failed:,} of its {count(strategy.total('requests'), 'request')} failed")
+    if refused:
+        verb = "was" if refused == 1 else "were"
+        parts.append(f"{refused:,} of its {count(strategy.total('attempts'), 'attempt')} {verb} refused with a 429")
+    return " and ".join(parts)
+
+
+def _median(values: Iterator[float | None]) -> float | None:
+    """None when any is not known."""
+    every = list(values)
+    known = [value for value in every if value is not None]
+    return median(known) if known and len(known) == len(every) else None

@@ -1,0 +1,297 @@
+"""The records of one pass as columns: a numpy array per fact, so that 100,000 requests are a few megabytes.
+
+Records are packed into one growing byte buffer as they come and forgotten; nothing holds them all as objects.
+Times are seconds since the start of the pass, in scenario time, as in `record.py`.  NaN means that it never came.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import UsageError
+from bench.results.causes import CAUSES
+from bench.results.record import Attempt, RateLimits, Record, Usage, read_records
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+CAUSE_NAMES = tuple(CAUSES)
+"""What the numbers of the `cause` columns stand for."""
+
+OK = -1
+"""The cause number of what succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestColumns:
+    """One entry a request, in the order in which they ended."""
+
+    seq: Ints
+    """Place in the workload."""
+    intended: Floats
+    first_sent: Floats
+    last_sent: Floats
+    ended: Floats
+    ok: Bools
+    """Whether the last attempt succeeded."""
+    cause: Ints
+    """Why it failed for good, into `CAUSE_NAMES`; -1 when it succeeded."""
+    attempts: Ints
+    """How many attempts it took."""
+    ttft: Floats
+    """Seconds from the last send to the first token of any kind."""
+    first_text: Floats
+    """Seconds from the last send to the first visible text."""
+    tpot: Floats
+    """Seconds per output token after the first; NaN with fewer than two."""
+    input_tokens: Ints
+    """Uncached input tokens of all attempts.  The five token columns do not overlap."""
+    cache_read: Ints
+    cache_write_5m: Ints
+    cache_write_1h: Ints
+    output_tokens: Ints
+    model: Ints
+    """Which model, into `Columns.models`."""
+    stop: Ints
+    """Stop reason of the last attempt, into `Columns.stops`; -1 when there was none."""
+
+    @property
+    def makespan(self) -> float:
+        """Seconds from the first intended moment to the last end; 0 without requests."""
+        return float(self.ended.max() - self.intended.min()) if len(self) else 0.0
+
+    @property
+    def queue_time(self) -> Floats:
+        """Seconds from the intended moment to the first send."""
+        return self.first_sent - self.intended
+
+    @property
+    def throttle_wait(self) -> Floats:
+        """Seconds lost to failed attempts and the waits after them."""
+        return self.last_sent - self.first_sent
+
+    @property
+    def latency(self) -> Floats:
+        """Seconds from the last send to its end: the service time."""
+        return self.ended - self.last_sent
+
+    @property
+    def response_time(self) -> Floats:
+        """Seconds from the intended moment to the end."""
+        return self.ended - self.intended
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptColumns:
+    """One entry an attempt; those of one request stand together, first to last."""
+
+    request: Ints
+    """Which request: its position in the `RequestColumns`."""
+    sent: Floats
+    ended: Floats
+    ok: Bools
+    status: Ints
+    """HTTP status; 0 when no response came."""
+    cause: Ints
+    """Why it failed, into `CAUSE_NAMES`; -1 when it succeeded."""
+    input_tokens: Ints
+    """Uncached input tokens.  The five token columns do not overlap."""
+    cache_read: Ints
+    cache_write_5m: Ints
+    cache_write_1h: Ints
+    output_tokens: Ints
+    retry_after: Floats
+    """Seconds the server asked to wait."""
+    requests_limit: Floats
+    """The rate-limit headers of the response, per minute, like the five below; NaN where absent."""
+    requests_remaining: Floats
+    input_tokens_limit: Floats
+    input_tokens_remaining: Floats
+    output_tokens_limit: Floats
+    output_tokens_remaining: Floats
+
+    def __len__(self) -> int:
+        return len(self.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """One pass: one strategy, run once."""
+
+    strategy: str
+    pass_: int
+    """0-based repeat."""
+    requests: RequestColumns
+    attempts: AttemptColumns
+    models: tuple[str, ...]
+    stops: tuple[str, ...]
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Columns:
+        """Columns of records that all belong to one pass; ValueError when there are none or of several."""
+        passes = split_passes(records)
+        if len(passes) != 1:
+            raise ValueError(f"expected the records of one pass, got {len(passes)} passes")
+        return passes[0]
+
+
+class ColumnsBuilder:
+    """Takes records one by one, as a run produces them or a file holds them."""
+
+    def __init__(self, strategy: str, pass_: int) -> None:
+        self._strategy, self._pass = strategy, pass_
+        self._requests, self._attempts = bytearray(), bytearray()
+        self._count = 0
+        self._models: dict[str, int] = {}
+        self._stops: dict[str, int] = {}
+
+    def add(self, record: Record) -> None:
+        """Take in one request.  KeyError for a cause that `causes.py` does not know."""
+        for attempt in record.attempts:
+            self._attempts += _pack_attempt(self._count, attempt)
+        model = self._models.setdefault(record.model, len(self._models))
+        reason = record.attempts[-1].stop_reason
+        stop = -1 if reason is None else self._stops.setdefault(reason, len(self._stops))
+        self._requests += _pack_request(record, model, stop)
+        self._count += 1
+
+    def columns(self) -> Columns:
+        """What was added so far."""
+        return Columns(
+            strategy=self._strategy,
+            pass_=self._pass,
+            requests=_unpack(RequestColumns, self._requests),
+            attempts=_unpack(AttemptColumns, self._attempts),
+            models=tuple(self._models),
+            stops=tuple(self._stops),
+        )
+
+
+def split_passes(records: Iterable[Record]) -> list[Columns]:
+    """Columns for each pass found among the records, in the order in which the passes first appear."""
+    builders: dict[tuple[str, int], ColumnsBuilder] = {}
+    for record in records:
+        key = (record.strategy, record.pass_)
+        if key not in builders:
+            builders[key] = ColumnsBuilder(*key)
+        builders[key].add(record)
+    return [builder.columns() for builder in builders.values()]
+
+
+def read_passes(path: Path) -> list[Columns]:
+    """Read a journal once, line by line.  UsageError when it is not a journal of ours."""
+    try:
+        return split_passes(read_records(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError) as error:
+        raise UsageError(f"{path} holds a line that is not a record: {error}") from error
+
+
+# Rows are packed with the standard codes of `struct`, which numpy reads back as a structured array without a loop.
+_CODES = {"Floats": "d", "Ints": "q", "Bools": "?"}
+
+_T = TypeVar("_T", RequestColumns, AttemptColumns)
+
+
+def _codes(columns: type[Any]) -> dict[str, str]:
+    """Each column's name and struct code, in order."""
+    return {field.name: _CODES[str(field.type)] for field in fields(columns)}
+
+
+def _unpack(columns: type[_T], rows: bytearray) -> _T:
+    """Rows as columns, each in memory of its own."""
+    table = np.frombuffer(rows, dtype=np.dtype(list(_codes(columns).items())))
+    return columns(*(table[name].copy() for name in _codes(columns)))
+
+
+_REQUEST = struct.Struct("=" + "".join(_codes(RequestColumns).values()))
+_ATTEMPT = struct.Struct("=" + "".join(_codes(AttemptColumns).values()))
+_CAUSE_CODES: dict[str | None, int] = {None: OK} | {name: code for code, name in enumerate(CAUSE_NAMES)}
+_NO_USAGE = Usage()
+_NO_LIMITS = RateLimits()
+
+
+def _pack_request(record: Record, model: int, stop: int) -> bytes:
+    last = record.attempts[-1]
+    usage = _total_usage(record.attempts)
+    return _REQUEST.pack(
+        record.seq,
+        record.intended,
+        record.attempts[0].sent,
+        last.sent,
+        last.ended,
+        last.ok,
+        _CAUSE_CODES[last.cause],
+        len(record.attempts),
+        _since(last.sent, last.first_token),
+        _since(last.sent, last.first_text),
+        _seconds_per_token(last),
+        usage.input_tokens,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.output_tokens,
+        model,
+        stop,
+    )
+
+
+def _pack_attempt(request: int, attempt: Attempt) -> bytes:
+    usage = attempt.usage or _NO_USAGE
+    limits = attempt.limits or _NO_LIMITS
+    return _ATTEMPT.pack(
+        request,
+        attempt.sent,
+        attempt.ended,
+        attempt.ok,
+        attempt.status or 0,
+        _CAUSE_CODES[attempt.cause],
+        usage.input_tokens,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.output_tokens,
+        _number(attempt.retry_after),
+        _number(limits.requests_limit),
+        _number(limits.requests_remaining),
+        _number(limits.input_tokens_limit),
+        _number(limits.input_tokens_remaining),
+        _number(limits.output_tokens_limit),
+        _number(limits.output_tokens_remaining),
+    )
+
+
+def _total_usage(attempts: tuple[Attempt, ...]) -> Usage:
+    usages = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    if len(usages) == 1:
+        return usages[0]
+    return Usage(*map(sum, zip(*map(msgspec.structs.astuple, usages), strict=True)))
+
+
+def _seconds_per_token(attempt: Attempt) -> float:
+    tokens = attempt.usage.output_tokens if attempt.usage else 0
+    if tokens < 2 or attempt.first_token is None or attempt.last_token is None:
+        return math.nan
+    return (attempt.last_token - attempt.first_token) / (tokens - 1)
+
+
+def _since(start: float, moment: float | None) -> float:
+    return math.nan if moment is None else moment - start
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,230 @@
+"""The folder of one run: what was asked, every record, the summary, the report.
+
+    runs/20261120-1041-summarize-100-sim-kqvd/
+      run.json        what was asked and what it was measured with
+      records.jsonl   one line a request, written as each ends
+      passes.json     how each pass ended, and what the server said of it
+      summary.json    what it came to
+      report.html
+
+A killed run is readable: `run.json` is written first, records are flushed one by one, and a torn last line is passed
+over.  schema_version 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import msgspec
+
+from bench.errors import UsageError
+from bench.results import record, summary
+from bench.results.columns import Columns, read_passes
+from bench.results.environment import Machine
+from bench.results.record import Record, to_line
+from bench.results.redact import bare_url, redact
+from bench.results.summary import Overhead, Summary
+
+SCHEMA_VERSION = 1
+
+RUN, RECORDS, PASSES, SUMMARY, REPORT = "run.json", "records.jsonl", "passes.json", "summary.json", "report.html"
+"""The files of a run folder."""
+
+
+class RunInfo(msgspec.Struct, frozen=True):
+    """What a run was asked to do and what it was measured with; never a key."""
+
+    id: str
+    """The folder's name."""
+    started_at: str
+    """UTC, RFC 3339."""
+    command: tuple[str, ...]
+    scenario: dict[str, Any]
+    """As resolved: defaults filled in, sweeps unfolded, overrides applied."""
+    scenario_hash: str
+    versions: dict[str, str]
+    machine: Machine
+    seed: int
+    target: str
+    tier: str
+    tier_as_of: str | None = None
+    prices_as_of: str | None = None
+    schema_version: int = SCHEMA_VERSION
+    records_schema_version: int = record.SCHEMA_VERSION
+
+
+class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
+    """What is known of a pass that has ended, beyond its records."""
+
+    strategy: str
+    pass_: int
+    stopped: str | None = None
+    """Why it ended early, in words."""
+    overhead: Overhead | None = None
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How far a run came: written anew as each pass ends."""
+
+    passes: tuple[PassNote, ...] = ()
+    stopped: str | None = None
+    """Why the run ended early, in words."""
+    exit_code: int = 0
+    """What that stop makes the exit code."""
+    schema_version: int = SCHEMA_VERSION
+
+
+_NO_ENDING = Ending()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """A run folder, read back."""
+
+    folder: Path
+    info: RunInfo
+    summary: Summary | None
+    """None when the run was killed before it came to its end."""
+    passes: list[Columns]
+    torn: int
+    """Records lost because their line was not written to its end: 1 after some kills, else 0."""
+    ending: Ending = _NO_ENDING
+
+
+class Journal:
+    """Appends records to a file that must not exist yet; each is with the operating system when `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb")
+
+    def append(self, record: Record) -> None:
+        """Write one record."""
+        self._file.write(to_line(record))
+        self._file.flush()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def create(root: Path, name: str, target: str, now: datetime, letters: str) -> Path:
+    """Make the folder of a new run, named for when, what and where; `letters` tell runs of one minute apart."""
+    stamp = now.strftime("%Y%m%d-%H%M")
+    return create_at(root / "-".join(filter(None, (stamp, _slug(name), _slug(_place(target)), letters))))
+
+
+def create_at(folder: Path) -> Path:
+    """Make a folder, or take an empty one.  UsageError when it holds something or cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", "Name another folder with --out; no run is ever overwritten.")
+    except OSError as error:
+        raise UsageError(f"cannot create {folder}: {error.strerror}", "Name another folder with --out.") from error
+    return folder
+
+
+def discard(folder: Path) -> None:
+    """Remove a run folder in which nothing was recorded."""
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment as it stands in files: UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_info(folder: Path, info: RunInfo, secrets: Iterable[str] = ()) -> None:
+    """Write `run.json`, without keys: neither the `secrets` given nor anything that looks like one."""
+    _write(folder / RUN, redact(msgspec.to_builtins(info), secrets))
+
+
+def write_ending(folder: Path, ending: Ending) -> None:
+    """Write `passes.json`."""
+    _write(folder / PASSES, ending)
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Write `summary.json`."""
+    _write(folder / SUMMARY, summary)
+
+
+def load(folder: Path) -> LoadedRun:
+    """Read a run folder.  UsageError when it is missing, is not a run, or was written by another version."""
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", "Give the folder of a run, such as runs/20261120-1041-...")
+    if not (folder / RUN).is_file() or not (folder / RECORDS).is_file():
+        raise UsageError(f"{folder} is not a run: it has no {RUN} or no {RECORDS}")
+    info = _read(folder / RUN, RunInfo, SCHEMA_VERSION)
+    if info.records_schema_version != record.SCHEMA_VERSION:
+        raise UsageError(_other_version(folder / RECORDS, info.records_schema_version, record.SCHEMA_VERSION))
+    written = (folder / SUMMARY).is_file()
+    return LoadedRun(
+        folder=folder,
+        info=info,
+        summary=_read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None,
+        passes=read_passes(folder / RECORDS),
+        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
+        torn=_torn(folder / RECORDS),
+    )
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+T = TypeVar("T")
+
+
+def _read(path: Path, kind: type[T], version: int) -> T:
+    """Read one JSON file, its version first, since nothing else can be trusted before."""
+    try:
+        content = path.read_bytes()
+        found = msgspec.json.decode(content, type=_Version).schema_version
+        if found != version:
+            raise UsageError(_other_version(path, found, version))
+        return msgspec.json.decode(content, type=kind)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is damaged: {error}") from error
+
+
+def _other_version(path: Path, found: int, expected: int) -> str:
+    other = "a newer" if found > expected else "an older"
+    return f"{path} has schema version {found}; this claude-bench reads {expected}. Use {other} one for this run."
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def _torn(path: Path) -> int:
+    """Whether the last line lacks its end."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        if size == 0:
+            return 0
+        file.seek(size - 1)
+        return int(file.read(1) != b"\n")
+
+
+def _place(target: str) -> str:
+    """A target as a word: the host of a URL, else itself."""
+    return bare_url(target).partition("://")[2] or target
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

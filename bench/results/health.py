@@ -1,0 +1,160 @@
+"""What a reader must know before believing the numbers: each warning says what was seen, why it matters, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from bench.results.columns import Columns, Floats
+from bench.results.format import count, number, seconds, share
+from bench.results.question import Question
+from bench.results.statistics import samples_needed
+from bench.results.summary import Overhead, PassSummary, Warning
+
+MANY_FAILED = 0.05
+"""Share of failed requests from which on the latency of the others says little about the whole."""
+
+LARGE_OVERHEAD = 0.05
+"""Share of the server's own latency that the client may add before it shows in the results."""
+
+
+def pass_warnings(columns: Columns, question: Question, summary: PassSummary) -> tuple[Warning, ...]:
+    """Everything to be said about one pass, the gravest first."""
+    return tuple(
+        (
+            *_stopped(summary.stopped),
+            *_failed(summary),
+            *_few_samples(summary),
+            *_overhead(summary.overhead),
+            *_other_limits(columns, question.limits),
+            *_too_much_offered(columns, question),
+            *_rate_limited(summary),
+        )
+    )
+
+
+def run_warnings(question: Question, passes: Sequence[PassSummary]) -> tuple[Warning, ...]:
+    """What concerns all passes alike."""
+    return tuple((*_unknown_price(question, passes), *_scaled(question)))
+
+
+def _stopped(reason: str | None) -> Iterator[Warning]:
+    if reason:
+        yield Warning(
+            "stopped",
+            f"The pass ended early: {reason}.",
+            "Its numbers cover only what was sent until then.",
+            "Remove the reason and run it again.",
+        )
+
+
+def _failed(summary: PassSummary) -> Iterator[Warning]:
+    failed, requests = sum(summary.failures.values()), int(summary.values["requests"] or 0)
+    if failed > MANY_FAILED * requests:
+        causes = ", ".join(f"{cause} {n:,}" for cause, n in summary.failures.items())
+        yield Warning(
+            "many_failed",
+            f"{failed:,} of {count(requests, 'request')} failed for good ({causes}).",
+            f"Latency and cost per success speak only of the {requests - failed:,} that succeeded.",
+            "Look at the causes before the latencies; with 429s, use a retry policy or a slower strategy.",
+        )
+
+
+def _few_samples(summary: PassSummary) -> Iterator[Warning]:
+    succeeded, needed = int(summary.values["succeeded"] or 0), samples_needed(0.95)
+    if succeeded < needed:
+        yield Warning(
+            "few_samples",
+            f"{count(succeeded, 'request')} succeeded; a p95 needs {needed}.".capitalize(),
+            "With fewer, nobody can say how far the true p95 may lie from the one seen, so it is left out.",
+            f"Run at least {needed} requests, {samples_needed(0.99)} for a p99.",
+        )
+
+
+def _overhead(overhead: Overhead | None) -> Iterator[Warning]:
+    if overhead and overhead.median > LARGE_OVERHEAD * overhead.server_median:
+        ratio = overhead.median / overhead.server_median if overhead.server_median else 1.0
+        yield Warning(
+            "client_overhead",
+            f"The client added {seconds(overhead.median)} to the server's {seconds(overhead.server_median)} (median), "
+            f"{share(ratio)} of it.",
+            "Part of the latency is this machine's, not the service's.",
+            "Use fewer in flight, a lower speed, or a machine with more free cores.",
+        )
+
+
+def _other_limits(columns: Columns, limits: Mapping[str, float | None]) -> Iterator[Warning]:
+    for limiter in ("requests", "input_tokens", "output_tokens"):
+        seen: Floats = getattr(columns.attempts, f"{limiter}_limit")
+        told, assumed = seen[~np.isnan(seen)], limits.get(limiter)
+        if assumed and len(told) and told[-1] != assumed:
+            yield Warning(
+                "other_limit",
+                f"The responses name a limit of {number(float(told[-1]))} {_words(limiter)} a minute; "
+                f"the tier says {number(assumed)}.",
+                "Use of limits is computed from the tier, and a pacer keeps to it.",
+                "Choose the tier that your organisation is on.",
+            )
+
+
+def _too_much_offered(columns: Columns, question: Question) -> Iterator[Warning]:
+    if not question.own_times or not len(columns.requests):
+        return
+    for limiter, offered in _offered_per_minute(columns).items():
+        limit = question.limits.get(limiter)
+        if limit and offered > limit:
+            yield Warning(
+                "too_much_offered",
+                f"{number(round(offered))} {_words(limiter)} a minute come in; the limit is {number(limit)}.",
+                "No strategy can keep up: the queue grows for as long as the traffic lasts.",
+                "Use a higher tier, less traffic, smaller prompts or cached ones.",
+            )
+
+
+def _offered_per_minute(columns: Columns) -> dict[str, float]:
+    """What the arrivals ask for; requests that failed are taken to need as many tokens as the mean of the others."""
+    requests = columns.requests
+    minutes = max(1.0, float(np.ptp(requests.intended)) / 60)
+    per_minute = len(requests) / minutes
+    offered = {"requests": per_minute}
+    if requests.ok.any():
+        counted = requests.input_tokens + requests.cache_write_5m + requests.cache_write_1h
+        offered["input_tokens"] = float(counted[requests.ok].mean()) * per_minute
+        offered["output_tokens"] = float(requests.output_tokens[requests.ok].mean()) * per_minute
+    return offered
+
+
+def _rate_limited(summary: PassSummary) -> Iterator[Warning]:
+    refused, attempts = int(summary.values["rate_limited"] or 0), int(summary.values["attempts"] or 0)
+    if refused:
+        yield Warning(
+            "rate_limited",
+            f"{refused:,} of {count(attempts, 'attempt')} {'was' if refused == 1 else 'were'} refused with a 429.",
+            "Retries hide in the response time, not in the latency; what else uses the same limits is slowed down too.",
+            "Fewer in flight, or a token bucket, gets the same work done without being refused.",
+        )
+
+
+def _unknown_price(question: Question, passes: Sequence[PassSummary]) -> Iterator[Warning]:
+    if any(summary.cost.total is None for summary in passes):
+        yield Warning(
+            "unknown_price",
+            f"The price of {question.model} is not known.",
+            "Costs are left out, and no budget can be kept.",
+            "Check the model's name, or upgrade genai-prices.",
+        )
+
+
+def _scaled(question: Question) -> Iterator[Warning]:
+    if question.speed > 1:
+        yield Warning(
+            "scaled_time",
+            f"Time was scaled: {number(question.speed)} scenario seconds a second.",
+            f"Each millisecond that this machine added counts as {number(question.speed)} ms in the results.",
+            "Run at speed 1 for latencies, or on sim, which adds nothing.",
+        )
+
+
+def _words(limiter: str) -> str:
+    return limiter.replace("_", " ")

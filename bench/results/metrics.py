@@ -1,0 +1,335 @@
+"""Every number that claude-bench reports, declared in one table.
+
+Console, HTML, thresholds and `--json` read this table: the name, the unit, which direction is better, what the number
+means, and the function that computes it.  Distributions are taken over the requests that succeeded and have the
+value: an answer that was not streamed has no time to first token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+import numpy as np
+
+from bench.results.columns import Bools, Columns, Floats
+from bench.results.limits import rate_limited
+from bench.results.summary import Cost, LimitUse
+
+Unit = Literal["s", "1/min", "tokens", "tokens/s", "USD", "share", "count"]
+"""Seconds, per minute, tokens, tokens per second, US dollars, a fraction (0 .. 1), a plain number."""
+
+
+class Slo(msgspec.Struct, frozen=True):
+    """What a request must meet to count as goodput, in seconds; None is no demand."""
+
+    ttft: float | None = None
+    tpot: float | None = None
+    latency: float | None = None
+    response_time: float | None = None
+
+    def demands(self) -> dict[str, float]:
+        """The demands there are, by the metric they are made on."""
+        return {name: bound for name, bound in msgspec.structs.asdict(self).items() if bound is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class PassFacts:
+    """All that the numbers of one pass are computed from."""
+
+    columns: Columns
+    slo: Slo
+    cost: Cost
+    limits: tuple[LimitUse, ...]
+
+
+V = TypeVar("V", Floats, float | None)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(Generic[V]):
+    """The declaration of one number."""
+
+    name: str
+    title: str
+    unit: Unit
+    better: Literal["lower", "higher"] | None
+    meaning: str
+    """One or two plain sentences with the formula; reports print them as the definition."""
+    compute: Callable[[PassFacts], V]
+
+
+def _requests(facts: PassFacts) -> int:
+    return len(facts.columns.requests)
+
+
+def _succeeded(facts: PassFacts) -> int:
+    return int(facts.columns.requests.ok.sum())
+
+
+def _failed(facts: PassFacts) -> int:
+    return _requests(facts) - _succeeded(facts)
+
+
+def _attempts(facts: PassFacts) -> int:
+    return len(facts.columns.attempts)
+
+
+def _rate_limited(facts: PassFacts) -> int:
+    return int(rate_limited(facts.columns.attempts).sum())
+
+
+def _retried(facts: PassFacts) -> int:
+    return int((facts.columns.requests.attempts > 1).sum())
+
+
+def _makespan(facts: PassFacts) -> float | None:
+    return facts.columns.requests.makespan if _requests(facts) else None
+
+
+def _input_tokens(facts: PassFacts) -> int:
+    requests = facts.columns.requests
+    cached = requests.cache_read + requests.cache_write_5m + requests.cache_write_1h
+    return int((requests.input_tokens + cached).sum())
+
+
+def _output_tokens(facts: PassFacts) -> int:
+    return int(facts.columns.requests.output_tokens.sum())
+
+
+def _good(facts: PassFacts) -> int | None:
+    """Requests that met every demand; None without demands, or when what is demanded was never measured."""
+    requests, demands = facts.columns.requests, facts.slo.demands()
+    values: dict[str, Floats] = {name: getattr(requests, name) for name in demands}
+    if not demands or any(requests.ok.any() and np.isnan(values[name][requests.ok]).all() for name in values):
+        return None
+    met: Bools = requests.ok.copy()
+    for name, bound in demands.items():
+        met &= ~(values[name] > bound)  # an answer of one token has no time per token to miss
+    return int(met.sum())
+
+
+def _use(limiter: str) -> Callable[[PassFacts], float | None]:
+    def share(facts: PassFacts) -> float | None:
+        return next((use.share for use in facts.limits if use.limiter == limiter), None)
+
+    return share
+
+
+def _ratio(top: float | None, bottom: float | None) -> float | None:
+    """A quotient, not known when a part is not known or the divisor is nothing."""
+    return top / bottom if top is not None and bottom else None
+
+
+def _per_minute(count: float | None, facts: PassFacts) -> float | None:
+    seconds = _makespan(facts)
+    return _ratio(count, seconds / 60 if seconds else None)
+
+
+def samples(columns: Columns, name: str) -> Floats:
+    """The values of a distribution metric: of the requests that succeeded, those that have one."""
+    values: Floats = getattr(columns.requests, name)[columns.requests.ok]
+    return values[~np.isnan(values)]
+
+
+def _timing(name: str, title: str, meaning: str) -> Metric[Floats]:
+    """The declaration of a distribution of seconds that stands in the column of the same name."""
+    return Metric(name, title, "s", "lower", meaning, lambda facts: samples(facts.columns, name))
+
+
+SCALARS: tuple[Metric[float | None], ...] = (
+    Metric("requests", "requests", "count", None, "Requests of the workload that were sent and ended.", _requests),
+    Metric(
+        "succeeded", "succeeded", "count", "higher", "Requests whose last attempt was answered in full.", _succeeded
+    ),
+    Metric(
+        "failed",
+        "failed",
+        "count",
+        "lower",
+        "Requests that failed for good, whatever the cause: requests minus succeeded.  One that was given up after a "
+        "429 is among them; one that a retry got past a 429 is not.",
+        _failed,
+    ),
+    Metric(
+        "error_rate",
+        "failed share",
+        "share",
+        "lower",
+        "Failed requests divided by all requests.",
+        lambda f: _ratio(_failed(f), _requests(f)),
+    ),
+    Metric("attempts", "attempts", "count", "lower", "HTTP exchanges, first tries and retries together.", _attempts),
+    Metric(
+        "attempts_per_request",
+        "attempts per request",
+        "count",
+        "lower",
+        "Attempts divided by requests; 1 when nothing was retried.",
+        lambda f: _ratio(_attempts(f), _requests(f)),
+    ),
+    Metric(
+        "retried_share",
+        "retried",
+        "share",
+        "lower",
+        "Requests that took more than one attempt, divided by all requests.",
+        lambda f: _ratio(_retried(f), _requests(f)),
+    ),
+    Metric(
+        "rate_limited",
+        "429s",
+        "count",
+        "lower",
+        "Attempts that a rate limit refused (HTTP 429).  A spend cap's 429 is a failure, not one of these.",
+        _rate_limited,
+    ),
+    Metric(
+        "rate_limited_rate",
+        "429 share",
+        "share",
+        "lower",
+        "Rate-limited attempts divided by all attempts.",
+        lambda f: _ratio(_rate_limited(f), _attempts(f)),
+    ),
+    Metric(
+        "makespan",
+        "wall clock",
+        "s",
+        "lower",
+        "Seconds from the moment the first request was meant to go to the end of the last one.",
+        _makespan,
+    ),
+    Metric(
+        "throughput",
+        "throughput",
+        "1/min",
+        "higher",
+        "Succeeded requests divided by the wall clock in minutes.",
+        lambda f: _per_minute(_succeeded(f), f),
+    ),
+    Metric(
+        "goodput",
+        "goodput",
+        "1/min",
+        "higher",
+        "Succeeded requests that met every part of the SLO, divided by the wall clock in minutes.",
+        lambda f: _per_minute(_good(f), f),
+    ),
+    Metric(
+        "goodput_share",
+        "within SLO",
+        "share",
+        "higher",
+        "Succeeded requests that met every part of the SLO, divided by all requests.",
+        lambda f: _ratio(_good(f), _requests(f)),
+    ),
+    Metric(
+        "input_tokens",
+        "input tokens",
+        "tokens",
+        None,
+        "Input tokens of all attempts, from the API's usage: uncached, read from and written to the cache.",
+        _input_tokens,
+    ),
+    Metric(
+        "output_tokens",
+        "output tokens",
+        "tokens",
+        None,
+        "Output tokens of all attempts, from the API's usage, thinking included.",
+        _output_tokens,
+    ),
+    Metric(
+        "output_tokens_per_second",
+        "output speed",
+        "tokens/s",
+        "higher",
+        "Output tokens of the whole pass divided by the wall clock in seconds.",
+        lambda f: _ratio(_output_tokens(f), _makespan(f)),
+    ),
+    Metric(
+        "requests_use",
+        "use of the request limit",
+        "share",
+        None,
+        "Attempts let in, divided by what the requests-per-minute limit allows in the wall clock, at least one minute. "
+        "A bucket that is full at the start allows more than 100 %.",
+        _use("requests"),
+    ),
+    Metric(
+        "input_tokens_use",
+        "use of the input limit",
+        "share",
+        None,
+        "Input tokens but for cache reads, divided by what the input-tokens-per-minute limit allows in the wall clock, "
+        "at least one minute.",
+        _use("input_tokens"),
+    ),
+    Metric(
+        "output_tokens_use",
+        "use of the output limit",
+        "share",
+        None,
+        "Output tokens, divided by what the output-tokens-per-minute limit allows in the wall clock, "
+        "at least one minute.",
+        _use("output_tokens"),
+    ),
+    Metric(
+        "cost",
+        "cost",
+        "USD",
+        "lower",
+        "Tokens of all attempts at list price, by kind: uncached input, cache writes, cache reads, output.",
+        lambda f: f.cost.total,
+    ),
+    Metric(
+        "cost_per_success",
+        "cost per success",
+        "USD",
+        "lower",
+        "Cost of all attempts divided by succeeded requests.",
+        lambda f: _ratio(f.cost.total, _succeeded(f)),
+    ),
+)
+"""Metrics that are one number a pass; None means not known."""
+
+DISTRIBUTIONS: tuple[Metric[Floats], ...] = (
+    _timing("latency", "latency", "Seconds from the send of the last attempt to its end: what the service took."),
+    _timing(
+        "response_time",
+        "response time",
+        "Seconds from the moment a request was meant to go to its end: what whoever asked had to wait.  Queue time "
+        "plus throttle wait plus latency.",
+    ),
+    _timing(
+        "queue_time",
+        "queue time",
+        "Seconds from the moment a request was meant to go to its first send: how long the strategy held it back.",
+    ),
+    _timing(
+        "throttle_wait",
+        "throttle wait",
+        "Seconds from the first send to the last one: failed attempts and the waits after them; 0 without retries.",
+    ),
+    _timing(
+        "ttft",
+        "TTFT",
+        "Seconds from the send of the last attempt to its first token of any kind, thinking included.",
+    ),
+    _timing("first_text", "first text", "Seconds from the send of the last attempt to its first visible text."),
+    _timing(
+        "tpot",
+        "TPOT",
+        "Seconds per output token after the first: (last token - first token) / (output tokens - 1).",
+    ),
+)
+"""Metrics that have a value for each request that succeeded."""
+
+METRICS: dict[str, Metric[float | None] | Metric[Floats]] = {
+    **{metric.name: metric for metric in SCALARS},
+    **{metric.name: metric for metric in DISTRIBUTIONS},
+}
+"""All metrics by name."""

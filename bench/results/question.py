@@ -1,0 +1,33 @@
+"""What a run was asked: the few facts of a scenario that its results need to be read by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+from bench.results.metrics import Slo
+
+
+class Question(msgspec.Struct, frozen=True):
+    """The facts of one run that hold for all of its passes."""
+
+    name: str
+    question: str
+    model: str
+    target: str
+    tier: str
+    day: date
+    """UTC date of the run, which decides the prices."""
+    claim: str | None = None
+    tier_as_of: str | None = None
+    """Date of the tier's numbers."""
+    seed: int = 0
+    speed: float = 1.0
+    """How many times faster than the wall clock scenario time passed."""
+    own_times: bool = False
+    """Whether requests come at times of their own (constant, poisson, trace) rather than all at second 0."""
+    slo: Slo = Slo()
+    limits: Mapping[str, float | None] = {}
+    """Per minute, by limiter: `requests`, `input_tokens`, `output_tokens`; None or absent is no known limit."""

@@ -1,0 +1,105 @@
+"""From columns to summary: the metric table applied to each pass, and what the whole run comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from bench.errors import PRECEDENCE, Exit
+from bench.results.answer import answer
+from bench.results.columns import CAUSE_NAMES, Columns, Floats, Ints
+from bench.results.cost import cost_of, prices_as_of
+from bench.results.health import pass_warnings, run_warnings
+from bench.results.limits import limit_use
+from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
+from bench.results.question import Question
+from bench.results.statistics import distribution
+from bench.results.summary import SCHEMA_VERSION, Overhead, PassSummary, Summary, ThresholdResult
+from bench.results.thresholds import failed
+
+
+def summarize_pass(
+    columns: Columns, question: Question, *, kind: str, overhead: Overhead | None = None, stopped: str | None = None
+) -> PassSummary:
+    """One pass in numbers.  `kind` is the strategy's kind; `stopped` says in words why the pass ended early."""
+    cost, limits = cost_of(columns, question.day), limit_use(columns, question.limits)
+    facts = PassFacts(columns, question.slo, cost, limits)
+    summary = PassSummary(
+        strategy=columns.strategy,
+        kind=kind,
+        pass_=columns.pass_,
+        values={metric.name: metric.compute(facts) for metric in SCALARS},
+        distributions={metric.name: distribution(metric.compute(facts)) for metric in DISTRIBUTIONS},
+        failures=_by_cause(columns.requests.cause),
+        attempts=_by_cause(columns.attempts.cause),
+        cost=cost,
+        limits=limits,
+        overhead=overhead,
+        stopped=stopped,
+    )
+    return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
+
+
+def summarize(
+    question: Question,
+    passes: Sequence[PassSummary],
+    thresholds: Sequence[ThresholdResult] = (),
+    reasons: Sequence[tuple[Exit, str]] = (),
+) -> Summary:
+    """A whole run.  `reasons` are the engine's own for not ending with 0, such as a budget that was reached."""
+    every = (*reasons, *_nothing_measured(passes), *_failed_thresholds(thresholds))
+    return Summary(
+        schema_version=SCHEMA_VERSION,
+        name=question.name,
+        question=question.question,
+        claim=question.claim,
+        model=question.model,
+        target=question.target,
+        tier=question.tier,
+        tier_as_of=question.tier_as_of,
+        seed=question.seed,
+        speed=question.speed,
+        prices_as_of=prices_as_of() if any(one.cost.total is not None for one in passes) else None,
+        answer=answer(question, passes),
+        passes=tuple(passes),
+        thresholds=tuple(thresholds),
+        warnings=run_warnings(question, passes),
+        reasons=tuple(text for _, text in every),
+        exit_code=min((code for code, _ in every), key=PRECEDENCE.index, default=Exit.OK),
+    )
+
+
+def overhead(recorded: Floats, server: Floats) -> Overhead | None:
+    """What the client added, from its own latencies and the server's for the same requests; None without any."""
+    if not len(recorded):
+        return None
+    added = recorded - server
+    return Overhead(
+        n=len(recorded),
+        median=float(np.median(added)),
+        p95=float(np.quantile(added, 0.95)),
+        client_median=float(np.median(recorded)),
+        server_median=float(np.median(server)),
+    )
+
+
+def _by_cause(causes: Ints) -> dict[str, int]:
+    """How often each cause occurred, in the order of the table of causes."""
+    counts = np.bincount(causes[causes >= 0], minlength=len(CAUSE_NAMES))
+    return {name: int(n) for name, n in zip(CAUSE_NAMES, counts, strict=True) if n}
+
+
+def _nothing_measured(passes: Sequence[PassSummary]) -> list[tuple[Exit, str]]:
+    if any(one.values["succeeded"] for one in passes):
+        return []
+    return [(Exit.NOT_VALID, "nothing was measured: no request succeeded")]
+
+
+def _failed_thresholds(thresholds: Sequence[ThresholdResult]) -> list[tuple[Exit, str]]:
+    return [
+        (Exit.THRESHOLDS, f"{one.strategy}: {one.metric} {one.expression}: {one.verdict}")
+        for one in thresholds
+        if failed(one)
+    ]

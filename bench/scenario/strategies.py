@@ -1,0 +1,223 @@
+"""How requests are let through, and what follows a failed attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Tag, ValidationInfo
+
+from bench.scenario.notation import Duration, Model, PositiveDuration, Rate, Share, Sweep, Written, notations, wrong_at
+from bench.scenario.units import DURATION
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+"""What can stand in a file name and in a list with commas."""
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class TokenBucket(Model):
+    """What the token-bucket pacer keeps to.  A None rate is the tier's number for the model."""
+
+    requests: float | None = None
+    """Per second, like the two below."""
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    share: float = 1.0
+    """Fraction of the rates to use."""
+    burst: float = 10.0
+    """Seconds' worth of the rate that may go at once."""
+
+
+class Retry(Model):
+    """What follows a failed attempt."""
+
+    policy: Literal["none", "retry_after", "exponential", "sdk"] = "retry_after"
+    """none: give up.  retry_after: wait as long as the server says.  exponential: ever longer waits.  sdk: the Python
+    SDK's own rule."""
+    attempts: Count = 10
+    """Attempts in all, the first included."""
+    base: Duration = 1.0
+    """Wait before the second attempt (exponential, and where retry-after is missing)."""
+    factor: Annotated[float, Field(ge=1)] = 2.0
+    """By how much each wait is longer than the one before."""
+    cap: Duration = 60.0
+    """The longest wait that we choose ourselves."""
+    jitter: Share = 0.0
+    """Fraction of each delay that is random: added on top of a retry-after, taken off an exponential delay."""
+
+
+class Strategy(Model):
+    """How requests are let through: one row, after sweeps are unfolded."""
+
+    name: str
+    """Unique in the scenario, such as `semaphore-10`."""
+    kind: Literal["sequential", "gather", "semaphore", "token_bucket"]
+    limit: int | None = None
+    """Most requests in flight; None is no limit."""
+    pacer: TokenBucket | None = None
+    hold_slot: bool = True
+    """Whether a request that waits to retry keeps its slot."""
+    retry: Retry
+    """Its own policy, or the scenario's."""
+
+
+RetryForm = Annotated[
+    Annotated[Literal["none", "retry_after", "exponential", "sdk"], Tag("<word>")] | Annotated[Retry, Tag("<mapping>")],
+    notations(
+        "none, retry_after, exponential, sdk or a mapping such as {policy: exponential, attempts: 5}",
+        words=("none", "retry_after", "exponential", "sdk"),
+    ),
+]
+
+ATTEMPTS = {"none": 1, "sdk": 3}
+"""Attempts in all where a policy differs from `Retry`.  The SDK retries twice (anthropic 2.10, `_constants.py`)."""
+
+DECIDED: Mapping[str, set[str]] = {
+    "none": {"attempts", "base", "factor", "cap", "jitter"},
+    "sdk": {"base", "factor", "cap", "jitter"},
+}
+"""What a policy decides itself, so that no file can set it in vain."""
+
+
+def _resolve_retry(form: RetryForm, _: ValidationInfo) -> Retry:
+    retry = Retry(policy=form) if isinstance(form, str) else form
+    vain = retry.model_fields_set & DECIDED.get(retry.policy, set())
+    wrong_at(((key,), f"`{retry.policy}` decides this itself; leave the key out") for key in sorted(vain))
+    if "attempts" in retry.model_fields_set or retry.policy not in ATTEMPTS:
+        return retry
+    return retry.model_copy(update={"attempts": ATTEMPTS[retry.policy]})
+
+
+RetryField = Annotated[Retry, Written(RetryForm, _resolve_retry)]
+
+
+class Options(Model):
+    """What any strategy may set for itself."""
+
+    name: Name | None = None
+    """What tables and --strategy call it; made from the strategy if left out."""
+    hold_slot: bool = True
+    """Whether a request that waits to retry keeps its place in flight."""
+    retry: RetryField | None = None
+    """Instead of the scenario's `retry`."""
+
+
+class SequentialForm(Options):
+    """One at a time."""
+
+    sequential: None
+
+
+class GatherForm(Options):
+    """All at once, without a limit."""
+
+    gather: None
+
+
+class SemaphoreForm(Options):
+    """At most so many in flight.  A list is a sweep: a strategy for each."""
+
+    semaphore: Sweep[Count]
+
+
+class Pacing(Model):
+    """Rates to stay under.  A rate left out is the tier's number for the model.  A list is a sweep."""
+
+    requests: Rate | None = None
+    """Such as 600/min."""
+    input_tokens: Rate | None = None
+    """Such as 450000/min."""
+    output_tokens: Rate | None = None
+    """Such as 90000/min."""
+    share: Sweep[Annotated[Share, Field(gt=0)]] = Field([1.0])
+    """How much of the rates to use."""
+    burst: Sweep[PositiveDuration] = Field([10.0])
+    """How much of a rate may go at once, in time: 10s of 600/min is 100 requests."""
+    in_flight: Sweep[Count] | None = None
+    """Most requests in flight."""
+
+
+class TokenBucketForm(Options):
+    """Paced so as to stay under requests, input tokens and output tokens per minute."""
+
+    token_bucket: Annotated[
+        Annotated[Literal["auto"], Tag("<word>")] | Annotated[Pacing, Tag("<mapping>")],
+        notations("auto (the tier's numbers) or a mapping such as {share: 90%, burst: 10s}", words=("auto",)),
+    ]
+
+
+StrategyForm = Annotated[
+    Annotated[Literal["sequential", "gather"], Tag("<word>")]
+    | Annotated[SequentialForm, Tag("<sequential:>")]
+    | Annotated[GatherForm, Tag("<gather:>")]
+    | Annotated[SemaphoreForm, Tag("<semaphore:>")]
+    | Annotated[TokenBucketForm, Tag("<token_bucket:>")],
+    notations(
+        "sequential, gather, {semaphore: 10} or {token_bucket: auto}",
+        words=("sequential", "gather"), keys=("sequential", "gather", "semaphore", "token_bucket"),
+    ),
+]  # fmt: skip
+
+
+Variant = tuple[str, dict[str, Any]]
+"""One value of a sweep: the ending it gives the name, and the attributes of its strategy."""
+
+
+def _variants(form: Options) -> list[Variant]:
+    """What one entry unfolds to; a single variant where nothing is swept."""
+    match form:
+        case SequentialForm():
+            return [("", {"kind": "sequential", "limit": 1})]
+        case SemaphoreForm():
+            return [(f"-{limit}", {"kind": "semaphore", "limit": limit}) for limit in form.semaphore]
+        case TokenBucketForm():
+            return _paced(Pacing() if form.token_bucket == "auto" else form.token_bucket)
+        case _:
+            return [("", {"kind": "gather"})]
+
+
+def _paced(pacing: Pacing) -> list[Variant]:
+    in_flight: list[int | None] = [*pacing.in_flight] if pacing.in_flight else [None]
+    rates = {key: getattr(pacing, key) for key in ("requests", "input_tokens", "output_tokens")}
+    return [
+        (
+            (f"-share-{share * 100:g}" if len(pacing.share) > 1 else "")
+            + (f"-burst-{DURATION.write(burst)}" if len(pacing.burst) > 1 else "")
+            + (f"-in-flight-{limit}" if len(in_flight) > 1 else ""),
+            {"kind": "token_bucket", "limit": limit, "pacer": TokenBucket(**rates, share=share, burst=burst)},
+        )
+        for share, burst, limit in product(pacing.share, pacing.burst, in_flight)
+    ]
+
+
+def _name(form: Options, ending: str, kind: str, *, swept: bool) -> str:
+    if form.name is not None:
+        return form.name + ending if swept else form.name
+    return kind.replace("_", "-") + ending
+
+
+def _resolve_strategies(forms: list[StrategyForm], info: ValidationInfo) -> tuple[Strategy, ...]:
+    default = info.data.get("retry", Retry())
+    strategies: dict[str, Strategy] = {}
+    repeated = []
+    for place, written in enumerate(forms):
+        form = _WORDS[written] if isinstance(written, str) else written
+        variants = _variants(form)
+        for ending, attributes in variants:
+            name = _name(form, ending, attributes["kind"], swept=len(variants) > 1)
+            if name in strategies:
+                repeated.append(((place,), f"a second strategy called `{name}`; give one of them a `name`"))
+            retry = default if form.retry is None else form.retry
+            strategies[name] = Strategy(name=name, hold_slot=form.hold_slot, retry=retry, **attributes)
+    wrong_at(repeated)
+    return tuple(strategies.values())
+
+
+_WORDS = {"sequential": SequentialForm(sequential=None), "gather": GatherForm(gather=None)}
+
+StrategiesField = Annotated[
+    tuple[Strategy, ...], Written(Annotated[list[StrategyForm], Field(min_length=1)], _resolve_strategies)
+]
+"""Needs the scenario's `retry`, which is therefore declared before it."""

@@ -1,0 +1,102 @@
+"""When the next request may go, under limits on requests, input tokens and output tokens.
+
+A pacer maps (cost, time) to a wait.  It never sleeps and never reads a clock, so its tests need no timers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mock_server.bucket import Bucket
+
+if TYPE_CHECKING:
+    from mock_server.tiers import Limits
+
+    from bench.request import RequestSpec
+    from bench.results.record import Attempt
+    from bench.scenario.model import TokenBucket
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one attempt draws from each limit: a reservation before it is sent, the true use afterwards."""
+
+    requests: float
+    input_tokens: float
+    output_tokens: float
+
+
+class Pacer:
+    """Three token buckets that are taken together or not at all.  A None bucket is a limit that does not exist."""
+
+    __slots__ = ("_input", "_output", "_requests")
+
+    def __init__(self, requests: Bucket | None, input_tokens: Bucket | None, output_tokens: Bucket | None) -> None:
+        self._requests = requests
+        self._input = input_tokens
+        self._output = output_tokens
+
+    def wait(self, cost: Cost, now: float) -> float:
+        """Seconds from `now` until `cost` fits into every bucket, if nothing else is taken."""
+        longest = 0.0
+        if self._requests is not None:
+            longest = self._requests.wait(cost.requests, now)
+        if self._input is not None:
+            longest = max(longest, self._input.wait(cost.input_tokens, now))
+        if self._output is not None:
+            longest = max(longest, self._output.wait(cost.output_tokens, now))
+        return longest
+
+    def take(self, cost: Cost, now: float) -> None:
+        """Reserve `cost`, whether or not it fits: what exceeds a bucket becomes a debt."""
+        if self._requests is not None:
+            self._requests.take(cost.requests, now)
+        if self._input is not None:
+            self._input.take(cost.input_tokens, now)
+        if self._output is not None:
+            self._output.take(cost.output_tokens, now)
+
+    def correct(self, reserved: Cost, used: Cost, now: float) -> None:
+        """Replace a reservation by what was really used."""
+        self.take(
+            Cost(
+                used.requests - reserved.requests,
+                used.input_tokens - reserved.input_tokens,
+                used.output_tokens - reserved.output_tokens,
+            ),
+            now,
+        )
+
+
+def reservation(spec: RequestSpec) -> Cost:
+    """What to reserve for a request before its usage is known."""
+    return Cost(1, spec.input_tokens, spec.output_tokens)
+
+
+def use(reserved: Cost, attempt: Attempt) -> Cost:
+    """What an attempt really drew from the limits.
+
+    Cache reads are free of the input limit (rate-limit page, 2026-10-08).  An attempt that was refused used no tokens.
+    One that ended without an answer may have: its reservation stands, because a pacer that guesses low is refused.
+    """
+    if attempt.usage is not None:
+        spent = attempt.usage
+        return Cost(reserved.requests, spent.total_input - spent.cache_read, spent.output_tokens)
+    if attempt.status is not None and attempt.status >= 400:
+        return Cost(reserved.requests, 0, 0)
+    return reserved
+
+
+def pacer_of(spec: TokenBucket, limits: Limits) -> Pacer:
+    """The pacer a scenario asks for: its own rates, and the tier's where it names none."""
+
+    def bucket(own: float | None, per_minute: float | None) -> Bucket | None:
+        rate = own if own is not None else per_minute / 60 if per_minute is not None else None
+        return None if rate is None else Bucket.full(rate * spec.share * spec.burst, rate * spec.share)
+
+    return Pacer(
+        bucket(spec.requests, limits.requests),
+        bucket(spec.input_tokens, limits.input_tokens),
+        bucket(spec.output_tokens, limits.output_tokens),
+    )

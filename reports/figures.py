@@ -1,0 +1,263 @@
+"""The figures of the report.  Each states its finding in its title and carries the table of what it draws.
+
+Colour means the same everywhere (service blue, waiting grey, rate-limited orange, failed purple), never the only sign:
+lines differ in dash, parts of bars stand in one order, and the table says it in numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from bench.results.columns import Columns, Floats
+from bench.results.format import text
+from bench.results.summary import Quantile
+from reports.passes import Pass, sound_or_all
+from reports.svg import Key, Plot, colour, drawing, grid, inline, seconds_axis, stack
+from reports.tables import Table
+from reports.words import shorten
+
+PANELS = 12
+"""Strategies that one figure can hold and still be read."""
+
+
+def percentiles(passes: Sequence[Pass]) -> Plot:
+    """Latency and response time of the requests that succeeded, on an axis that gives the tail its room."""
+    shown = [run for run in passes if run.columns.requests.ok.any()][:PANELS]
+    title = _percentile_finding(shown)
+    with drawing("percentiles"):
+        figure, axes = grid(len(shown), 2.3)
+        low, high = _value_range(shown)
+        deepest = max(int(run.columns.requests.ok.sum()) for run in shown)
+        for ax, run in zip(axes, shown, strict=True):
+            _percentile_panel(ax, run, deepest, len(shown))
+            seconds_axis(ax, low, high)
+        svg = inline(
+            figure, "percentiles", f"Percentile curves, one panel a strategy. {title}. The table has the numbers."
+        )
+    return Plot(
+        "percentiles",
+        title,
+        f"Seconds (up) by percentile (across, on a 1/(1\u2212p) axis: each tenfold step is one more nine); "
+        f"requests that succeeded, n in each panel. The shaded gap is time spent waiting. {_left_out(shown, passes)}",
+        svg,
+        (
+            Key("service", "line", "latency, from the last send"),
+            Key("ink", "dash", "response time, from the moment the request was meant to go"),
+            Key("queue", "area", "waiting"),
+        ),
+        _percentile_table(shown),
+    )
+
+
+def _percentile_panel(ax: Axes, run: Pass, deepest: int, panels: int) -> None:
+    requests = run.columns.requests
+    count = int(requests.ok.sum())
+    depth = np.logspace(0, math.log10(max(count, 2)), 200)
+    latency = np.quantile(requests.latency[requests.ok], 1 - 1 / depth)
+    response = np.quantile(requests.response_time[requests.ok], 1 - 1 / depth)
+    ax.fill_between(depth, latency, response, color=colour("queue"), alpha=0.22, linewidth=0)
+    ax.plot(depth, response, color=colour("ink"), linestyle=(0, (4, 2)))
+    ax.plot(depth, latency, color=colour("service"), linewidth=1.8)
+    ax.set_title(shorten(run.name, 24))
+    ax.text(1, 1.02, f"n {count:,}", transform=ax.transAxes, ha="right", va="bottom", color=colour("muted"), fontsize=8)
+    ax.set_xscale("log")
+    ax.set_xlim(1, max(deepest, 20))
+    marks = [p for p in _marks(deepest, panels) if 100 / (100 - p) <= max(deepest, 20) * 1.01]
+    ax.xaxis.set_major_locator(FixedLocator([100 / (100 - p) for p in marks]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticklabels([f"p{p:g}" for p in marks])
+    ax.grid(axis="x")
+
+
+def _marks(deepest: int, panels: int) -> tuple[float, ...]:
+    """The percentiles to name below a panel: as many as there is room for."""
+    if panels <= 2:
+        return (50, 90, 95, 99, 99.9, 99.99)
+    return (50, 90, 95, 99) if deepest <= 150 else (50, 95, 99, 99.9)
+
+
+def _value_range(passes: Sequence[Pass]) -> tuple[float, float]:
+    values = [
+        getattr(r.columns.requests, name)[r.columns.requests.ok]
+        for r in passes
+        for name in ("latency", "response_time")
+    ]
+    return min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+
+
+def _percentile_finding(passes: Sequence[Pass]) -> str:
+    compared = sound_or_all(passes)
+    p95 = {
+        run.name: float(np.quantile(run.columns.requests.response_time[run.columns.requests.ok], 0.95))
+        for run in compared
+    }
+    best, worst = min(p95, key=p95.__getitem__), max(p95, key=p95.__getitem__)
+    if p95[worst] <= p95[best] * 1.02:
+        return f"95 % of the answers are there within {text(p95[worst], 's')}" + (
+            ", whatever the strategy" if len(p95) > 1 else ""
+        )
+    soonest, latest = text(p95[best], "s"), text(p95[worst], "s")
+    return f"95 % of the answers are there within {soonest} with {best}, within {latest} with {worst}"
+
+
+def _percentile_table(passes: Sequence[Pass]) -> Table:
+    rows = []
+    for run in passes:
+        for name, label in (("latency", "latency"), ("response_time", "response time")):
+            found = run.summary.distributions[name]
+            quantiles = (found.p50, found.p90, found.p95, found.p99)
+            rows.append((f"{run.name}, {label}", f"{found.n:,}", *map(_quantile, quantiles), text(found.max, "s")))
+    return Table(("", "n", "p50", "p90", "p95", "p99", "max"), rows)
+
+
+def _quantile(quantile: Quantile) -> str:
+    if quantile.value is None:
+        return f"\u2013 (needs {quantile.needed:,})"
+    return f"{text(quantile.value, 's')} ({text(quantile.lo, 's')} to {text(quantile.hi, 's')})"
+
+
+# Where the time went
+
+_PARTS = (("queue", "waiting to be sent"), ("throttle", "429s and the waits after them"), ("service", "in service"))
+
+
+def where_time_went(passes: Sequence[Pass]) -> Plot:
+    """The response time of a typical and of a slow request, split into its three parts."""
+    shown = [run for run in passes if run.columns.requests.ok.any()][:PANELS]
+    rows = [(run.name, share, _time_parts(run.columns, share)) for run in shown for share in (50, 95)]
+    title = _time_finding(shown, rows)
+    with drawing("where-time-went"):
+        figure, (ax,) = stack([0.27 * len(rows) + 0.1], left=2.2, top=0.1)
+        left = np.zeros(len(rows))
+        y = np.arange(len(rows), dtype=np.float64) + np.repeat(np.arange(len(shown)) * 0.35, 2)
+        totals = np.array([sum(parts) for _, _, parts in rows])
+        for number, (name, _) in enumerate(_PARTS):
+            widths = np.array([parts[number] for _, _, parts in rows]) / totals * 100
+            ax.barh(y, widths, 0.78, left=left, color=colour(name), linewidth=0)
+            left += widths
+        for place, total in zip(y, totals, strict=True):
+            ax.text(101, place, text(float(total), "s"), va="center", ha="left")
+        _bar_axis(ax, y, [f"{shorten(name, 22)}  p{share}" for name, share, _ in rows])
+        ax.set_xlim(0, 112)
+        ax.xaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        ax.set_xlabel("share of the response time")
+        svg = inline(figure, "where-time-went", f"Bars of response time by part. {title}. The table has the numbers.")
+    table = Table(
+        ("", "response time", *(label for _, label in _PARTS)),
+        [
+            (f"{name}, p{share}", text(sum(parts), "s"), *(text(part, "s") for part in parts))
+            for name, share, parts in rows
+        ],
+    )
+    note = (
+        "Share of the response time (across), at its p50 and its p95: the mean of the requests within two percentiles "
+        f"of each, of those that succeeded. At the end of each bar, the response time. {_left_out(shown, passes)}"
+    )
+    return Plot("where-time-went", title, note, svg, tuple(Key(name, "area", label) for name, label in _PARTS), table)
+
+
+def _time_parts(columns: Columns, percentile: int) -> tuple[float, float, float]:
+    """Mean queue time, throttle wait and latency of the requests around a percentile of the response time."""
+    requests = columns.requests
+    order = np.flatnonzero(requests.ok)[np.argsort(requests.response_time[requests.ok], kind="stable")]
+    low, high = (round((len(order) - 1) * p / 100) for p in (percentile - 2, percentile + 2))
+    near = order[low : high + 1]
+    return (
+        float(requests.queue_time[near].mean()),
+        float(requests.throttle_wait[near].mean()),
+        float(requests.latency[near].mean()),
+    )
+
+
+def _time_finding(passes: Sequence[Pass], rows: list[tuple[str, int, tuple[float, float, float]]]) -> str:
+    """Of the strategy that answers soonest: the others wait longer, which is why they are slower."""
+    compared = {run.name for run in sound_or_all(passes)}
+    typical = {name: parts for name, share, parts in rows if share == 50 and name in compared}
+    quickest = min(typical, key=lambda name: sum(typical[name]))
+    parts = typical[quickest]
+    biggest = max(range(3), key=lambda number: parts[number])
+    share = text(parts[biggest] / (sum(parts) or 1), "share")
+    where = ("waiting to be sent", "on 429s and the waits after them", "in service")[biggest]
+    return f"A typical request of {quickest} spends {share} of its time {where}"
+
+
+def _bar_axis(ax: Axes, y: Floats, labels: list[str]) -> None:
+    ax.set_yticks(y, labels)
+    ax.tick_params(axis="y", labelcolor=colour("ink"))
+    ax.set_ylim(y[-1] + 0.6, -0.6)
+    ax.grid(axis="y", visible=False)
+    ax.grid(axis="x", visible=True)
+
+
+# Cost
+
+_KINDS = (
+    ("input", "input", "input"),
+    ("cache-write", "cache_write", "cache write"),
+    ("cache-read", "cache_read", "cache read"),
+    ("output", "output", "output"),
+)
+
+
+def cost(passes: Sequence[Pass]) -> Plot | None:
+    """What each strategy cost, by kind of token; None where no price is known."""
+    shown = [run for run in passes if run.summary.cost.total is not None][:PANELS]
+    if not shown:
+        return None
+    title = _cost_finding(shown)
+    parts = {column: np.array([getattr(run.summary.cost, column) or 0.0 for run in shown]) for _, column, _ in _KINDS}
+    used = [kind for kind in _KINDS if parts[kind[1]].any()]
+    with drawing("cost"):
+        figure, (ax,) = stack([0.34 * len(shown) + 0.1], left=2.2, top=0.1)
+        left, y = np.zeros(len(shown)), np.arange(len(shown), dtype=np.float64)
+        for name, column, _ in used:
+            ax.barh(y, parts[column], 0.72, left=left, color=colour(name), linewidth=0)
+            left += parts[column]
+        for place, total in zip(y, left, strict=True):
+            ax.text(total + left.max() * 0.01, place, text(float(total), "USD"), va="center", ha="left")
+        _bar_axis(ax, y, [shorten(run.name, 26) for run in shown])
+        ax.set_xlim(0, left.max() * 1.12 or 1)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value, "USD")))
+        ax.set_xlabel("US dollars")
+        svg = inline(figure, "cost", f"Bars of cost by kind of token. {title}. The table has the numbers.")
+    rows = [
+        (run.name, text(run.summary.cost.total, "USD"), *(text(float(parts[c][i]), "USD") for _, c, _ in used))
+        for i, run in enumerate(shown)
+    ]
+    note = f"US dollars for the whole pass (across), by kind of token. {_left_out(shown, passes)}"
+    return Plot(
+        "cost",
+        title,
+        note,
+        svg,
+        tuple(Key(name, "area", label) for name, _, label in used),
+        Table(("", "total", *(label for _, _, label in used)), rows),
+    )
+
+
+def _cost_finding(passes: Sequence[Pass]) -> str:
+    """By success, since what failed is cheap."""
+    each = {run.name: run.summary.values["cost_per_success"] for run in passes}
+    known = {name: value for name, value in each.items() if value is not None}
+    if not known:
+        return "Nothing succeeded, so nothing can be said of the cost of a success"
+    least, most = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
+    if known[most] > known[least] * 1.02:
+        return (
+            f"A success costs least with {least}, {text(known[least], 'USD')}; with {most} {text(known[most], 'USD')}"
+        )
+    total, output = (sum(getattr(run.summary.cost, kind) or 0.0 for run in passes) for kind in ("total", "output"))
+    same = ", whatever the strategy" if len(known) > 1 else ""
+    return f"A success costs {text(known[least], 'USD')}{same}; {text(output / (total or 1), 'share')} of it is output"
+
+
+def _left_out(shown: Sequence[Pass], passes: Sequence[Pass]) -> str:
+    missing = len(passes) - len(shown)
+    return f"{missing} more are in the table of strategies." if missing else ""

@@ -1,0 +1,31 @@
+"""One strategy, run once, as reports see it: its summary beside the rows it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.results.columns import Columns
+from bench.results.summary import PassSummary
+
+MOST_FAILED = 0.01
+"""Share of failed requests above which a strategy is best at nothing: failing is quick and cheap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One strategy, run once: what was found and the rows it was found in."""
+
+    name: str
+    summary: PassSummary
+    columns: Columns
+
+    @property
+    def sound(self) -> bool:
+        """Whether so few of its requests failed that it can be compared with others."""
+        return (self.summary.values["error_rate"] or 0) <= MOST_FAILED
+
+
+def sound_or_all(passes: Sequence[Pass]) -> Sequence[Pass]:
+    """The passes that can be compared; all of them where none can."""
+    return [run for run in passes if run.sound] or passes

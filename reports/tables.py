@@ -1,0 +1,246 @@
+"""The tables of the page: strategies side by side, every metric, the use of the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.results.causes import CAUSES
+from bench.results.format import DASH, number, text
+from bench.results.metrics import DISTRIBUTIONS, METRICS
+from bench.results.summary import LimitUse, PassSummary, Quantile
+from reports.passes import Pass
+from reports.words import column_text
+
+SAME = 0.01
+"""Single numbers within this share of each other are not told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a figure draws, in numbers.  The first column names the row."""
+
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number in a table, perhaps with its interval below and a bar."""
+
+    value: str
+    small: str = ""
+    best: bool = False
+    bar: float | None = None
+    """Per cent of the bar's full width."""
+    over: bool = False
+    """Whether the value is beyond what the bar can show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pass in a table."""
+
+    name: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A number of each pass: a metric, and for a distribution which percentile."""
+
+    heading: str
+    metric: str
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Columns under one heading; without a title they stand alone."""
+
+    title: str
+    columns: tuple[Column, ...]
+
+    @property
+    def headings(self) -> list[str]:
+        """What stands over each column."""
+        return [column.heading for column in self.columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All passes side by side."""
+
+    label: str
+    groups: tuple[Group, ...]
+    rows: list[Row]
+    note: str
+
+
+def _quantiles(metric: str) -> tuple[Column, ...]:
+    return tuple(Column(part, metric, part) for part in ("p50", "p95", "p99"))
+
+
+MAIN = (
+    Group("", (Column("wall clock", "makespan"), Column("per minute", "throughput"))),
+    Group("latency, from the last send", _quantiles("latency")),
+    Group("response time, waiting included", _quantiles("response_time")),
+    Group(
+        "",
+        (
+            Column("429s", "rate_limited"),
+            Column("failed", "failed"),
+            Column("cost", "cost"),
+            Column("cost per success", "cost_per_success"),
+        ),
+    ),
+)
+STREAM = (
+    Group("first token (TTFT)", _quantiles("ttft")),
+    Group("first text", _quantiles("first_text")),
+    Group("per token after the first (TPOT)", _quantiles("tpot")),
+    Group("", (Column("output tokens/s", "output_tokens_per_second"),)),
+)
+GOODPUT = (
+    Group("", (Column("within the SLO, per minute", "goodput"), Column("share within the SLO", "goodput_share"))),
+)
+
+MAIN_NOTE = (
+    "Below each percentile its 95 % interval within this run. ★ marks the best of a column among the strategies that "
+    "failed at most 1 % of their requests, where its interval touches no other. A dash: not known, or too few samples."
+)
+
+
+def comparisons(passes: Sequence[Pass]) -> list[Comparison]:
+    """The main table; one for streams and one for the SLO where there is something to show."""
+    tables = [_comparison("Strategies side by side", MAIN, passes, MAIN_NOTE)]
+    if any(one.summary.distributions["ttft"].n for one in passes):
+        tables.append(_comparison("The stream", STREAM, passes, "From the last send, requests that succeeded."))
+    if any(one.summary.values["goodput"] is not None for one in passes):
+        tables.append(_comparison("Goodput", GOODPUT, passes, "Requests that met every part of the scenario's SLO."))
+    return tables
+
+
+def _comparison(label: str, groups: tuple[Group, ...], passes: Sequence[Pass], note: str) -> Comparison:
+    columns = [_column_cells(column, passes) for group in groups for column in group.columns]
+    rows = [Row(one.name, [cells[place] for cells in columns]) for place, one in enumerate(passes)]
+    return Comparison(label, groups, rows, note)
+
+
+def _column_cells(column: Column, passes: Sequence[Pass]) -> list[Cell]:
+    metric = METRICS[column.metric]
+    found = [_found(one.summary, column) for one in passes]
+    best = _best([one for one, run in zip(found, passes, strict=True) if run.sound], metric.better)
+    longest = max((one.value for one in found if one.value is not None), default=0.0)
+    return [
+        Cell(
+            column_text(one.value, metric.unit),
+            _interval(one, metric.unit) if column.part else "",
+            one.value is not None and one.value == best,
+            round(100 * one.value / longest, 1)
+            if column.metric == "makespan" and one.value is not None and longest
+            else None,
+        )
+        for one in found
+    ]
+
+
+def _found(one: PassSummary, column: Column) -> Quantile:
+    """The number with its interval; a single number gets one as wide as what is not told apart."""
+    if column.part:
+        quantile: Quantile = getattr(one.distributions[column.metric], column.part)
+        return quantile
+    value = one.values[column.metric]
+    if value is None:
+        return Quantile(None, None, None, 0)
+    return Quantile(value, value * (1 - SAME / 2), value * (1 + SAME / 2), 0)
+
+
+def _interval(quantile: Quantile, unit: str) -> str:
+    if quantile.value is None:
+        return f"needs {quantile.needed:,}"
+    low, high = column_text(quantile.lo, unit), column_text(quantile.hi, unit)
+    number_low, _, unit_low = low.partition(" ")
+    return f"{number_low if high.endswith(f' {unit_low}') else low} {DASH} {high}"
+
+
+def _best(found: Sequence[Quantile], better: str | None) -> float | None:
+    """The best value, if its interval touches no other; None where the best cannot be told from the next."""
+    known = [
+        (one.value, one.lo, one.hi)
+        for one in found
+        if one.value is not None and one.lo is not None and one.hi is not None
+    ]
+    if better is None or len(known) < 2:
+        return None
+    ordered = sorted(known, reverse=better == "higher")
+    (best, low, high), others = ordered[0], ordered[1:]
+    apart = all(high < lo for _, lo, _ in others) if better == "lower" else all(low > hi for _, _, hi in others)
+    return best if apart else None
+
+
+def everything(passes: Sequence[Pass]) -> Table:
+    """Each metric a row, each pass a column; of distributions the median and the p95."""
+    rows = []
+    for name, metric in METRICS.items():
+        if metric in DISTRIBUTIONS:
+            for part in ("p50", "p95"):
+                values = [getattr(one.summary.distributions[name], part).value for one in passes]
+                rows.append((f"{metric.title} {part}", *(text(value, metric.unit) for value in values)))
+        else:
+            rows.append((metric.title, *(text(one.summary.values[name], metric.unit) for one in passes)))
+    return Table(("metric", *(one.name for one in passes)), rows)
+
+
+LIMITERS = {"requests": "requests", "input_tokens": "input tokens", "output_tokens": "output tokens"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of each limit each pass used; the title says which binds."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: list[Row]
+    note: str
+
+
+def limits(passes: Sequence[Pass]) -> Limits:
+    """Use of the three limits, and the 429s by the limit that said no."""
+    return Limits(
+        _limits_finding(passes),
+        (*LIMITERS.values(), "429s, by the limit that said no"),
+        [Row(one.name, [*map(_limit_cell, one.summary.limits), _refused(one.summary)]) for one in passes],
+        "Used, as a share of what the limit allows in the time the strategy took, at least one minute. A bucket that "
+        "is full at the start allows more than 100 %.",
+    )
+
+
+def _limit_cell(use: LimitUse) -> Cell:
+    if use.share is None:
+        return Cell(number(use.used), "no limit known")
+    return Cell(
+        text(use.share, "share"),
+        f"{number(use.used)} at {number(use.per_minute or 0)} /min",
+        False,
+        min(100.0, round(use.share * 100, 1)),
+        use.share > 1,
+    )
+
+
+def _refused(one: PassSummary) -> Cell:
+    refused = {cause: n for cause, n in one.attempts.items() if CAUSES[cause].rate_limit}
+    return Cell(
+        number(sum(refused.values())), ", ".join(f"{cause.replace('_', ' ')} {n:,}" for cause, n in refused.items())
+    )
+
+
+def _limits_finding(passes: Sequence[Pass]) -> str:
+    used = [(use.share, use.limiter, one.name) for one in passes for use in one.summary.limits if use.share is not None]
+    if not used:
+        return "Rate limits: none known"
+    share, limiter, name = max(used)
+    what = LIMITERS[limiter]
+    if share >= 0.9:
+        return f"The limit on {what} binds: {name} used {text(share, 'share')} of it"
+    return f"No limit binds: the nearest is {what}, {text(share, 'share')} used by {name}"

@@ -1,0 +1,233 @@
+"""What happened when: requests, in flight, 429s and the room left under each limit, on one time axis."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+from bench.results.columns import AttemptColumns, Bools, Columns, Floats
+from bench.results.format import text
+from bench.results.limits import rate_limited
+from reports.passes import Pass
+from reports.svg import BAKED, DENSE, Key, Plot, colour, drawing, inline, seconds_axis, stack
+from reports.tables import Table
+
+SPANS = 300
+"""Requests up to which the timeline draws each as a bar from send to end; above it draws a dot."""
+
+_BINS = 400
+
+
+def timeline(run: Pass, name: str) -> Plot:
+    """What happened when: requests, in flight, 429s and the room left under each limit, on one time axis."""
+    attempts = run.columns.attempts
+    end = float(attempts.ended.max()) or 1.0
+    scale, unit = _time_unit(end)
+    rejected = rate_limited(attempts)
+    peak = int(_in_flight(attempts, np.array([0.0, end])).max())
+    title = _timeline_finding(run, end, peak, rejected)
+    heights = [2.1, 0.75, *([0.55] if rejected.any() else []), 0.85]
+    with drawing(name):
+        figure, axes = stack(heights)
+        spans = len(run.columns.requests) <= SPANS
+        (_span_panel if spans else _dot_panel)(axes[0], run.columns, rejected, scale)
+        _in_flight_panel(axes[1], attempts, end, scale)
+        if rejected.any():
+            _rejected_panel(axes[2], attempts.ended[rejected], end, scale)
+        limits = _limits_panel(axes[-1], attempts, end, scale)
+        axes[-1].set_xlim(0, end / scale)
+        axes[-1].set_xlabel(f"{unit} since the strategy began")
+        svg = inline(figure, name, f"Timeline of {run.name}. {title}. The table has the numbers.")
+    return Plot(
+        name,
+        title,
+        _timeline_note(run, spans),
+        svg,
+        _timeline_key(spans, limits, bool(rejected.any()), bool((~attempts.ok & ~rejected).any())),
+        _timeline_table(run, end),
+    )
+
+
+def _timeline_finding(run: Pass, end: float, peak: int, rejected: Bools) -> str:
+    requests = run.columns.requests
+    answered = f"{int(requests.ok.sum()):,} of {len(requests):,} answered after {text(end, 's')}"
+    title = f"{run.name}: {answered}, at most {peak:,} in flight"
+    if not rejected.any():
+        return f"{title}, no 429"
+    first = float(run.columns.attempts.ended[rejected].min())
+    return f"{title}, {int(rejected.sum()):,} 429s, the first at {text(first, 's')}"
+
+
+def _span_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> None:
+    """A line a request, in the order of their first sends: waiting thin, in service thick."""
+    requests, attempts = columns.requests, columns.attempts
+    row = np.empty(len(requests))
+    row[np.argsort(requests.first_sent, kind="stable")] = np.arange(1, len(requests) + 1)
+    width = max(0.9, min(6.0, 110 / len(requests)))
+    rows = row[attempts.request]
+    _segments(ax, requests.intended / scale, requests.first_sent / scale, row, "queue", width * 0.45)
+    _segments(ax, requests.first_sent / scale, requests.last_sent / scale, row, "throttle", width * 0.45)
+    good, lost = attempts.ok, ~attempts.ok & ~rejected
+    _segments(ax, attempts.sent[good] / scale, attempts.ended[good] / scale, rows[good], "service", width)
+    _segments(ax, attempts.sent[lost] / scale, attempts.ended[lost] / scale, rows[lost], "failed", width)
+    _dots(ax, attempts.sent[rejected] / scale, rows[rejected], "throttle", min(4.5, width * 1.7))
+    ax.set_ylim(len(requests) + 0.5, 0.5)
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ax.set_title("requests, in the order of their first send")
+
+
+def _dot_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> None:
+    """A dot an attempt: when it was sent, how long it took."""
+    attempts = columns.attempts
+    took = attempts.ended - attempts.sent
+    for chosen, name, size in (
+        (attempts.ok, "service", 2.2),
+        (rejected, "throttle", 2.2),
+        (~attempts.ok & ~rejected, "failed", 3.2),
+    ):
+        _dots(ax, attempts.sent[chosen] / scale, took[chosen], name, size, dense=int(chosen.sum()) > DENSE)
+    positive = took[took > 0]
+    seconds_axis(ax, float(positive.min()) if len(positive) else 0.0, float(took.max()))
+    ax.set_title("attempts: how long each took, by when it was sent")
+
+
+def _in_flight_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) -> None:
+    edges = np.linspace(0, end, _BINS + 1)
+    levels = _in_flight(attempts, edges)
+    ax.stairs(levels, edges / scale, fill=True, color=colour("service"), alpha=0.25, linewidth=0)
+    ax.stairs(levels, edges / scale, color=colour("service"), linewidth=1.1, baseline=None)
+    ax.set_ylim(0, levels.max() * 1.12)
+    ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.set_title("in flight")
+
+
+def _rejected_panel(ax: Axes, moments: Floats, end: float, scale: float) -> None:
+    width = next((w for w in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600) if end / w <= 120), 3600)
+    counts, edges = np.histogram(moments, np.arange(0, end + width, width))
+    ax.stairs(counts, edges / scale, fill=True, color=colour("throttle"), linewidth=0)
+    ax.set_ylim(0, counts.max() * 1.15)
+    ax.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    ax.set_title(f"429s in each {text(float(width), 's')}")
+
+
+_LIMITS = (
+    ("requests", "solid", "requests"),
+    ("input", (0, (5, 2)), "input_tokens"),
+    ("output", (0, (1, 1.5)), "output_tokens"),
+)
+
+
+def _limits_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) -> list[Key]:
+    """What the rate-limit headers said was left; without such headers, the requests sent per minute."""
+    edges = np.linspace(0, end, _BINS + 1)
+    keys = []
+    for (name, dash, column), look in zip(_LIMITS, ("line", "dash", "dots"), strict=True):
+        share = getattr(attempts, f"{column}_remaining") / getattr(attempts, f"{column}_limit")
+        moments, least = _least(attempts.sent, share, edges)
+        if len(moments):
+            ax.step(moments / scale, least * 100, where="post", color=colour(name), linestyle=dash)
+            keys.append(Key(name, look, f"{column.replace('_', ' ')} left"))
+    if keys:
+        ax.set_title("left of each limit")
+        ax.set_ylim(-4, 104)
+        ax.yaxis.set_major_locator(FixedLocator([0, 50, 100]))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        return keys
+    width = max(end / 60, 1.0)
+    counts, steps = np.histogram(attempts.sent, np.arange(0, end + width, width))
+    ax.stairs(counts * 60 / width, steps / scale, color=colour("requests"), baseline=None)
+    ax.set_ylim(0, None)
+    ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.set_title("requests sent per minute (the answers carried no rate-limit headers)")
+    return [Key("requests", "line", "requests sent per minute")]
+
+
+def _segments(ax: Axes, starts: Floats, ends: Floats, rows: Floats, name: str, width: float) -> None:
+    """Horizontal lines as one path: a line object each would be a hundred times the bytes."""
+    nothing = np.full(len(starts), np.nan)
+    x, y = np.column_stack((starts, ends, nothing)), np.column_stack((rows, rows, nothing))
+    ax.plot(x.ravel(), y.ravel(), color=colour(name), linewidth=width)
+
+
+def _dots(ax: Axes, x: Floats, y: Floats, name: str, size: float, *, dense: bool = False) -> None:
+    """Dots as one path of lines without length, whose round ends are all that shows; a picture where dense."""
+    if dense:
+        ax.plot(x, y, ".", color=BAKED[name], markersize=size, markeredgewidth=0, alpha=0.6, rasterized=True)
+        return
+    nothing = np.full(len(x), np.nan)
+    xs, ys = np.column_stack((x, x, nothing)), np.column_stack((y, y, nothing))
+    ax.plot(xs.ravel(), ys.ravel(), color=colour(name), linewidth=size, solid_capstyle="round")
+
+
+def _in_flight(attempts: AttemptColumns, edges: Floats) -> Floats:
+    """The most attempts open at once in each bin.  At one moment, ends come before sends."""
+    moments = np.concatenate((attempts.ended, attempts.sent))
+    change = np.concatenate((np.full(len(attempts), -1), np.full(len(attempts), 1)))
+    order = np.lexsort((change, moments))
+    level = np.concatenate(([0], np.cumsum(change[order]), [0]))
+    seen = np.searchsorted(moments[order], edges)
+    pairs = np.column_stack((seen[:-1], seen[1:] + 1)).ravel()
+    return np.maximum.reduceat(level, pairs)[::2].astype(np.float64)
+
+
+def _least(moments: Floats, values: Floats, edges: Floats) -> tuple[Floats, Floats]:
+    """The least value in each bin that has one, and where those bins begin."""
+    known = ~np.isnan(values)
+    bins = np.clip(np.searchsorted(edges, moments[known], side="right") - 1, 0, len(edges) - 2)
+    least = np.full(len(edges) - 1, np.inf)
+    np.minimum.at(least, bins, values[known])
+    filled = np.isfinite(least)
+    return edges[:-1][filled], least[filled]
+
+
+def _timeline_note(run: Pass, spans: bool) -> str:
+    requests = len(run.columns.requests)
+    what = "one line a request, waiting thin, in service thick" if spans else "one dot an attempt"
+    attempts = len(run.columns.attempts)
+    return f"{requests:,} requests, {attempts:,} attempts; {what}. Limits as the headers of the answers told them."
+
+
+def _timeline_key(spans: bool, limits: list[Key], rejected: bool, failed: bool) -> tuple[Key, ...]:
+    keys = [Key("service", "area" if spans else "dot", "answered")]
+    if spans:
+        keys.append(Key("queue", "line", "waiting to be sent"))
+    if rejected:
+        keys.append(Key("throttle", "dot", "429" + (", and the wait after it" if spans else "")))
+    if failed:
+        keys.append(Key("failed", "area" if spans else "dot", "failed otherwise"))
+    return (*keys, *limits)
+
+
+def _timeline_table(run: Pass, end: float) -> Table:
+    """A dozen equal parts of the time."""
+    attempts, requests = run.columns.attempts, run.columns.requests
+    edges = np.linspace(0, end, 13)
+    edges[-1] = np.nextafter(end, np.inf)
+    rejected = rate_limited(attempts)
+    counts = [
+        np.histogram(values, edges)[0]
+        for values in (
+            attempts.sent,
+            requests.ended[requests.ok],
+            attempts.ended[rejected],
+            requests.ended[~requests.ok],
+        )
+    ]
+    peaks = _in_flight(attempts, edges)
+    rows = [
+        (
+            f"{text(float(edges[i]), 's')} to {text(float(edges[i + 1]), 's')}",
+            *(f"{int(c[i]):,}" for c in counts),
+            f"{int(peaks[i]):,}",
+        )
+        for i in range(12)
+    ]
+    return Table(("time", "attempts sent", "answered", "429s", "failed for good", "most in flight"), rows)
+
+
+def _time_unit(end: float) -> tuple[float, str]:
+    """How many seconds the axis's unit has, and its name."""
+    if end <= 900:
+        return 1.0, "seconds"
+    return (60.0, "minutes") if end <= 4 * 3600 else (3600.0, "hours")

@@ -1,0 +1,65 @@
+"""The words that console and page share: names of passes, warnings brought together, values of thresholds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bench.results.format import text, three
+from bench.results.metrics import METRICS
+from bench.results.summary import Summary, ThresholdResult
+from bench.results.thresholds import WORDS
+
+
+def pass_name(strategy: str, pass_: int) -> str:
+    """The strategy; from its second run on, with the number of the run."""
+    return f"{strategy} #{pass_ + 1}" if pass_ else strategy
+
+
+def shorten(name: str, length: int) -> str:
+    """The name, its middle left out where it is too long: what tells strategies apart often stands at the end."""
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return f"{name[: length - tail - 1]}\u2026{name[len(name) - tail :]}"
+
+
+def column_text(value: float | None, unit: str) -> str:
+    """A value in a column of its like: seconds stay seconds however many, and a heading says `per minute`."""
+    if value is not None and unit == "s" and value >= 1:
+        return f"{three(value)} s"
+    return text(value, unit).removesuffix(" /min").removesuffix(" tok/s")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A warning, with all that was observed of its kind."""
+
+    observed: tuple[str, ...]
+    why: str
+    todo: str
+
+
+def notices(summary: Summary) -> list[Notice]:
+    """The warnings of the run, then those of its passes; equal advice is given once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for warning in summary.warnings:
+        found.setdefault((warning.why, warning.todo), []).append(warning.observed)
+    for run in summary.passes:
+        for warning in run.warnings:
+            observed = f"{pass_name(run.strategy, run.pass_)}: {warning.observed}"
+            found.setdefault((warning.why, warning.todo), []).append(observed)
+    return [Notice(tuple(observed), why, todo) for (why, todo), observed in found.items()]
+
+
+def measured(result: ThresholdResult) -> str:
+    """The value a threshold was held against, in its unit."""
+    aggregate = re.split("[<>]", result.expression)[0].strip()
+    metric = WORDS.get(result.metric, {}).get(aggregate, result.metric)
+    return text(result.value, METRICS[metric].unit)
+
+
+def thresholds_met(summary: Summary) -> str:
+    """How many thresholds hold, such as `3 of 4 thresholds met`."""
+    met = sum(result.verdict == "ok" for result in summary.thresholds)
+    return f"{met} of {len(summary.thresholds)} thresholds met"

@@ -1,0 +1,236 @@
+"""The run loop on the virtual clock, with a client that answers from a table."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.clock import Clock
+from bench.clock import run as run_loop
+from bench.engine.budget import BudgetGuard
+from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.observe import Observers
+from bench.engine.stop import Stop
+from bench.errors import Exit
+from bench.request import RequestSpec
+from bench.results.record import Attempt, Record
+from bench.scenario.model import Retry, Strategy
+from bench.strategies.admission import Admission
+
+Answer = Callable[[RequestSpec, int], tuple[float, str | None]]
+"""(request, attempt number) -> (service time, cause of failure)."""
+
+
+RETRY = Retry()
+
+
+def always(seconds: float) -> Answer:
+    return lambda _spec, _attempt: (seconds, None)
+
+
+@dataclass
+class ScriptedClient:
+    clock: Clock
+    answer: Answer
+    retry_after: float | None = None
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
+        sent = self.clock.now()
+        seconds, cause = self.answer(spec, attempt)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await self.clock.sleep_until(sent + seconds)
+        finally:
+            self.in_flight -= 1
+        return Attempt(
+            sent=sent,
+            ended=self.clock.now(),
+            status=None if cause == "connection" else 429 if cause else 200,
+            cause=cause,
+            retry_after=self.retry_after if cause else None,
+        )
+
+
+@dataclass
+class Result:
+    records: list[Record] = field(default_factory=list)
+    ended: float = 0.0
+    most_in_flight: int = 0
+    left_in_flight: int = 0
+    stop: Stop = field(default_factory=Stop)
+    budget: BudgetGuard = field(default_factory=BudgetGuard)
+
+    @property
+    def seqs(self) -> list[int]:
+        return sorted(record.seq for record in self.records)
+
+
+def requests(count: int, every: float = 0.0) -> Iterator[RequestSpec]:
+    for seq in range(count):
+        yield RequestSpec(seq, seq * every, {"model": "claude-sonnet-5"}, 1000, 300)
+
+
+def play(
+    count: int,
+    limit: int | None,
+    answer: Answer,
+    *,
+    every: float = 0.0,
+    retry: Retry = RETRY,
+    hold_slot: bool = True,
+    retry_after: float | None = None,
+    budget: BudgetGuard | None = None,
+    price: float = 0.0,
+    interrupts: tuple[float, ...] = (),
+) -> Result:
+    result = Result(budget=budget or BudgetGuard())
+    strategy = Strategy(name="s", kind="semaphore", limit=limit, retry=retry, hold_slot=hold_slot)
+
+    async def main() -> None:
+        clock = Clock()
+        client = ScriptedClient(clock, answer, retry_after)
+        admission = Admission(limit, None, clock)
+        around = Surroundings(
+            journal=result.records.append,
+            observer=Observers(),
+            budget=result.budget,
+            stop=result.stop,
+            cost=lambda _model, attempt: price if attempt.ok else 0.0,
+            worst_case=lambda _spec: price,
+        )
+        for when in interrupts:
+            clock.call_at(when, result.stop.interrupt)
+        await Pass(strategy, 0, 7, admission, client, clock, around).run(requests(count, every))
+        result.ended = clock.now()
+        result.most_in_flight = client.most_in_flight
+        result.left_in_flight = admission.in_flight
+
+    run_loop(main(), virtual=True)
+    return result
+
+
+@given(st.integers(1, 60), st.one_of(st.none(), st.integers(1, 20)), st.sampled_from([0.125, 1.0, 5.0]))
+def test_constant_service_without_limits_takes_exactly_the_closed_form(n: int, limit: int | None, s: float) -> None:
+    result = play(n, limit, always(s))
+    assert result.ended == math.ceil(n / (limit or n)) * s
+    assert result.seqs == list(range(n))
+    assert result.most_in_flight == min(n, limit or n)
+
+
+def test_sequential_takes_n_times_the_service_time() -> None:
+    assert play(100, 1, always(5.0)).ended == 500.0
+
+
+@given(st.integers(1, 40), st.one_of(st.none(), st.integers(1, 5)), st.booleans(), st.integers(0, 3))
+def test_every_request_has_one_record_and_frees_its_slot(
+    n: int, limit: int | None, hold_slot: bool, failures: int
+) -> None:
+    def sometimes(spec: RequestSpec, attempt: int) -> tuple[float, str | None]:
+        return 1.0, "requests" if attempt <= (spec.seq * 7) % (failures + 1) else None
+
+    result = play(n, limit, sometimes, hold_slot=hold_slot, retry=Retry(attempts=3, base=0.5))
+    assert result.seqs == list(range(n))
+    assert result.left_in_flight == 0
+    assert result.most_in_flight <= (limit or n)
+    assert result.budget.at_risk == 0
+    for record in result.records:
+        assert record.response_time == pytest.approx(record.queue_time + record.throttle_wait + record.latency)
+
+
+def test_a_request_that_keeps_its_slot_while_waiting_holds_up_the_others() -> None:
+    def first_fails(spec: RequestSpec, attempt: int) -> tuple[float, str | None]:
+        return 1.0, "requests" if spec.seq == 0 and attempt == 1 else None
+
+    keeping = play(3, 1, first_fails, retry_after=10, hold_slot=True)
+    freeing = play(3, 1, first_fails, retry_after=10, hold_slot=False)
+    assert [record.seq for record in keeping.records] == [0, 1, 2]
+    assert keeping.ended == 1 + 10 + 1 + 1 + 1
+    assert [record.seq for record in freeing.records] == [1, 2, 0]
+    assert freeing.ended == 1 + 10 + 1
+
+
+def test_arrivals_are_deadlines_and_response_time_shows_the_wait() -> None:
+    result = play(10, 1, always(2.0), every=1.0)
+    by_seq = sorted(result.records, key=lambda record: record.seq)
+    assert [record.intended for record in by_seq] == [float(k) for k in range(10)]
+    assert [record.latency for record in by_seq] == [2.0] * 10
+    assert [record.response_time for record in by_seq] == [2.0 + k for k in range(10)]
+
+
+def test_first_interrupt_finishes_what_is_in_flight_and_sends_nothing_more() -> None:
+    result = play(100, 5, always(10.0), interrupts=(12.0,))
+    assert result.stop.exit_code == Exit.INTERRUPTED
+    assert result.ended == 20.0
+    assert len(result.records) == 10
+    assert all(record.ok for record in result.records)
+
+
+def test_second_interrupt_gives_up_what_is_in_flight() -> None:
+    result = play(100, 5, always(10.0), interrupts=(12.0, 14.0))
+    assert result.ended == 14.0
+    assert Counter(record.attempts[-1].cause for record in result.records) == {None: 5, "cancelled": 5}
+    assert result.left_in_flight == 0
+
+
+def test_an_interrupt_ends_a_wait_to_retry_and_keeps_the_record() -> None:
+    result = play(1, 1, lambda _spec, _attempt: (1.0, "requests"), retry_after=3600, interrupts=(5.0,))
+    assert result.ended == 5.0
+    assert [record.attempts[-1].cause for record in result.records] == ["requests"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "exit_code"),
+    [("spend_cap", Exit.BUDGET), ("billing", Exit.BUDGET), ("authentication", Exit.TARGET), ("not_found", Exit.TARGET)],
+)
+def test_what_every_request_would_meet_ends_the_run(cause: str, exit_code: Exit) -> None:
+    result = play(1000, 2, lambda _spec, _attempt: (1.0, cause))
+    assert result.stop.exit_code == exit_code
+    assert len(result.records) <= 3
+    assert result.left_in_flight == 0
+
+
+@given(st.integers(1, 80), st.one_of(st.none(), st.integers(1, 20)), st.integers(0, 50))
+def test_the_budget_is_never_exceeded(n: int, limit: int | None, dollars: int) -> None:
+    budget = BudgetGuard(max_cost=float(dollars))
+    result = play(n, limit, always(1.0), budget=budget, price=1.0)
+    assert budget.spent <= dollars
+    assert len(result.records) == min(n, dollars)
+    assert (result.stop.exit_code == Exit.BUDGET) is (n > dollars)
+
+
+def test_max_requests_counts_attempts() -> None:
+    result = play(10, 1, lambda _spec, attempt: (1.0, "requests" if attempt < 3 else None),
+                  budget=BudgetGuard(max_requests=7), retry=Retry(base=0.5))  # fmt: skip
+    assert sum(len(record.attempts) for record in result.records) == 7
+    assert result.stop.exit_code == Exit.BUDGET
+
+
+def test_an_observer_that_raises_is_dropped_and_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        calls = 0
+
+        def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float) -> None: ...
+
+        def sent(self, strategy: str) -> None:
+            self.calls += len(strategy)
+            raise ValueError("display gone")
+
+        def done(self, record: Record, cost: float | None) -> None: ...
+
+        def pass_ended(self) -> None: ...
+
+    broken = Broken()
+    observers = Observers(broken)
+    observers.sent("a")
+    observers.sent("b")
+    assert broken.calls == 1
+    assert "is dropped" in caplog.text
