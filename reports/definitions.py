@@ -1,4 +1,4 @@
-"""`python -m reports.definitions` prints docs/metrics.md: every number's definition, from the table that computes it."""
+"""`python -m reports.definitions` prints docs/metrics.md: all definitions, from the table that computes them."""
 
 from __future__ import annotations
 

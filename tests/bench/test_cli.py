@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 import respx
 
@@ -232,8 +231,8 @@ def test_what_no_retry_can_help_stops_the_run_at_once(
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     body = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_x"}
     with respx.mock(base_url="https://api.anthropic.com", assert_all_called=False) as router:
-        router.route(method="POST", path="/v1/messages").mock(httpx2.Response(status, json=body))
-        router.route().mock(httpx2.Response(404))
+        router.route(method="POST", path="/v1/messages").respond(status, json=body)
+        router.route().respond(404)
         arguments = ["--target", "api", "--max-cost", "2", "--set", "transport=httpx", "--set", "workload.requests=50"]
         code = call(["run", good, *arguments, "--set", "strategies=[sequential]", "--json"])
     assert code == exit_code
