@@ -117,7 +117,11 @@ DISGUISES = {
 }
 """Faults that change what a refusal of any origin says about trying again."""
 
-KINDS = (*REFUSALS, *FLAWS, *DISGUISES)
+KINDS = (
+    {name: f"{said.status} {said.type}: {said.message.partition('. ')[0]}" for name, said in REFUSALS.items()}
+    | FLAWS
+    | DISGUISES
+)
 """All faults, in the order in which they get their chance: the first that strikes refuses or spoils a request."""
 
 _DELAYS = {"slow_headers": 10.0, "stall": 3_600.0}
