@@ -8,34 +8,34 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from mock_server import faults
-from mock_server.faults import Faults
+import msgspec
+
+from mock_server.account import Account
+from mock_server.faults import Faults, Struck
 from mock_server.latency import draw_length, draw_timing
-from mock_server.limits import Drain, Gate, Refusal
-from mock_server.models import model_class
+from mock_server.limits import Drain, Gate, Refusal, rate_limit_error
+from mock_server.models import describe
 from mock_server.plan import Error, Plan, Usage
 from mock_server.request import Question, RequestError, invalid, read
+from mock_server.returns import Returns
 from mock_server.rng import Draws
 from mock_server.settings import Settings
-from mock_server.tiers import limits_for
+from mock_server.spending import spend_cap_error
+from mock_server.tenants import ANYONE, Tenant
 
 EPOCH = 1_795_000_000.0
 """Unix time of engine second 0 where nobody gives one (in November 2026), so that simulated headers repeat."""
 
-ORGANIZATION_ID = "5eed0000-c1a0-4be2-8000-00000000bec4"
-"""The one organisation the mock knows."""
-
-_LIMIT_WORDS = {"requests": "requests", "input_tokens": "input tokens", "output_tokens": "output tokens"}
-
 
 class Engine:
-    """One organisation and its limits.  `now` is seconds since the engine began and never goes back."""
+    """The API's organisations and their limits.  `now` is seconds since the engine began and never goes back."""
 
     def __init__(self, settings: Settings, *, epoch: float = EPOCH) -> None:
         self.settings = settings
         self.epoch = epoch
         self.faults = Faults(settings.faults, settings.seed)
-        self._gates: dict[str, Gate] = {}
+        self.returns = Returns()
+        self._accounts: dict[str, Account] = {}
         self._seen: Counter[int] = Counter()
 
     def handle(
@@ -45,41 +45,63 @@ class Engine:
         *,
         key: tuple[int, ...] | None = None,
         output_tokens: int | None = None,
+        tenant: Tenant = ANYONE,
+        again: bool = False,
     ) -> Plan:
         """Decide everything about a request that arrives at engine second `now`.  Never raises for bad `params`.
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
         change with the order of arrival.  Without a key the content and how often it came before stand for it.
-        `output_tokens` is the length the answer has unless max_tokens cuts it.
+        `output_tokens` is the length the answer has unless max_tokens cuts it.  `again` says of a request without a key
+        that it was sent before.
         """
+        again = again or key is not None
         try:
             question = read(params)
             key = self._content_key(params) if key is None else key
         except RequestError as refused:
-            return self.refuse(refused, now, key)
+            return self.refuse(refused, now, key, tenant)
         except RecursionError:
-            return self.refuse(invalid("messages: nested too deeply"), now, key)
-        if not self.faults:
-            return self._serve(question, key, now, output_tokens)
-        struck = self.faults.refusal(key, now)
-        plan = self._struck(question, key, now, *struck) if struck else self._serve(question, key, now, output_tokens)
-        return self.faults.spoil(plan)
-
-    def _serve(self, question: Question, key: tuple[int, ...], now: float, output_tokens: int | None) -> Plan:
-        gate = self._gate(question)
+            return self.refuse(invalid("messages: nested too deeply"), now, key, tenant)
+        if again and self.returns:
+            self.returns.came(key[:-1], tenant, now)
+        account = self.account(tenant.organization)
+        if account.is_limited_in_spending and (unpaid := account.refuse_spending(tenant.workspace, self.epoch + now)):
+            return self.faults.spoil(self.refuse(unpaid, now, key, tenant))
+        gate = account.gate(tenant.workspace, question.model_id, question.model)
+        if self.faults and (struck := self.faults.refusal(key, now)):
+            return self.faults.spoil(self._struck(question, struck, gate, key, now, tenant))
         estimate = math.ceil(question.input_tokens * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
         refusal = gate.admit(estimate, reserved or 1, now)
         if refusal:
-            return self._rate_limited(question, refusal, gate, key, now)
-        plan = self._answer(question, gate, key, now, output_tokens, reserved)
-        if gate.input and estimate != question.input_tokens:
-            gate.input.schedule(Drain(plan.first_token, plan.first_token, question.input_tokens - estimate))
-        if gate.output:
-            gate.output.schedule(_production(plan))
+            self.returns.told(key[:-1], now + refusal.retry_after)
+            return self.faults.spoil(self._rate_limited(question, refusal, gate, key, now, tenant))
+        plan = self.faults.spoil(self._answer(question, gate, key, now, output_tokens, reserved, tenant))
+        if estimate != question.input_tokens:
+            gate.correct(Drain(plan.first_token, plan.first_token, question.input_tokens - estimate))
+        if gate.counts_output:
+            gate.produce(_production(plan))
+        if account.is_limited_in_spending:
+            account.pay(tenant.workspace, plan.model, plan.usage, self.epoch + now)
+        if account.connections:
+            account.connections.open(plan.ended)
         return plan
 
-    def refuse(self, refused: RequestError, now: float, key: tuple[int, ...] | None = None) -> Plan:
+    def account(self, organization: str) -> Account:
+        """What the engine knows of an organisation, by its name."""
+        account = self._accounts.get(organization)
+        if account is None:
+            account = self._accounts[organization] = Account(organization, self.settings)
+        return account
+
+    def accounts(self) -> Mapping[str, Account]:
+        """Every organisation that has asked for something, by name."""
+        return self._accounts
+
+    def refuse(
+        self, refused: RequestError, now: float, key: tuple[int, ...] | None = None, tenant: Tenant | None = None
+    ) -> Plan:
         """The plan of a request that is wrong in itself: no limit is touched."""
         return Plan(
             status=refused.status,
@@ -90,32 +112,40 @@ class Engine:
             last_token=now,
             ended=now,
             error=refused.error,
+            retry_after=refused.retry_after,
+            tenant=tenant,
         )
 
     def abort(self, plan: Plan, now: float) -> None:
         """The client of `plan` went away: nothing more is produced, and nothing more debited.  Say so once."""
-        if plan.status != 200 or now >= plan.last_token:
+        if plan.status != 200 or plan.tenant is None or now >= max(plan.ended, plan.last_token):
             return
-        output = self._gates[model_class(plan.model)].output
-        if output:
-            output.stop(_production(plan), now)
-            if plan.reserved:
-                output.take(plan.produced(now) - plan.reserved, now)
-
-    def _gate(self, question: Question) -> Gate:
-        name = question.model.limit_class
-        gate = self._gates.get(name)
-        if gate is None:
-            limits = limits_for(self.settings.tier, question.model_id)
-            gate = Gate(limits, self.settings.burst, rejected_count=self.settings.rejected_count)
-            self._gates[name] = gate
-        return gate
+        account = self.account(plan.tenant.organization)
+        if account.connections and now < plan.ended:
+            account.connections.close(plan.ended)
+        if now >= plan.last_token:
+            return
+        gate = account.gate(plan.tenant.workspace, plan.model, describe(plan.model))
+        gate.stop(_production(plan), now)
+        if plan.reserved:
+            gate.reserve(plan.produced(now) - plan.reserved, now)
+        workspace, unix = plan.tenant.workspace, self.epoch + plan.arrived
+        account.pay(workspace, plan.model, plan.usage, unix, back=True)
+        produced = msgspec.structs.replace(plan.usage, output_tokens=plan.produced(now))
+        account.pay(workspace, plan.model, produced, unix)
 
     def _answer(
-        self, question: Question, gate: Gate, key: tuple[int, ...], now: float, wished: int | None, reserved: int
+        self,
+        question: Question,
+        gate: Gate,
+        key: tuple[int, ...],
+        now: float,
+        wished: int | None,
+        reserved: int,
+        tenant: Tenant,
     ) -> Plan:
-        if reserved and gate.output:
-            gate.output.take(reserved, now)
+        if reserved:
+            gate.reserve(reserved, now)
         wished = draw_length(Draws(*key, "length"), self.settings) if wished is None else max(1, wished)
         tokens = min(wished, question.max_tokens)
         timing = draw_timing(Draws(*key), question.model.family, self.settings, tokens)
@@ -136,15 +166,12 @@ class Engine:
             usage=Usage(question.input_tokens, tokens),
             stop_reason="end_turn" if tokens == wished else "max_tokens",
             reserved=reserved,
+            tenant=tenant,
         )
 
-    def _rate_limited(self, question: Question, refusal: Refusal, gate: Gate, key: tuple[int, ...], now: float) -> Plan:
-        limit = getattr(gate.limits, refusal.limit)
-        message = (
-            f"This request would exceed your organization's rate limit of {limit:,} {_LIMIT_WORDS[refusal.limit]} per"
-            f" minute (org: {ORGANIZATION_ID}, model: {question.model_id}). The response headers show the current"
-            " use. Shorten the prompt, lower the maximum tokens requested, or try again later."
-        )
+    def _rate_limited(
+        self, question: Question, refusal: Refusal, gate: Gate, key: tuple[int, ...], now: float, tenant: Tenant
+    ) -> Plan:
         return Plan(
             status=429,
             key=key,
@@ -153,31 +180,43 @@ class Engine:
             first_token=now,
             last_token=now,
             ended=now,
-            error=Error("rate_limit_error", message),
             cause=refusal.limit,
+            error=rate_limit_error(refusal, tenant, question.model_id),
             retry_after=refusal.retry_after,
             limits=gate.state(now),
             model=question.model_id,
+            tenant=tenant,
         )
 
     def _struck(
-        self, question: Question, key: tuple[int, ...], now: float, name: str, said: faults.Refusal, when: float
+        self, question: Question, struck: Struck, gate: Gate, key: tuple[int, ...], now: float, tenant: Tenant
     ) -> Plan:
         """The plan of a request that a fault refuses."""
+        status = struck.refusal.status
         return Plan(
-            status=said.status,
+            status=status,
             key=key,
             epoch=self.epoch,
             arrived=now,
-            first_token=when,
-            last_token=when,
-            ended=when,
-            error=Error(said.type, said.message, said.error_code),
-            cause=name,
-            retry_after=said.retry_after,
-            limits=self._gate(question).state(now) if said.status == 429 else None,
+            first_token=struck.when,
+            last_token=struck.when,
+            ended=struck.when,
+            cause=struck.name,
+            error=self._words(question, struck, gate, now, tenant),
+            retry_after=struck.retry_after,
+            limits=gate.state(now) if status == 429 else None,
             model=question.model_id,
+            tenant=tenant,
         )
+
+    def _words(self, question: Question, struck: Struck, gate: Gate, now: float, tenant: Tenant) -> Error:
+        """What the refusal would say if it were real."""
+        if struck.refusal.error:
+            return struck.refusal.error
+        if struck.name == "spend_cap":
+            return spend_cap_error(self.epoch + now)
+        allowed = getattr(gate.limits, struck.name, None) or 1_000
+        return rate_limit_error(Refusal(struck.name, allowed, 0), tenant, question.model_id)
 
     def _content_key(self, params: Mapping[str, Any]) -> tuple[int, int, int]:
         digest = blake2b(repr(params).encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from mock_server.rng import Draws
+from mock_server.tenants import ANYONE, Tenant
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):
@@ -43,10 +44,14 @@ class RateLimits(msgspec.Struct, frozen=True, gc=False):
     requests: Window | None
     input_tokens: Window | None
     output_tokens: Window | None
+    most_restrictive: Window | None = None
+    """The limit of a workspace, or its organisation's where that is the closer one; None without such limits."""
 
     @property
     def tokens(self) -> Window | None:
-        """Input and output together."""
+        """The most restrictive limit in effect where a workspace has its own; else input and output together."""
+        if self.most_restrictive:
+            return self.most_restrictive
         if self.input_tokens is None or self.output_tokens is None:
             return None
         both = (self.input_tokens, self.output_tokens)
@@ -93,6 +98,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     usage: Usage = Usage(0, 0)
     stop_reason: str | None = None
+    tenant: Tenant | None = ANYONE
+    """Whose request it is; None where the key is not known."""
+    service_tier: str = "standard"
+    """`batch` for the requests of a batch."""
     reserved: int = 0
     """Output tokens taken from the bucket at the start, where the settings say so."""
 

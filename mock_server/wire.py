@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from mock_server.engine import ORGANIZATION_ID
 from mock_server.faults import spoiled_pieces
 from mock_server.models import Model, describe, filler, length_of
 from mock_server.plan import Plan, Window, chunks
@@ -27,8 +26,10 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
         ("content-type", "text/event-stream; charset=utf-8" if stream else "application/json"),
         ("date", _date(int(plan.epoch + (plan.first_token if stream else plan.ended)))),
         ("request-id", plan.request_id),
-        ("anthropic-organization-id", ORGANIZATION_ID),
     ]
+    if plan.tenant:
+        rows.append(("anthropic-organization-id", plan.tenant.organization_id))
+        rows.append(("anthropic-workspace-id", plan.tenant.workspace_id))
     if plan.retry_after is not None:
         rows.append(("retry-after", _retry_after(plan.retry_after, plan)))
     if plan.should_retry is not None:
@@ -132,7 +133,7 @@ def _message(plan: Plan, content: list[dict[str, str]], stop_reason: str | None,
         "output_tokens": output_tokens,
         "output_tokens_details": {"thinking_tokens": 0},
         "server_tool_use": None,
-        "service_tier": "standard",
+        "service_tier": plan.service_tier,
         "inference_geo": "global",
         "speed": "standard",
     }
