@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from mock_server.latency import draw_length, draw_timing
+from mock_server.caching import NOTHING, Cache, Match
+from mock_server.content import Content, check_stop_reason, compose
+from mock_server.latency import Pace, Strain, draw_pace, time
 from mock_server.limits import Drain, Gate, Refusal
-from mock_server.models import model_class
+from mock_server.models import model_class, tuned
+from mock_server.options import NEW_VERSION
 from mock_server.plan import Error, Plan, Usage
-from mock_server.request import Question, RequestError, invalid, read
+from mock_server.request import Purpose, Question, RequestError, invalid, read
 from mock_server.rng import Draws
 from mock_server.settings import Settings
 from mock_server.tiers import limits_for
@@ -32,6 +35,9 @@ class Engine:
     def __init__(self, settings: Settings, *, epoch: float = EPOCH) -> None:
         self.settings = settings
         self.epoch = epoch
+        self.cache = Cache()
+        self._find = tuned(settings.chars_per_token)
+        self._strain = Strain(settings)
         self._gates: dict[str, Gate] = {}
         self._seen: Counter[int] = Counter()
 
@@ -42,32 +48,48 @@ class Engine:
         *,
         key: tuple[int, ...] | None = None,
         output_tokens: int | None = None,
+        version: str = NEW_VERSION,
+        stop_reason: str | None = None,
+        tenant: Hashable = "",
     ) -> Plan:
         """Decide everything about a request that arrives at engine second `now`.  Never raises for bad `params`.
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
         change with the order of arrival.  Without a key the content and how often it came before stand for it.
-        `output_tokens` is the length the answer has unless max_tokens cuts it.
+        `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
+        `content`), `version` the API version, `tenant` whose prompts it shares a cache with.
         """
         try:
-            question = read(params)
+            question = self.read(params, version)
             key = self._content_key(params) if key is None else key
+            if stop_reason and (unknown := check_stop_reason(stop_reason)):
+                raise unknown
         except RequestError as refused:
             return self.refuse(refused, now, key)
         except RecursionError:
             return self.refuse(invalid("messages: nested too deeply"), now, key)
+        match = self.cache.look(tenant, question.prompt, now) if question.prompt else NOTHING
         gate = self._gate(question)
-        estimate = math.ceil(question.input_tokens * self.settings.input_estimate)
+        counted = question.input_tokens - match.read  # what is read from the cache is free
+        estimate = math.ceil(counted * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
         refusal = gate.admit(estimate, reserved or 1, now)
         if refusal:
             return self._rate_limited(question, refusal, gate, key, now)
-        plan = self._answer(question, gate, key, now, output_tokens, reserved)
-        if gate.input and estimate != question.input_tokens:
-            gate.input.schedule(Drain(plan.first_token, plan.first_token, question.input_tokens - estimate))
+        if reserved and gate.output:
+            gate.output.take(reserved, now)
+        plan = self._answer(question, match, key, now, output_tokens, stop_reason, tenant, gate, reserved)
+        if gate.input and estimate != counted:
+            gate.input.schedule(Drain(plan.first_token, plan.first_token, counted - estimate))
         if gate.output:
             gate.output.schedule(_production(plan))
+        if match is not NOTHING:
+            self.cache.commit(tenant, match, now, plan.first_token)
         return plan
+
+    def read(self, params: Mapping[str, Any], version: str = NEW_VERSION, purpose: Purpose = "messages") -> Question:
+        """`request.read` with this engine's tokenizers."""
+        return read(params, version, purpose, find=self._find)
 
     def refuse(self, refused: RequestError, now: float, key: tuple[int, ...] | None = None) -> Plan:
         """The plan of a request that is wrong in itself: no limit is touched."""
@@ -86,6 +108,8 @@ class Engine:
         """The client of `plan` went away: nothing more is produced, and nothing more debited.  Say so once."""
         if plan.status != 200 or now >= plan.last_token:
             return
+        if now < plan.first_token:
+            self.cache.withdraw(plan.tenant, plan.match, plan.first_token)
         output = self._gates[model_class(plan.model)].output
         if output:
             output.stop(_production(plan), now)
@@ -102,14 +126,33 @@ class Engine:
         return gate
 
     def _answer(
-        self, question: Question, gate: Gate, key: tuple[int, ...], now: float, wished: int | None, reserved: int
+        self,
+        question: Question,
+        match: Match,
+        key: tuple[int, ...],
+        now: float,
+        wished: int | None,
+        stop_reason: str | None,
+        tenant: Hashable,
+        gate: Gate,
+        reserved: int,
     ) -> Plan:
-        if reserved and gate.output:
-            gate.output.take(reserved, now)
-        wished = draw_length(Draws(*key, "length"), self.settings) if wished is None else max(1, wished)
-        tokens = min(wished, question.max_tokens)
-        timing = draw_timing(Draws(*key), question.model.family, self.settings, tokens)
+        settings, options, draws = self.settings, question.options, Draws(*key)
+        pace = draw_pace(
+            draws,
+            question.model.family,
+            settings,
+            uncached=question.input_tokens - match.read,
+            read=match.read,
+            fast=options.speed == "fast",
+        )
+        if pace and self._strain:
+            factor = self._strain.factor(now, self.epoch)
+            pace = Pace(pace.first_token * factor, pace.interval * factor)
+        content = compose(question, key, draws, settings, wished, stop_reason)
+        timing = time(pace, settings, content.tokens)
         last = now + timing.last_token
+        self._strain.runs_until(last)
         return Plan(
             status=200,
             key=key,
@@ -119,12 +162,21 @@ class Engine:
             last_token=last,
             ended=last,
             token_interval=timing.interval,
-            chunk_tokens=self.settings.chunk_tokens,
+            chunk_tokens=settings.chunk_tokens,
             limits=gate.state(now),
             model=question.model_id,
             stream=question.stream,
-            usage=Usage(question.input_tokens, tokens),
-            stop_reason="end_turn" if tokens == wished else "max_tokens",
+            usage=_usage(question, match, content),
+            served=question.model,
+            blocks=content.blocks,
+            stop_reason=content.stop_reason,
+            stop_sequence=content.stop_sequence,
+            refusal=content.refusal,
+            inference_geo=options.inference_geo,
+            speed=options.speed,
+            ping_interval=settings.ping_interval,
+            tenant=tenant,
+            match=match,
             reserved=reserved,
         )
 
@@ -154,6 +206,20 @@ class Engine:
         content = int.from_bytes(digest, "big")
         self._seen[content] += 1
         return self.settings.seed, content, self._seen[content]
+
+
+def _usage(question: Question, match: Match, content: Content) -> Usage:
+    thinking = content.blocks[0].tokens if content.blocks and content.blocks[0].kind == "thinking" else 0
+    if match is NOTHING:
+        return Usage(question.input_tokens, content.tokens, thinking_tokens=thinking)
+    return Usage(
+        question.input_tokens - match.cached,
+        content.tokens,
+        match.read,
+        match.write_5m,
+        match.write_1h,
+        thinking,
+    )
 
 
 def _production(plan: Plan) -> Drain:
