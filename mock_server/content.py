@@ -4,7 +4,7 @@ No model runs here, so every choice is a documented rule:
 
 - Length: what the client's hint says, thinking included; else drawn, and thinking comes on top.
 - Thinking: so many tokens for each token of the answer as `THOUGHT` says for the effort, give or take half of it; never
-  beyond a budget.  With `between_tools` only a short note after the result of a tool.
+  beyond a budget, nor beyond the same share of max_tokens.  With `between_tools` only a short note after the result of a tool.
 - Tools: with `tool_choice` any or tool always; with auto where the last message brings no result of a tool (so that an
   agent's loop ends), with the probability `tool_use_rate`.  One call; the tool is drawn, its input satisfies its
   schema.
@@ -81,7 +81,7 @@ def compose(
         wished = room
     fixed = _fixed(question, key, settings, wanted)
     length = max(1, wished) if wished is not None else draw_length(Draws(*key, "length"), settings)
-    thinking = _thinking(question, draws, length, inclusive=wished is not None)
+    thinking = _thinking(question, draws, length, room, inclusive=wished is not None)
     text = length - thinking if wished is not None else length
     if fixed:
         text = max(0, text - fixed.tokens) if fixed.kind != "text" else 0
@@ -104,7 +104,7 @@ def draw_length(draws: Draws, settings: Settings) -> int:
     return max(1, round(draws.lognormal(*settings.output_tokens)))
 
 
-def _thinking(question: Question, draws: Draws, length: int, *, inclusive: bool) -> int:
+def _thinking(question: Question, draws: Draws, length: int, room: int, *, inclusive: bool) -> int:
     """Tokens of thinking; at least one of an `inclusive` length is left for the answer."""
     thinking = question.options.thinking
     if thinking.mode == "disabled":
@@ -112,10 +112,9 @@ def _thinking(question: Question, draws: Draws, length: int, *, inclusive: bool)
     if thinking.mode == "between_tools":
         return min(NOTE_TOKENS, length - 1) if question.answers_tool else 0
     odds = THOUGHT[question.options.effort] * draws.uniform(0.5, 1.5)
-    tokens = round(length * odds / (1 + odds)) if inclusive else round(length * odds)
-    if thinking.budget is not None:
-        tokens = min(tokens, thinking.budget)
-    return min(tokens, length - 1) if inclusive else tokens
+    share = odds / (1 + odds)
+    whole = length if inclusive else length * (1 + odds)
+    return min(int(share * min(whole, room)), room if thinking.budget is None else thinking.budget)
 
 
 def _fixed(question: Question, key: tuple[int, ...], settings: Settings, wanted: str | None) -> Block | None:
