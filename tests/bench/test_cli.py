@@ -250,8 +250,9 @@ target: mock
 tier: unlimited
 workload: {requests: 100000, input_tokens: 10, output_tokens: 5, max_tokens: 50}
 strategies: [{semaphore: 4}, gather]
-mock: {latency: {service_time: 300ms}}
+mock: {latency: {ttft: {median: 500ms, p95: 2s}}}
 """
+"""Times to answer differ, so that some requests are in flight whenever the first record is written."""
 
 
 @pytest.mark.parametrize("times", [1, 2])
