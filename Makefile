@@ -6,8 +6,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test lint bench docs wheel clean
 
-demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, twenty times faster than life
-	$(BIN)/claude-bench run summarize-100 --target mock --speed 20
+demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, thirty times faster than life
+	$(BIN)/claude-bench run summarize-100 --target mock --speed 30
 
 test: .venv/dev.stamp  ## run every test
 	$(BIN)/python -m pytest

@@ -254,7 +254,7 @@ def _surroundings(
         budget=BudgetGuard(budget.max_cost, budget.max_requests, budget.max_time),
         stop=stop,
         cost=lambda model, attempt: _cost(model, attempt, day),
-        worst_case=lambda spec: _worst(spec, day),
+        worst_case=(lambda spec: _worst(spec, day)) if budget.max_cost is not None else (lambda _spec: 0.0),
     )
 
 

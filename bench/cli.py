@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,9 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from bench.errors import BenchError, Exit
+
+_line: ContextVar[list[str]] = ContextVar("line")
+"""The command line that is being run, as the run folder notes it down."""
 
 app = App(
     name="claude-bench",
@@ -60,7 +64,7 @@ def run(
         "seed": seed,
         "repeat": repeat,
         "speed": speed,
-        "budget.max_cost": None if max_cost is None else f"${max_cost}",
+        "budget.max_cost": None if max_cost is None else f"${max_cost:f}",
         "budget.max_requests": max_requests,
         "budget.max_time": max_time,
     }
@@ -71,7 +75,7 @@ def run(
         strategies=strategy.split(",") if strategy else [],
     )
     with api.progress(quiet=quiet) as observer:
-        finished = api.run(loaded, out=out, observer=observer, command=sys.argv[1:], say=_say)
+        finished = api.run(loaded, out=out, observer=observer, command=_line.get(), say=_say)
     return _show(finished, json=json, quiet=quiet)
 
 
@@ -135,6 +139,7 @@ def main() -> None:
 
 def call(arguments: list[str]) -> int:
     """Run one command line and return its exit code.  Whatever goes wrong is said in words."""
+    _line.set(arguments)
     try:
         return int(app(arguments, exit_on_error=False, print_error=False) or Exit.OK)
     except CycloptsError as problem:

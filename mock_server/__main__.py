@@ -64,6 +64,8 @@ def serve(
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=1,
+        # Longer than any client keeps a connection: who closes first must be the client, or its next request is lost.
+        timeout_keep_alive=300,
     )
     server = _Server(config, f"claude-bench mock server on {url}  ({use})")
     if with_parent:

@@ -38,7 +38,7 @@ class Surroundings:
     cost: Callable[[str, Attempt], float | None]
     """Dollars an attempt cost, by model; None when unknown."""
     worst_case: Callable[[RequestSpec], float]
-    """The most dollars an attempt can cost; 0 when unknown (no budget can then be kept, and none is accepted)."""
+    """The most dollars an attempt can cost; 0 where no budget asks for it."""
 
 
 @dataclass(slots=True)
@@ -51,6 +51,7 @@ class _Sending:
     attempts: list[Attempt] = field(default_factory=list)
     cost: float | None = 0.0
     """Dollars of all attempts; None as soon as one is unknown."""
+    task: asyncio.Task[None] | None = None
 
 
 class Pass:
@@ -89,11 +90,10 @@ class Pass:
                 self._admission.release()
                 return
             self._around.observer.sent(self._strategy.name)
-            task = group.create_task(self._answer(sending))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            sending.task = group.create_task(self._answer(sending))
+            self._running.add(sending.task)
             # Let it get on the wire before the next one is built, or a burst would wait for its own last request.
-            await asyncio.sleep(0)
+            await self._clock.yield_turn()
 
     def _refused(self, sending: _Sending) -> bool:
         """Whether the budget forbids another attempt, which ends the run; if not, the attempt is reserved there."""
@@ -117,6 +117,8 @@ class Pass:
         if holds_slot:
             self._admission.release()
         self._keep(sending)
+        assert sending.task is not None
+        self._running.discard(sending.task)
 
     async def _attempt(self, sending: _Sending) -> None:
         """One exchange, settled with the pacer and the budget."""

@@ -6,6 +6,7 @@ A model that the table does not know costs None, never 0.  Asking the table take
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -13,7 +14,6 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from bench.results.columns import Columns, Floats, Ints
@@ -49,9 +49,14 @@ class Prices:
 
     def of(self, usage: Usage) -> float:
         """What one attempt cost."""
-        tokens: tuple[int, ...] = msgspec.structs.astuple(usage)[: len(KINDS)]
-        bracket = max(0, sum(usage.total_input > start for start in self.above) - 1)
-        return sum(n * rate for n, rate in zip(tokens, self.rates[bracket], strict=True))
+        rates = self.rates[bisect_left(self.above, usage.total_input, lo=1) - 1]
+        return (
+            usage.input_tokens * rates[0]
+            + usage.output_tokens * rates[1]
+            + usage.cache_read * rates[2]
+            + usage.cache_write_5m * rates[3]
+            + usage.cache_write_1h * rates[4]
+        )
 
     def by_kind(self, tokens: Ints) -> Floats:
         """What many attempts, a row each with a column for each of `KINDS`, cost by kind.  Counts are summed first."""

@@ -120,13 +120,14 @@ class Journal:
 def create(root: Path, name: str, target: str, now: datetime, letters: str) -> Path:
     """Make the folder of a new run, named for when, what and where; `letters` tell runs of one minute apart."""
     stamp = now.strftime("%Y%m%d-%H%M")
-    return create_at(root / "-".join(filter(None, (stamp, _slug(name), _slug(_place(target)), letters))))
+    folder = root / "-".join(filter(None, (stamp, _slug(name), _slug(_place(target)), letters)))
+    return create_at(folder, taken_is_fine=False)
 
 
-def create_at(folder: Path) -> Path:
-    """Make a folder, or take an empty one.  UsageError when it holds something or cannot be made."""
+def create_at(folder: Path, *, taken_is_fine: bool = True) -> Path:
+    """Make a folder, or take an empty one that exists.  UsageError when it holds something or cannot be made."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=taken_is_fine)
         if any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty", "Name another folder with --out; no run is ever overwritten.")
     except OSError as error:

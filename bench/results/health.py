@@ -27,6 +27,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_failed(summary),
             *_few_samples(summary),
             *_overhead(summary.overhead),
+            *_late_sends(columns, summary),
             *_other_limits(columns, question.limits),
             *_too_much_offered(columns, question),
             *_rate_limited(summary),
@@ -81,6 +82,21 @@ def _overhead(overhead: Overhead | None) -> Iterator[Warning]:
             f"{share(ratio)} of it.",
             "Part of the latency is this machine's, not the service's.",
             "Use fewer in flight, a lower speed, or a machine with more free cores.",
+        )
+
+
+def _late_sends(columns: Columns, summary: PassSummary) -> Iterator[Warning]:
+    """Without a limit nothing holds a request back but this machine."""
+    requests = columns.requests
+    if summary.kind != "gather" or not len(requests):
+        return
+    late, took = float(np.median(requests.queue_time)), float(np.median(requests.latency))
+    if late > LARGE_OVERHEAD * took:
+        yield Warning(
+            "late_sends",
+            f"Half of the requests went out {seconds(late)} or more after they were meant to, held back by nothing.",
+            "This machine needed that long to build and send them: response time and wall clock contain it.",
+            "Use sim, a lower speed, or fewer requests at once.",
         )
 
 

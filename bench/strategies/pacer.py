@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from mock_server.bucket import Bucket
 
 if TYPE_CHECKING:
-    from mock_server.tiers import Limits
-
     from bench.request import RequestSpec
     from bench.results.record import Attempt
     from bench.scenario.model import TokenBucket
+    from mock_server.tiers import Limits
 
 
 @dataclass(frozen=True, slots=True)

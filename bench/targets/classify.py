@@ -75,22 +75,19 @@ class ApiError(msgspec.Struct, frozen=True):
         return self.details.error_code if self.details else None
 
 
-class ErrorBody(msgspec.Struct, frozen=True):
-    """An error response; `request_id` stands here as well as in the header."""
-
+class _ErrorBody(msgspec.Struct, frozen=True):
     error: ApiError
-    request_id: str | None = None
 
 
-_decode_error = msgspec.json.Decoder(ErrorBody).decode
+_decode_error = msgspec.json.Decoder(_ErrorBody).decode
 
 
-def read_error(body: bytes) -> ErrorBody:
+def read_error(body: bytes) -> ApiError:
     """Read an error body.  What is not the API's shape (a proxy's page, say) becomes the message, shortened."""
     try:
-        return _decode_error(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ErrorBody(ApiError(message=shorten(body.decode("utf-8", "replace"))))
+        return _decode_error(body).error
+    except msgspec.DecodeError:
+        return ApiError(message=shorten(body.decode("utf-8", "replace")))
 
 
 def cause_of(status: int, error: ApiError, limits: RateLimits | None) -> str:

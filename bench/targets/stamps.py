@@ -8,9 +8,10 @@ public, work over any transport, and leave the client's proxies in place, which 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+import httpx2
 
 from bench.clock import Clock
 
@@ -30,6 +31,8 @@ class Stamps:
     first_text: float | None = None
     last_token: float | None = None
     last_byte: float | None = None
+    response: httpx2.Response | None = None
+    """What came back; its body may still be on the way."""
 
     def event(self, delta: str | None, now: float) -> None:
         """Note an event of a stream that was complete at `now`; `delta` is its kind if it carries content.
@@ -52,7 +55,7 @@ current: ContextVar[Stamps] = ContextVar("stamps")
 """The stamps of the attempt that this task is making."""
 
 
-async def _on_request(_: object) -> None:
+async def _on_request(_: httpx2.Request) -> None:
     stamps = current.get(None)
     if stamps and stamps.sent is None:  # a redirect comes here again
         stamps.sent = stamps.clock.now()
@@ -60,10 +63,12 @@ async def _on_request(_: object) -> None:
         asyncio.get_running_loop().call_soon(stamps.turn.release)
 
 
-async def _on_response(_: object) -> None:
+async def _on_response(response: httpx2.Response) -> None:
     if stamps := current.get(None):
         stamps.headers = stamps.last_byte = stamps.clock.now()
+        stamps.response = response
 
 
-HOOKS: Mapping[str, list[Callable[[object], Awaitable[None]]]] = {"request": [_on_request], "response": [_on_response]}
-"""The `event_hooks` of an `httpx2.AsyncClient` that stamp the current attempt."""
+def stamp(http: httpx2.AsyncClient) -> None:
+    """Have this client stamp the current attempt of whichever task sends through it."""
+    http.event_hooks = {"request": [_on_request], "response": [_on_response]}

@@ -92,3 +92,13 @@ def test_an_unknown_price_and_scaled_time_concern_the_whole_run() -> None:
 
 def test_a_run_on_sim_of_a_known_model_has_no_warnings() -> None:
     assert run_warnings(QUESTION, [summary_of(backlog(1, 1, 1))]) == ()
+
+
+@pytest.mark.parametrize(("late", "warned"), [(0.04, False), (0.06, True)])
+def test_sends_that_nothing_but_this_machine_held_back(late: float, warned: bool) -> None:
+    rows = [record(k, 0, attempt(late, late + 1)) for k in range(100)]
+    summary = msgspec.structs.replace(summary_of(rows), kind="gather")
+    codes = {one.code for one in pass_warnings(Columns.of(rows), QUESTION, summary)}
+    assert ("late_sends" in codes) == warned
+    paced = msgspec.structs.replace(summary, kind="semaphore")
+    assert "late_sends" not in {one.code for one in pass_warnings(Columns.of(rows), QUESTION, paced)}

@@ -45,7 +45,7 @@ def stamps_of(*chunks: bytes) -> tuple[Stamps, Answer]:
 
 
 async def _new() -> Stamps:
-    return Stamps(Clock())
+    return Stamps(Clock(), asyncio.Lock())
 
 
 def times(stamps: Stamps) -> tuple[float | None, ...]:

@@ -73,7 +73,7 @@ CASES = [
 @pytest.mark.parametrize(("status", "content", "cause"), CASES, ids=lambda value: str(value)[:50])
 def test_cause(status: int, content: bytes, cause: str) -> None:
     assert cause in CAUSES
-    assert cause_of(status, read_error(content).error, None) == cause
+    assert cause_of(status, read_error(content), None) == cause
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_cause(status: int, content: bytes, cause: str) -> None:
     ],
 )
 def test_a_429_without_words_is_the_limit_with_nothing_left(limits: RateLimits, cause: str) -> None:
-    assert cause_of(429, read_error(limited("Rate limited")).error, limits) == cause
+    assert cause_of(429, read_error(limited("Rate limited")), limits) == cause
 
 
 def test_the_words_of_a_429_outweigh_the_headers() -> None:
-    error = read_error(limited(FRAME.format("8,000 output tokens per minute"))).error
+    error = read_error(limited(FRAME.format("8,000 output tokens per minute")))
     assert cause_of(429, error, RateLimits(requests_remaining=0)) == "output_tokens"
 
 
@@ -151,10 +151,10 @@ def test_rate_limits_that_cannot_be_read_are_absent() -> None:
 
 
 def test_an_error_body_of_another_shape_is_its_own_message() -> None:
-    assert read_error(b"<html>\n  <b>Bad gateway</b>\n</html>").error.message == "<html> <b>Bad gateway</b> </html>"
-    assert read_error(b'{"detail": "no"}').error.message == '{"detail": "no"}'
-    assert read_error(b"\xff\xfe").error.message == "��"
-    assert read_error(b"").error.message == ""
+    assert read_error(b"<html>\n  <b>Bad gateway</b>\n</html>").message == "<html> <b>Bad gateway</b> </html>"
+    assert read_error(b'{"detail": "no"}').message == '{"detail": "no"}'
+    assert read_error(b"\xff\xfe").message == "��"
+    assert read_error(b"").message == ""
 
 
 def test_messages_are_bounded() -> None:

@@ -256,6 +256,40 @@ def test_a_529_over_respx() -> None:
     assert (attempt.cause, attempt.status, attempt.message) == ("overloaded", 529, "Overloaded")
 
 
+def test_a_request_that_cannot_be_made_up_holds_up_no_other() -> None:
+    async def main() -> Attempt:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, json=MESSAGE)))
+        async with SdkClient(clock.Clock(), http, base_url=BASE, api_key=KEY, timeout=60) as client:
+            with pytest.raises(TypeError, match="no_such_parameter"):
+                await client.send(spec(no_such_parameter=1), 1)
+            waiting = [asyncio.create_task(client.send(spec(), 1)) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting[1].cancel()
+            done = await asyncio.gather(*waiting, return_exceptions=True)
+            assert isinstance(done[1], asyncio.CancelledError)
+            assert isinstance(done[2], Attempt)
+            return done[2]
+
+    assert clock.run(main(), virtual=True).ok
+
+
+def test_a_redirect_is_one_attempt_from_its_first_send() -> None:
+    async def handler(request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(2)
+        if request.url.path == "/v1/messages":
+            return httpx2.Response(307, headers={"location": "/elsewhere"})
+        return httpx2.Response(200, json=MESSAGE)
+
+    async def main() -> list[Attempt]:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(handler), follow_redirects=True)
+        async with SdkClient(clock.Clock(), http, base_url=BASE, api_key=KEY, timeout=60) as client:
+            return [await client.send(spec(), 1) for _ in range(2)]
+
+    first, second = clock.run(main(), virtual=True)
+    assert (first.sent, first.headers, first.ended, first.status) == (0.0, 4.0, 4.0, 200)
+    assert (second.sent, second.ended) == (4.0, 8.0)
+
+
 def test_cancelling_closes_the_response_and_passes_on() -> None:
     body = Chunks(START, TEXT, END)
 

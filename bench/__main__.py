@@ -1,0 +1,5 @@
+"""`python -m bench` is `claude-bench`."""
+
+from bench.cli import main
+
+main()
