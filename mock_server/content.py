@@ -4,7 +4,8 @@ No model runs here, so every choice is a documented rule:
 
 - Length: what the client's hint says, thinking included; else drawn, and thinking comes on top.
 - Thinking: so many tokens for each token of the answer as `THOUGHT` says for the effort, give or take half of it; never
-  beyond a budget, nor beyond the same share of max_tokens.  With `between_tools` only a short note after the result of a tool.
+  beyond a budget, nor beyond the same share of max_tokens.  With `between_tools` only a short note after the result
+  of a tool.
 - Tools: with `tool_choice` any or tool always; with auto where the last message brings no result of a tool (so that an
   agent's loop ends), with the probability `tool_use_rate`.  One call; the tool is drawn, its input satisfies its
   schema.

@@ -4,41 +4,41 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
+from mock_server.account import Account
 from mock_server.caching import NOTHING, Cache, Match
 from mock_server.content import Content, check_stop_reason, compose
 from mock_server.latency import Pace, Strain, draw_pace, time
-from mock_server.limits import Drain, Gate, Refusal
-from mock_server.models import model_class, tuned
+from mock_server.limits import Drain, Gate, Refusal, rate_limit_error
+from mock_server.models import describe, tuned
 from mock_server.options import NEW_VERSION
-from mock_server.plan import Error, Plan, Usage
+from mock_server.plan import Plan, Usage
 from mock_server.request import Purpose, Question, RequestError, invalid, read
+from mock_server.returns import Returns
 from mock_server.rng import Draws
 from mock_server.settings import Settings
-from mock_server.tiers import limits_for
+from mock_server.tenants import ANYONE, Tenant
 
 EPOCH = 1_795_000_000.0
 """Unix time of engine second 0 where nobody gives one (in November 2026), so that simulated headers repeat."""
 
-ORGANIZATION_ID = "5eed0000-c1a0-4be2-8000-00000000bec4"
-"""The one organisation the mock knows."""
-
-_LIMIT_WORDS = {"requests": "requests", "input_tokens": "input tokens", "output_tokens": "output tokens"}
-
 
 class Engine:
-    """One organisation and its limits.  `now` is seconds since the engine began and never goes back."""
+    """The API's organisations and their limits.  `now` is seconds since the engine began and never goes back."""
 
     def __init__(self, settings: Settings, *, epoch: float = EPOCH) -> None:
         self.settings = settings
         self.epoch = epoch
         self.cache = Cache()
+        self.returns = Returns()
         self._find = tuned(settings.chars_per_token)
         self._strain = Strain(settings)
-        self._gates: dict[str, Gate] = {}
+        self._accounts: dict[str, Account] = {}
         self._seen: Counter[int] = Counter()
 
     def handle(
@@ -50,48 +50,71 @@ class Engine:
         output_tokens: int | None = None,
         version: str = NEW_VERSION,
         stop_reason: str | None = None,
-        tenant: Hashable = "",
+        tenant: Tenant = ANYONE,
+        again: bool = False,
     ) -> Plan:
         """Decide everything about a request that arrives at engine second `now`.  Never raises for bad `params`.
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
         change with the order of arrival.  Without a key the content and how often it came before stand for it.
         `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
-        `content`), `version` the API version, `tenant` whose prompts it shares a cache with.
+        `content`), `version` the API version.  `again` says of a request without a key that it was sent before.
         """
+        again = again or key is not None
         try:
             question = self.read(params, version)
             key = self._content_key(params) if key is None else key
             if stop_reason and (unknown := check_stop_reason(stop_reason)):
                 raise unknown
         except RequestError as refused:
-            return self.refuse(refused, now, key)
+            return self.refuse(refused, now, key, tenant)
         except RecursionError:
-            return self.refuse(invalid("messages: nested too deeply"), now, key)
+            return self.refuse(invalid("messages: nested too deeply"), now, key, tenant)
+        if again and self.returns:
+            self.returns.came(key[:-1], tenant, now)
+        account = self.account(tenant.organization)
+        if account.is_limited_in_spending and (unpaid := account.refuse_spending(tenant.workspace, self.epoch + now)):
+            return self.refuse(unpaid, now, key, tenant)
+        gate = account.gate(tenant.workspace, question.model_id, question.model)
         match = self.cache.look(tenant, question.prompt, now) if question.prompt else NOTHING
-        gate = self._gate(question)
         counted = question.input_tokens - match.read  # what is read from the cache is free
         estimate = math.ceil(counted * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
         refusal = gate.admit(estimate, reserved or 1, now)
         if refusal:
-            return self._rate_limited(question, refusal, gate, key, now)
-        if reserved and gate.output:
-            gate.output.take(reserved, now)
-        plan = self._answer(question, match, key, now, output_tokens, stop_reason, tenant, gate, reserved)
-        if gate.input and estimate != counted:
-            gate.input.schedule(Drain(plan.first_token, plan.first_token, counted - estimate))
-        if gate.output:
-            gate.output.schedule(_production(plan))
+            self.returns.told(key[:-1], now + refusal.retry_after)
+            return self._rate_limited(question, refusal, gate, key, now, tenant)
+        plan = self._answer(question, match, gate, key, now, output_tokens, stop_reason, reserved, tenant)
+        if estimate != counted:
+            gate.correct(Drain(plan.first_token, plan.first_token, counted - estimate))
+        if gate.counts_output:
+            gate.produce(_production(plan))
         if match is not NOTHING:
             self.cache.commit(tenant, match, now, plan.first_token)
+        if account.is_limited_in_spending:
+            account.pay(tenant.workspace, plan.model, plan.usage, self.epoch + now)
+        if account.connections:
+            account.connections.open(plan.ended)
         return plan
 
     def read(self, params: Mapping[str, Any], version: str = NEW_VERSION, purpose: Purpose = "messages") -> Question:
         """`request.read` with this engine's tokenizers."""
         return read(params, version, purpose, find=self._find)
 
-    def refuse(self, refused: RequestError, now: float, key: tuple[int, ...] | None = None) -> Plan:
+    def account(self, organization: str) -> Account:
+        """What the engine knows of an organisation, by its name."""
+        account = self._accounts.get(organization)
+        if account is None:
+            account = self._accounts[organization] = Account(organization, self.settings)
+        return account
+
+    def accounts(self) -> Mapping[str, Account]:
+        """Every organisation that has asked for something, by name."""
+        return self._accounts
+
+    def refuse(
+        self, refused: RequestError, now: float, key: tuple[int, ...] | None = None, tenant: Tenant | None = None
+    ) -> Plan:
         """The plan of a request that is wrong in itself: no limit is touched."""
         return Plan(
             status=refused.status,
@@ -102,41 +125,44 @@ class Engine:
             last_token=now,
             ended=now,
             error=refused.error,
+            retry_after=refused.retry_after,
+            tenant=tenant,
         )
 
     def abort(self, plan: Plan, now: float) -> None:
         """The client of `plan` went away: nothing more is produced, and nothing more debited.  Say so once."""
-        if plan.status != 200 or now >= plan.last_token:
+        if plan.status != 200 or now >= plan.ended or plan.tenant is None:
             return
         if now < plan.first_token:
             self.cache.withdraw(plan.tenant, plan.match, plan.first_token)
-        output = self._gates[model_class(plan.model)].output
-        if output:
-            output.stop(_production(plan), now)
-            if plan.reserved:
-                output.take(plan.produced(now) - plan.reserved, now)
-
-    def _gate(self, question: Question) -> Gate:
-        name = question.model.limit_class
-        gate = self._gates.get(name)
-        if gate is None:
-            limits = limits_for(self.settings.tier, question.model_id)
-            gate = Gate(limits, self.settings.burst, rejected_count=self.settings.rejected_count)
-            self._gates[name] = gate
-        return gate
+        account = self.account(plan.tenant.organization)
+        if account.connections:
+            account.connections.close(plan.ended)
+        if now >= plan.last_token:
+            return
+        gate = account.gate(plan.tenant.workspace, plan.model, plan.served or describe(plan.model))
+        gate.stop(_production(plan), now)
+        if plan.reserved:
+            gate.reserve(plan.produced(now) - plan.reserved, now)
+        workspace, unix = plan.tenant.workspace, self.epoch + plan.arrived
+        account.pay(workspace, plan.model, plan.usage, unix, back=True)
+        produced = msgspec.structs.replace(plan.usage, output_tokens=plan.produced(now))
+        account.pay(workspace, plan.model, produced, unix)
 
     def _answer(
         self,
         question: Question,
         match: Match,
+        gate: Gate,
         key: tuple[int, ...],
         now: float,
         wished: int | None,
         stop_reason: str | None,
-        tenant: Hashable,
-        gate: Gate,
         reserved: int,
+        tenant: Tenant,
     ) -> Plan:
+        if reserved:
+            gate.reserve(reserved, now)
         settings, options, draws = self.settings, question.options, Draws(*key)
         pace = draw_pace(
             draws,
@@ -180,13 +206,9 @@ class Engine:
             reserved=reserved,
         )
 
-    def _rate_limited(self, question: Question, refusal: Refusal, gate: Gate, key: tuple[int, ...], now: float) -> Plan:
-        limit = getattr(gate.limits, refusal.limit)
-        message = (
-            f"This request would exceed your organization's rate limit of {limit:,} {_LIMIT_WORDS[refusal.limit]} per"
-            f" minute (org: {ORGANIZATION_ID}, model: {question.model_id}). The response headers show the current"
-            " use. Shorten the prompt, lower the maximum tokens requested, or try again later."
-        )
+    def _rate_limited(
+        self, question: Question, refusal: Refusal, gate: Gate, key: tuple[int, ...], now: float, tenant: Tenant
+    ) -> Plan:
         return Plan(
             status=429,
             key=key,
@@ -195,10 +217,11 @@ class Engine:
             first_token=now,
             last_token=now,
             ended=now,
-            error=Error("rate_limit_error", message),
+            error=rate_limit_error(refusal, tenant, question.model_id),
             retry_after=refusal.retry_after,
             limits=gate.state(now),
             model=question.model_id,
+            tenant=tenant,
         )
 
     def _content_key(self, params: Mapping[str, Any]) -> tuple[int, int, int]:

@@ -14,10 +14,11 @@ Where = tuple[str | int, ...]
 class RequestError(Exception):
     """The request gets an error before any limit is looked at."""
 
-    def __init__(self, status: int, error: Error) -> None:
+    def __init__(self, status: int, error: Error, retry_after: int | None = None) -> None:
         super().__init__(error.message)
         self.status = status
         self.error = error
+        self.retry_after = retry_after
 
 
 def invalid(message: str, status: int = 400) -> RequestError:

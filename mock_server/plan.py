@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from mock_server.caching import NOTHING, Match
 from mock_server.models import Model
 from mock_server.rng import Draws
+from mock_server.tenants import ANYONE, Tenant
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):
@@ -67,10 +68,14 @@ class RateLimits(msgspec.Struct, frozen=True, gc=False):
     requests: Window | None
     input_tokens: Window | None
     output_tokens: Window | None
+    most_restrictive: Window | None = None
+    """The limit of a workspace, or its organisation's where that is the closer one; None without such limits."""
 
     @property
     def tokens(self) -> Window | None:
-        """Input and output together."""
+        """The most restrictive limit in effect where a workspace has its own; else input and output together."""
+        if self.most_restrictive:
+            return self.most_restrictive
         if self.input_tokens is None or self.output_tokens is None:
             return None
         both = (self.input_tokens, self.output_tokens)
@@ -110,11 +115,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str | None = None
     """Category of a refusal."""
     service_tier: str = "standard"
+    """`batch` for the requests of a batch."""
     inference_geo: str = "global"
     speed: str = "standard"
     ping_interval: float | None = None
     """Longest silence of a stream, seconds."""
-    tenant: Hashable = ""
+    tenant: Tenant | None = ANYONE
+    """Whose request it is; None where the key is not known."""
     match: Match = NOTHING
     """What the cache did."""
     reserved: int = 0

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from mock_server.engine import ORGANIZATION_ID
 from mock_server.models import filler, length_of
 from mock_server.plan import Delta, Plan, Window, base62, deltas
 from mock_server.rng import Draws
@@ -27,8 +26,10 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
     rows = [
         ("content-type", "text/event-stream; charset=utf-8" if stream else "application/json"),
         ("request-id", plan.request_id),
-        ("anthropic-organization-id", ORGANIZATION_ID),
     ]
+    if plan.tenant:
+        rows.append(("anthropic-organization-id", plan.tenant.organization_id))
+        rows.append(("anthropic-workspace-id", plan.tenant.workspace_id))
     if plan.retry_after is not None:
         rows.append(("retry-after", str(plan.retry_after)))
     if plan.limits:

@@ -75,6 +75,7 @@ def test_headers_follow_the_documentation() -> None:
     headers = dict(wire.headers(plan))
     assert re.fullmatch(r"req_[0-9A-Za-z]{24}", headers.pop("request-id"))
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", headers.pop("anthropic-organization-id"))
+    assert re.fullmatch(r"wrkspc_[0-9A-Za-z]{24}", headers.pop("anthropic-workspace-id"))
     full = ("input-tokens", "output-tokens", "tokens")
     assert headers == {f"anthropic-ratelimit-{name}-reset": _stamp(101) for name in full} | {
         "content-type": "text/event-stream; charset=utf-8",
