@@ -5,8 +5,8 @@
     GET  /_mock/truth      JSON lines: when each request really arrived, first and last byte, in engine seconds
     GET  /_mock/health     ok
 
-`x-mock-key: 7.12.1` (run seed, request, attempt) and `x-mock-output-tokens: 123` on a request are the `key` and
-`output_tokens` of `Engine.handle`.
+`x-mock-key: 7.12.1` (run seed, request, attempt), `x-mock-output-tokens: 123` and `x-mock-stop-reason: refusal` on a
+request are the `key`, `output_tokens` and `stop_reason` of `Engine.handle`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 
 from mock_server import wire
 from mock_server.engine import Engine
+from mock_server.options import VERSIONS
 from mock_server.plan import Error, Plan
 from mock_server.request import MAX_BODY, RequestError, invalid
 from mock_server.settings import Settings
@@ -30,9 +31,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-VERSIONS = (b"2023-06-01", b"2026-10-21")
-"""Released API versions (migration page, October 2026)."""
 
 MAX_TRUTH = 1_000_000
 """Exchanges whose ground truth is kept, so that a server left running does not fill the memory."""
@@ -119,10 +117,18 @@ async def _exchange(world: World, scope: Scope, receive: Receive, send: Send) ->
 async def _plan(world: World, scope: Scope, receive: Receive) -> Plan:
     _check_route(scope["method"], scope["path"])
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    _check_headers(headers)
+    version = _check_headers(headers)
     key, output_tokens = _read_key(headers), _read_output_tokens(headers)
     params = _decode(await _read_body(receive))
-    return world.engine.handle(params, world.now(), key=key, output_tokens=output_tokens)
+    stop_reason = headers.get(b"x-mock-stop-reason")
+    return world.engine.handle(
+        params,
+        world.now(),
+        key=key,
+        output_tokens=output_tokens,
+        version=version,
+        stop_reason=stop_reason.decode("latin-1") if stop_reason else None,
+    )
 
 
 def _check_route(method: str, path: str) -> None:
@@ -132,16 +138,18 @@ def _check_route(method: str, path: str) -> None:
         raise invalid("Method Not Allowed", status=405)
 
 
-def _check_headers(headers: dict[bytes, bytes]) -> None:
+def _check_headers(headers: dict[bytes, bytes]) -> str:
+    """The API version that the request asks for."""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     bearer = scheme.lower() == b"bearer" and token.strip()
     if not (headers.get(b"x-api-key", b"").strip() or bearer):
         raise RequestError(401, Error("authentication_error", "x-api-key or authorization header is required"))
-    version = headers.get(b"anthropic-version")
-    if version is None:
+    if b"anthropic-version" not in headers:
         raise invalid("anthropic-version: header is required")
+    version = headers[b"anthropic-version"].decode("latin-1")
     if version not in VERSIONS:
-        raise invalid(f"anthropic-version: {version.decode('latin-1')!r} is not a valid version")
+        raise invalid(f"anthropic-version: {version!r} is not a valid version")
+    return version
 
 
 def _read_key(headers: dict[bytes, bytes]) -> tuple[int, ...] | None:

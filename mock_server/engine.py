@@ -11,12 +11,15 @@ from typing import Any
 import msgspec
 
 from mock_server.account import Account
+from mock_server.caching import NOTHING, Cache, Match
+from mock_server.content import Content, check_stop_reason, compose
 from mock_server.faults import Faults, Struck
-from mock_server.latency import draw_length, draw_timing
+from mock_server.latency import Pace, Strain, draw_pace, time
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error
-from mock_server.models import describe
+from mock_server.models import describe, tuned
+from mock_server.options import NEW_VERSION
 from mock_server.plan import Error, Plan, Usage
-from mock_server.request import Question, RequestError, invalid, read
+from mock_server.request import Purpose, Question, RequestError, invalid, read
 from mock_server.returns import Returns
 from mock_server.rng import Draws
 from mock_server.settings import Settings
@@ -34,7 +37,10 @@ class Engine:
         self.settings = settings
         self.epoch = epoch
         self.faults = Faults(settings.faults, settings.seed)
+        self.cache = Cache()
         self.returns = Returns()
+        self._find = tuned(settings.chars_per_token)
+        self._strain = Strain(settings)
         self._accounts: dict[str, Account] = {}
         self._seen: Counter[int] = Counter()
 
@@ -45,6 +51,8 @@ class Engine:
         *,
         key: tuple[int, ...] | None = None,
         output_tokens: int | None = None,
+        version: str = NEW_VERSION,
+        stop_reason: str | None = None,
         tenant: Tenant = ANYONE,
         again: bool = False,
     ) -> Plan:
@@ -52,13 +60,15 @@ class Engine:
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
         change with the order of arrival.  Without a key the content and how often it came before stand for it.
-        `output_tokens` is the length the answer has unless max_tokens cuts it.  `again` says of a request without a key
-        that it was sent before.
+        `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
+        `content`), `version` the API version.  `again` says of a request without a key that it was sent before.
         """
         again = again or key is not None
         try:
-            question = read(params)
+            question = self.read(params, version)
             key = self._content_key(params) if key is None else key
+            if stop_reason and (unknown := check_stop_reason(stop_reason)):
+                raise unknown
         except RequestError as refused:
             return self.refuse(refused, now, key, tenant)
         except RecursionError:
@@ -69,24 +79,33 @@ class Engine:
         if account.is_limited_in_spending and (unpaid := account.refuse_spending(tenant.workspace, self.epoch + now)):
             return self.faults.spoil(self.refuse(unpaid, now, key, tenant))
         gate = account.gate(tenant.workspace, question.model_id, question.model)
+        match = self.cache.look(tenant, question.prompt, now) if question.prompt else NOTHING
         if self.faults and (struck := self.faults.refusal(key, now)):
             return self.faults.spoil(self._struck(question, struck, gate, key, now, tenant))
-        estimate = math.ceil(question.input_tokens * self.settings.input_estimate)
+        counted = question.input_tokens - match.read  # what is read from the cache is free
+        estimate = math.ceil(counted * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
         refusal = gate.admit(estimate, reserved or 1, now)
         if refusal:
             self.returns.told(key[:-1], now + refusal.retry_after)
             return self.faults.spoil(self._rate_limited(question, refusal, gate, key, now, tenant))
-        plan = self.faults.spoil(self._answer(question, gate, key, now, output_tokens, reserved, tenant))
-        if estimate != question.input_tokens:
-            gate.correct(Drain(plan.first_token, plan.first_token, question.input_tokens - estimate))
+        plan = self._answer(question, match, gate, key, now, output_tokens, stop_reason, reserved, tenant)
+        plan = self.faults.spoil(plan)
+        if estimate != counted:
+            gate.correct(Drain(plan.first_token, plan.first_token, counted - estimate))
         if gate.counts_output:
             gate.produce(_production(plan))
+        if match is not NOTHING:
+            self.cache.commit(tenant, match, now, plan.first_token)
         if account.is_limited_in_spending:
             account.pay(tenant.workspace, plan.model, plan.usage, self.epoch + now)
         if account.connections:
             account.connections.open(plan.ended)
         return plan
+
+    def read(self, params: Mapping[str, Any], version: str = NEW_VERSION, purpose: Purpose = "messages") -> Question:
+        """`request.read` with this engine's tokenizers."""
+        return read(params, version, purpose, find=self._find)
 
     def account(self, organization: str) -> Account:
         """What the engine knows of an organisation, by its name."""
@@ -120,12 +139,14 @@ class Engine:
         """The client of `plan` went away: nothing more is produced, and nothing more debited.  Say so once."""
         if plan.status != 200 or plan.tenant is None or now >= max(plan.ended, plan.last_token):
             return
+        if now < plan.first_token:
+            self.cache.withdraw(plan.tenant, plan.match, plan.first_token)
         account = self.account(plan.tenant.organization)
         if account.connections and now < plan.ended:
             account.connections.close(plan.ended)
         if now >= plan.last_token:
             return
-        gate = account.gate(plan.tenant.workspace, plan.model, describe(plan.model))
+        gate = account.gate(plan.tenant.workspace, plan.model, plan.served or describe(plan.model))
         gate.stop(_production(plan), now)
         if plan.reserved:
             gate.reserve(plan.produced(now) - plan.reserved, now)
@@ -137,19 +158,33 @@ class Engine:
     def _answer(
         self,
         question: Question,
+        match: Match,
         gate: Gate,
         key: tuple[int, ...],
         now: float,
         wished: int | None,
+        stop_reason: str | None,
         reserved: int,
         tenant: Tenant,
     ) -> Plan:
         if reserved:
             gate.reserve(reserved, now)
-        wished = draw_length(Draws(*key, "length"), self.settings) if wished is None else max(1, wished)
-        tokens = min(wished, question.max_tokens)
-        timing = draw_timing(Draws(*key), question.model.family, self.settings, tokens)
+        settings, options, draws = self.settings, question.options, Draws(*key)
+        pace = draw_pace(
+            draws,
+            question.model.family,
+            settings,
+            uncached=question.input_tokens - match.read,
+            read=match.read,
+            fast=options.speed == "fast",
+        )
+        if pace and self._strain:
+            factor = self._strain.factor(now, self.epoch)
+            pace = Pace(pace.first_token * factor, pace.interval * factor)
+        content = compose(question, key, draws, settings, wished, stop_reason)
+        timing = time(pace, settings, content.tokens)
         last = now + timing.last_token
+        self._strain.runs_until(last)
         return Plan(
             status=200,
             key=key,
@@ -159,14 +194,22 @@ class Engine:
             last_token=last,
             ended=last,
             token_interval=timing.interval,
-            chunk_tokens=self.settings.chunk_tokens,
+            chunk_tokens=settings.chunk_tokens,
             limits=gate.state(now),
             model=question.model_id,
             stream=question.stream,
-            usage=Usage(question.input_tokens, tokens),
-            stop_reason="end_turn" if tokens == wished else "max_tokens",
-            reserved=reserved,
+            usage=_usage(question, match, content),
+            served=question.model,
+            blocks=content.blocks,
+            stop_reason=content.stop_reason,
+            stop_sequence=content.stop_sequence,
+            refusal=content.refusal,
+            inference_geo=options.inference_geo,
+            speed=options.speed,
+            ping_interval=settings.ping_interval,
             tenant=tenant,
+            match=match,
+            reserved=reserved,
         )
 
     def _rate_limited(
@@ -223,6 +266,20 @@ class Engine:
         content = int.from_bytes(digest, "big")
         self._seen[content] += 1
         return self.settings.seed, content, self._seen[content]
+
+
+def _usage(question: Question, match: Match, content: Content) -> Usage:
+    thinking = content.blocks[0].tokens if content.blocks and content.blocks[0].kind == "thinking" else 0
+    if match is NOTHING:
+        return Usage(question.input_tokens, content.tokens, thinking_tokens=thinking)
+    return Usage(
+        question.input_tokens - match.cached,
+        content.tokens,
+        match.read,
+        match.write_5m,
+        match.write_1h,
+        thinking,
+    )
 
 
 def _production(plan: Plan) -> Drain:
