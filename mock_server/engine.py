@@ -11,15 +11,18 @@ from typing import Any
 import msgspec
 
 from mock_server.account import Account
+from mock_server.batch import check_params
+from mock_server.batches import Batches
 from mock_server.latency import draw_length, draw_timing
-from mock_server.limits import Drain, Gate, Refusal, rate_limit_error
+from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe
-from mock_server.plan import Plan, Usage
+from mock_server.plan import Plan, Usage, base62
 from mock_server.request import Question, RequestError, invalid, read
 from mock_server.returns import Returns
 from mock_server.rng import Draws
 from mock_server.settings import Settings
 from mock_server.tenants import ANYONE, Tenant
+from mock_server.tiers import Limits
 
 EPOCH = 1_795_000_000.0
 """Unix time of engine second 0 where nobody gives one (in November 2026), so that simulated headers repeat."""
@@ -32,6 +35,7 @@ class Engine:
         self.settings = settings
         self.epoch = epoch
         self.returns = Returns()
+        self.batches = Batches(self)
         self._accounts: dict[str, Account] = {}
         self._seen: Counter[int] = Counter()
 
@@ -62,6 +66,11 @@ class Engine:
             return self.refuse(invalid("messages: nested too deeply"), now, key, tenant)
         if again and self.returns:
             self.returns.came(key[:-1], tenant, now)
+        return self._serve(question, key, now, output_tokens, tenant)
+
+    def _serve(
+        self, question: Question, key: tuple[int, ...], now: float, output_tokens: int | None, tenant: Tenant
+    ) -> Plan:
         account = self.account(tenant.organization)
         if account.is_limited_in_spending and (unpaid := account.refuse_spending(tenant.workspace, self.epoch + now)):
             return self.refuse(unpaid, now, key, tenant)
@@ -82,6 +91,32 @@ class Engine:
         if account.connections:
             account.connections.open(plan.ended)
         return plan
+
+    def count_tokens(self, params: Mapping[str, Any], now: float, tenant: Tenant = ANYONE) -> int:
+        """Input tokens of a request, as `POST /v1/messages/count_tokens` says them.  Raises RequestError."""
+        account = self.account(tenant.organization)
+        bucket = account.token_counts
+        if bucket and (wait := bucket.wait(1, now)) > 0:
+            raise too_many_requests(account.tier.token_counts or 0, "token counting requests", wait, tenant)
+        if bucket:
+            bucket.take(1, now)
+        try:
+            return read({"max_tokens": 1, **params, "stream": False}).input_tokens
+        except RecursionError:
+            raise invalid("messages: nested too deeply") from None
+
+    def answer_in_batch(
+        self, params: object, now: float, key: tuple[int, ...], output_tokens: int | None, tenant: Tenant
+    ) -> Plan:
+        """The answer to a request of a batch, which draws on no limit."""
+        try:
+            question = read(check_params(params))
+        except RequestError as refused:
+            return self.refuse(refused, now, key, tenant)
+        except RecursionError:
+            return self.refuse(invalid("messages: nested too deeply"), now, key, tenant)
+        plan = self._answer(question, _NO_LIMITS, key, now, output_tokens, 0, tenant)
+        return msgspec.structs.replace(plan, service_tier="batch")
 
     def account(self, organization: str) -> Account:
         """What the engine knows of an organisation, by its name."""
@@ -182,11 +217,18 @@ class Engine:
             tenant=tenant,
         )
 
+    def request_id(self) -> str:
+        """The id of a request that needs no plan."""
+        return "req_" + base62(Draws(*self._content_key({}), "request_id"))
+
     def _content_key(self, params: Mapping[str, Any]) -> tuple[int, int, int]:
         digest = blake2b(repr(params).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         content = int.from_bytes(digest, "big")
         self._seen[content] += 1
         return self.settings.seed, content, self._seen[content]
+
+
+_NO_LIMITS = Gate(Limits(), 60.0)
 
 
 def _production(plan: Plan) -> Drain:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from mock_server.bucket import TOLERANCE, Bucket
 from mock_server.plan import Error, RateLimits, Window
+from mock_server.request import RequestError
 from mock_server.tenants import Tenant
 from mock_server.tiers import Limits
 
@@ -151,6 +152,16 @@ def rate_limit_error(refusal: Refusal, tenant: Tenant, model_id: str) -> Error:
     return Error("rate_limit_error", message)
 
 
+def too_many_requests(allowed: int, what: str, wait: float, tenant: Tenant) -> RequestError:
+    """The 429 of endpoints that count only requests; `wait` is the seconds until one fits."""
+    unit = "" if "queue" in what else " per minute"
+    message = (
+        f"This request would exceed your organization's rate limit of {allowed:,} {what}{unit}"
+        f" (org: {tenant.organization_id}). Try again later."
+    )
+    return RequestError(429, Error("rate_limit_error", message), max(1, math.ceil(wait)))
+
+
 class Connections:
     """How many requests of an organisation are open at once."""
 
@@ -236,7 +247,7 @@ class Gate:
         self.requests = Bucket.full(*requests) if requests else None
         self.input = DrainedBucket.full(*input_tokens) if input_tokens else None
         self.output = DrainedBucket.full(*output_tokens) if output_tokens else None
-        self.counts_output = bool(self.output or (organization and organization.counts_output))
+        self.counts_output: bool = bool(self.output or (organization and organization.counts_output))
 
     def admit(self, input_tokens: int, output_tokens: int, now: float) -> Refusal | None:
         """Let a request in and take one request and its input tokens; or refuse it and take nothing.

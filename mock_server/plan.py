@@ -98,12 +98,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def request_id(self) -> str:
         """`req_` and 24 base-62 characters."""
-        return "req_" + _base62(Draws(*self.key, "request_id"))
+        return "req_" + base62(Draws(*self.key, "request_id"))
 
     @property
     def message_id(self) -> str:
         """`msg_` and 24 base-62 characters."""
-        return "msg_" + _base62(Draws(*self.key, "message_id"))
+        return "msg_" + base62(Draws(*self.key, "message_id"))
 
 
 def chunks(plan: Plan) -> Iterator[tuple[float, int]]:
@@ -118,7 +118,7 @@ def chunks(plan: Plan) -> Iterator[tuple[float, int]]:
         yield min(due, plan.last_token), upto - done
 
 
-def _base62(draws: Draws) -> str:
+def base62(draws: Draws) -> str:
     """24 characters.  Base 64 is many times faster; its two characters too many become two more of the others."""
     bits = draws.bits() << 128 | draws.bits() << 64 | draws.bits()
     return b64encode(bits.to_bytes(24, "big")[:18], altchars=b"0A").decode()

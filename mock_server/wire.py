@@ -12,6 +12,7 @@ import msgspec
 
 from mock_server.models import Model, describe, filler, length_of
 from mock_server.plan import Plan, Window, chunks
+from mock_server.tenants import Tenant
 
 _encode = msgspec.json.Encoder().encode
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,11 +23,8 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
     stream = plan.status == 200 and plan.stream
     rows = [
         ("content-type", "text/event-stream; charset=utf-8" if stream else "application/json"),
-        ("request-id", plan.request_id),
+        *identity(plan.request_id, plan.tenant),
     ]
-    if plan.tenant:
-        rows.append(("anthropic-organization-id", plan.tenant.organization_id))
-        rows.append(("anthropic-workspace-id", plan.tenant.workspace_id))
     if plan.retry_after is not None:
         rows.append(("retry-after", str(plan.retry_after)))
     if plan.limits:
@@ -39,6 +37,15 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
         ):
             if window:
                 rows += _window_headers(f"anthropic-ratelimit-{name}", window, plan.epoch)
+    return rows
+
+
+def identity(request_id: str, tenant: Tenant | None) -> list[tuple[str, str]]:
+    """The headers that say which request it was and whose; None if that is not known."""
+    rows = [("request-id", request_id)]
+    if tenant:
+        rows.append(("anthropic-organization-id", tenant.organization_id))
+        rows.append(("anthropic-workspace-id", tenant.workspace_id))
     return rows
 
 
