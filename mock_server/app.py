@@ -134,6 +134,8 @@ async def _exchange(world: World, scope: Scope, receive: Receive, send: Send) ->
         return
     if isinstance(answer, Plan):
         first_byte, last_byte = await _play(world, answer, receive, send)
+        if answer.is_reset and "reset" in scope:
+            scope["reset"]()
         status, request_id = answer.status, answer.request_id
     else:
         status, request_id = 200, world.engine.request_id()
@@ -246,25 +248,26 @@ async def _play(world: World, plan: Plan, receive: Receive, send: Send) -> tuple
     headers, pieces = _render(plan)
     try:
         for due, data in pieces:
-            if not await presence.wait(world.delay(due)):
-                world.engine.abort(plan, world.now())
+            if not await presence.wait(world.delay(due)) or plan.is_reset:
                 break
             if first_byte is None:
                 await send(_start(plan.status, headers))
-            await send({"type": "http.response.body", "body": data, "more_body": due < plan.ended})
+            more = due < plan.ended or plan.is_cut
+            await send({"type": "http.response.body", "body": data, "more_body": more})
             now = world.now()
             first_byte = now if first_byte is None else first_byte
-            last_byte = now if due == plan.ended else None
+            last_byte = None if more else now
     finally:
         presence.close()
+        world.engine.abort(plan, world.now())  # what is not sent is not produced either
     return first_byte, last_byte
 
 
 def _render(plan: Plan) -> tuple[list[tuple[str, str]], Iterable[tuple[float, bytes]]]:
     """The headers of an answer, and its pieces with the engine second each is due."""
     headers = wire.headers(plan)
-    if plan.status == 200 and plan.stream:
-        return headers, wire.events(plan)
+    if plan.flaw or (plan.status == 200 and plan.stream):
+        return headers, wire.pieces(plan)
     body = wire.body(plan)
     return [*headers, ("content-length", str(len(body)))], [(plan.ended, body)]
 

@@ -114,7 +114,7 @@ class Batches:
         account = self._engine.account(tenant.organization)
         bucket = account.batch_requests
         if bucket and (wait := bucket.wait(1, now)) > 0:
-            raise too_many_requests(account.tier.batch_requests or 0, "requests", wait, tenant)
+            raise too_many_requests("batch_requests", account.tier.batch_requests or 0, wait, tenant)
         if bucket:
             bucket.take(1, now)
 
@@ -128,7 +128,7 @@ class Batches:
             middle = (low + high) // 2
             room = sum(each.waiting(now + middle) for each in batches) + new <= most
             low, high = (low, middle) if room else (middle, high)
-        raise too_many_requests(most, "requests in the processing queue of batches", high, tenant)
+        raise too_many_requests("batch_queue", most, high, tenant)
 
     def _pay(self, batch: Batch, begin: int, end: int, *, back: bool = False) -> None:
         """Pay for these turns when the batch is created, or be paid back when it is cancelled.  Errors cost nothing."""

@@ -10,13 +10,15 @@ from typing import Any
 
 import msgspec
 
+from mock_server import faults
 from mock_server.account import Account
 from mock_server.batch import check_params
 from mock_server.batches import Batches
+from mock_server.faults import Faults
 from mock_server.latency import draw_length, draw_timing
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe
-from mock_server.plan import Plan, Usage, base62
+from mock_server.plan import Error, Plan, Usage, base62
 from mock_server.request import Question, RequestError, invalid, read
 from mock_server.returns import Returns
 from mock_server.rng import Draws
@@ -37,6 +39,7 @@ class Engine:
         self.returns = Returns()
         self.batches = Batches(self)
         self._accounts: dict[str, Account] = {}
+        self.faults = Faults(settings.faults, settings.seed)
         self._seen: Counter[int] = Counter()
 
     def handle(
@@ -66,7 +69,14 @@ class Engine:
             return self.refuse(invalid("messages: nested too deeply"), now, key, tenant)
         if again and self.returns:
             self.returns.came(key[:-1], tenant, now)
-        return self._serve(question, key, now, output_tokens, tenant)
+        struck = self.faults.refusal(key, now) if self.faults else None
+        if struck:
+            plan = self._struck(question, key, now, tenant, *struck)
+        else:
+            plan = self._serve(question, key, now, output_tokens, tenant)
+        if plan.retry_after is not None:
+            self.returns.told(key[:-1], now + plan.retry_after)
+        return self.faults.spoil(plan) if self.faults else plan
 
     def _serve(
         self, question: Question, key: tuple[int, ...], now: float, output_tokens: int | None, tenant: Tenant
@@ -79,7 +89,6 @@ class Engine:
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
         refusal = gate.admit(estimate, reserved or 1, now)
         if refusal:
-            self.returns.told(key[:-1], now + refusal.retry_after)
             return self._rate_limited(question, refusal, gate, key, now, tenant)
         plan = self._answer(question, gate, key, now, output_tokens, reserved, tenant)
         if estimate != question.input_tokens:
@@ -97,7 +106,7 @@ class Engine:
         account = self.account(tenant.organization)
         bucket = account.token_counts
         if bucket and (wait := bucket.wait(1, now)) > 0:
-            raise too_many_requests(account.tier.token_counts or 0, "token counting requests", wait, tenant)
+            raise too_many_requests("token_counts", account.tier.token_counts or 0, wait, tenant)
         if bucket:
             bucket.take(1, now)
         try:
@@ -142,6 +151,7 @@ class Engine:
             last_token=now,
             ended=now,
             error=refused.error,
+            cause=refused.cause,
             retry_after=refused.retry_after,
             tenant=tenant,
         )
@@ -211,8 +221,37 @@ class Engine:
             last_token=now,
             ended=now,
             error=rate_limit_error(refusal, tenant, question.model_id),
+            cause=refusal.limit,
             retry_after=refusal.retry_after,
             limits=gate.state(now),
+            model=question.model_id,
+            tenant=tenant,
+        )
+
+    def _struck(
+        self,
+        question: Question,
+        key: tuple[int, ...],
+        now: float,
+        tenant: Tenant,
+        name: str,
+        said: faults.Refusal,
+        when: float,
+    ) -> Plan:
+        """The plan of a request that a fault refuses."""
+        gate = self.account(tenant.organization).gate(tenant.workspace, question.model_id, question.model)
+        return Plan(
+            status=said.status,
+            key=key,
+            epoch=self.epoch,
+            arrived=now,
+            first_token=when,
+            last_token=when,
+            ended=when,
+            error=Error(said.type, said.message, said.error_code),
+            cause=name,
+            retry_after=said.retry_after,
+            limits=gate.state(now) if said.status == 429 else None,
             model=question.model_id,
             tenant=tenant,
         )

@@ -152,14 +152,20 @@ def rate_limit_error(refusal: Refusal, tenant: Tenant, model_id: str) -> Error:
     return Error("rate_limit_error", message)
 
 
-def too_many_requests(allowed: int, what: str, wait: float, tenant: Tenant) -> RequestError:
+_COUNTED = {
+    "token_counts": "token counting requests per minute",
+    "batch_requests": "batch requests per minute",
+    "batch_queue": "requests in the processing queue of batches",
+}
+
+
+def too_many_requests(limit: str, allowed: int, wait: float, tenant: Tenant) -> RequestError:
     """The 429 of endpoints that count only requests; `wait` is the seconds until one fits."""
-    unit = "" if "queue" in what else " per minute"
     message = (
-        f"This request would exceed your organization's rate limit of {allowed:,} {what}{unit}"
+        f"This request would exceed your organization's rate limit of {allowed:,} {_COUNTED[limit]}"
         f" (org: {tenant.organization_id}). Try again later."
     )
-    return RequestError(429, Error("rate_limit_error", message), max(1, math.ceil(wait)))
+    return RequestError(429, Error("rate_limit_error", message), max(1, math.ceil(wait)), limit)
 
 
 class Connections:

@@ -6,6 +6,7 @@ import math
 
 import msgspec
 
+from mock_server.faults import Fault, Faults
 from mock_server.tenants import Accounts
 from mock_server.tiers import check_tier
 
@@ -68,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds until a batch has been processed.  The API says: most within 1 hour (2026-10-08)."""
     batch_hidden: float = 0.0
     """Seconds after its creation in which a batch is not found, as was seen in public (2026-04-21)."""
+    faults: dict[str, Fault] = {}
+    """What goes wrong on purpose, by a name of `faults.KINDS`."""
 
     def __post_init__(self) -> None:
         check_tier(self.tier)
@@ -81,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             spread: Spread | None = getattr(self, name)
             fine = spread is None or 0 < spread[0] <= spread[1] < math.inf
             _check(name, fine, "must be a median above 0 and a 95th percentile not below it")
+        Faults(self.faults, self.seed)
 
 
 def _check(name: str, fine: bool, demand: str) -> None:

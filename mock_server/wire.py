@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import lru_cache
 from math import ceil
 from typing import Any
 
 import msgspec
 
+from mock_server.faults import spoiled_pieces
 from mock_server.models import Model, describe, filler, length_of
 from mock_server.plan import Plan, Window, chunks
 from mock_server.tenants import Tenant
@@ -23,10 +25,13 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
     stream = plan.status == 200 and plan.stream
     rows = [
         ("content-type", "text/event-stream; charset=utf-8" if stream else "application/json"),
+        ("date", _date(int(plan.epoch + (plan.first_token if stream else plan.ended)))),
         *identity(plan.request_id, plan.tenant),
     ]
     if plan.retry_after is not None:
-        rows.append(("retry-after", str(plan.retry_after)))
+        rows.append(("retry-after", _retry_after(plan.retry_after, plan)))
+    if plan.should_retry is not None:
+        rows.append(("x-should-retry", "true" if plan.should_retry else "false"))
     if plan.limits:
         limits = plan.limits
         for name, window in (
@@ -61,6 +66,24 @@ def _window_headers(prefix: str, window: Window, epoch: float) -> list[tuple[str
 def _timestamp(unix_second: int) -> str:
     """RFC 3339 in whole seconds."""
     return (_UNIX + timedelta(seconds=unix_second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _retry_after(seconds: int, plan: Plan) -> str:
+    """Seconds, or the moment as an HTTP date, which has whole seconds and so comes out up to one longer."""
+    return _date(ceil(plan.epoch + plan.ended) + seconds) if plan.retry_after_as_date else str(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _date(unix_second: int) -> str:
+    """As HTTP writes it.  In the mock's time, like everything else it says."""
+    return format_datetime(_UNIX + timedelta(seconds=unix_second), usegmt=True)
+
+
+def pieces(plan: Plan) -> Iterator[tuple[float, bytes]]:
+    """The body with the engine second each piece of it is due, spoiled where the plan says so."""
+    stream = plan.stream and plan.error is None
+    whole = events(plan) if stream else iter([(plan.ended if plan.flaw is None else plan.last_token, body(plan))])
+    return spoiled_pieces(whole, plan.flaw, stream) if plan.flaw else whole
 
 
 def body(plan: Plan) -> bytes:
