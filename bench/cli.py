@@ -64,7 +64,7 @@ def run(
         "seed": seed,
         "repeat": repeat,
         "speed": speed,
-        "budget.max_cost": None if max_cost is None else f"${max_cost}",
+        "budget.max_cost": None if max_cost is None else f"${max_cost:f}",
         "budget.max_requests": max_requests,
         "budget.max_time": max_time,
     }

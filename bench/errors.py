@@ -3,12 +3,10 @@
     BenchError                 1   a bug in claude-bench
     ├── UsageError             2   a bad flag, scenario or file; nothing was sent
     │   └── ScenarioError      2   every problem of a scenario file at once
-    ├── TargetError            7   unreachable, key or model refused
-    └── StoppedError
-        ├── BudgetReached      6   the budget or a spend limit ended the run
-        └── Interrupted      130   Ctrl-C; what was measured is kept
+    └── TargetError            7   unreachable, key or model refused
 
-A failed request is data (a record with a cause), never one of these.
+A failed request is data (a record with a cause), never one of these.  So is a run that a budget or a person stopped:
+its summary has the exit code.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from typing import ClassVar
 
 
 class Exit(IntEnum):
-    """What the process returns.  The most basic reason wins: 130 > 1 > 2 > 7 > 6 > 5 > 99 > 3 > 4 > 0."""
+    """What the process returns.  The most basic reason wins: 130 > 143 > 1 > 2 > 7 > 6 > 5 > 99 > 3 > 4 > 0."""
 
     OK = 0
     BUG = 1
@@ -31,10 +29,12 @@ class Exit(IntEnum):
     TARGET = 7
     THRESHOLDS = 99
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 PRECEDENCE = (
     Exit.INTERRUPTED,
+    Exit.TERMINATED,
     Exit.BUG,
     Exit.USAGE,
     Exit.TARGET,

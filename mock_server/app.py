@@ -5,8 +5,8 @@
     GET  /_mock/truth      JSON lines: when each request really arrived, first and last byte, in engine seconds
     GET  /_mock/health     ok
 
-`x-mock-key: 7.12.1` (run seed, request, attempt) and `x-mock-output-tokens: 123` on a request are the `key` and
-`output_tokens` of `Engine.handle`.
+`x-mock-key: 7.12.1` (run seed, request, attempt), `x-mock-output-tokens: 123` and `x-mock-stop-reason: refusal` on a
+request are the `key`, `output_tokens` and `stop_reason` of `Engine.handle`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mock_server import wire
 from mock_server.encoding import decode, too_large
 from mock_server.endpoints import Call, Reply, Route, find_route
 from mock_server.engine import Engine
+from mock_server.options import VERSIONS
 from mock_server.plan import Error, Plan
 from mock_server.request import RequestError, invalid
 from mock_server.settings import Settings
@@ -34,9 +35,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-VERSIONS = (b"2023-06-01", b"2026-10-21")
-"""Released API versions (migration page, October 2026)."""
 
 MAX_TRUTH = 1_000_000
 """Exchanges whose ground truth is kept, so that a server left running does not fill the memory."""
@@ -125,6 +123,7 @@ async def _exchange(world: World, scope: Scope, receive: Receive, send: Send) ->
             body,
             key,
             output_tokens,
+            headers.get(b"x-mock-stop-reason", b"").decode("latin-1") or None,
             headers.get(b"x-stainless-retry-count", b"0") != b"0",
         )
         answer = route.handler(world.engine, call, *places)
@@ -161,12 +160,12 @@ def _authenticate(headers: dict[bytes, bytes], accounts: Accounts | None, route:
 
 
 def _read_version(headers: dict[bytes, bytes]) -> str:
-    version = headers.get(b"anthropic-version")
-    if version is None:
+    if b"anthropic-version" not in headers:
         raise invalid("anthropic-version: header is required")
+    version = headers[b"anthropic-version"].decode("latin-1")
     if version not in VERSIONS:
-        raise invalid(f"anthropic-version: {version.decode('latin-1')!r} is not a valid version")
-    return version.decode()
+        raise invalid(f"anthropic-version: {version!r} is not a valid version")
+    return version
 
 
 def _read_key(headers: dict[bytes, bytes]) -> tuple[int, ...] | None:

@@ -63,9 +63,11 @@ class Batch:
     """A batch from its creation on.  All times are engine seconds."""
 
     def __init__(
-        self, key: tuple[int, ...], tenant: Tenant, lines: Sequence[Line], created: float, lasts: float
+        self, key: tuple[int, ...], tenant: Tenant, lines: Sequence[Line], created: float, lasts: float, version: str
     ) -> None:
+        """`lasts` is how many seconds it takes to process them all, `version` the API version they were sent with."""
         self.key = key
+        self.version = version
         self.tenant = tenant
         self.created = created
         self.total = len(lines)
@@ -237,16 +239,3 @@ def _convert(body: Mapping[str, Any]) -> list[tuple[object, Any]]:
     if not isinstance(requests, list) or not all(isinstance(each, Mapping) for each in requests):
         raise invalid("requests: Input should be a valid list of objects")
     return [(each.get("custom_id"), each.get("params")) for each in requests]
-
-
-def check_params(params: object) -> Mapping[str, Any]:
-    """The parameters of a request of a batch, which may not have all that those of Messages may.  RequestError."""
-    if not isinstance(params, Mapping):
-        raise invalid("params: Input should be an object")
-    if params.get("stream"):
-        raise invalid("stream: streaming is not supported in batches")
-    if params.get("speed") is not None:
-        raise invalid("speed: not supported in batches")
-    if params.get("max_tokens") == 0:
-        raise invalid("max_tokens: Input should be greater than or equal to 1")
-    return params

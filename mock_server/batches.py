@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mock_server import wire
-from mock_server.batch import Batch, Counts, check_params, read_lines
+from mock_server.batch import Batch, Counts, read_lines
 from mock_server.limits import too_many_requests
+from mock_server.options import NEW_VERSION
 from mock_server.plan import Error, Plan
-from mock_server.request import RequestError, invalid, read
+from mock_server.request import RequestError, invalid
 from mock_server.rng import Draws
 from mock_server.tenants import ANYONE, Tenant
 
@@ -36,10 +37,14 @@ class Batches:
         now: float,
         tenant: Tenant = ANYONE,
         *,
+        version: str = NEW_VERSION,
         key: tuple[int, ...] | None = None,
         output_tokens: Sequence[int] | None = None,
     ) -> Batch:
-        """Begin a batch.  `key` seeds its draws, `output_tokens` are the lengths of its answers."""
+        """Begin a batch, its requests in this API version.
+
+        `key` seeds its draws, `output_tokens` are the lengths of its answers.
+        """
         self._admit(tenant, now)
         account = self._engine.account(tenant.organization)
         if unpaid := account.refuse_spending(tenant.workspace, self._engine.epoch + now):
@@ -49,7 +54,8 @@ class Batches:
         self._created += 1
         settings = self._engine.settings
         key = key or (settings.seed, self._created)
-        batch = Batch(key, tenant, lines, now, Draws(*key, "batch_time").lognormal(*settings.batch_time))
+        lasts = Draws(*key, "batch_time").lognormal(*settings.batch_time)
+        batch = Batch(key, tenant, lines, now, lasts, version)
         self._batches[batch.id] = batch
         if output_tokens is not None:
             self._lengths[batch.id] = output_tokens
@@ -95,7 +101,7 @@ class Batches:
 
     def counts(self, batch: Batch, now: float) -> Counts:
         """How many of its requests had which result.  Not a call of the API."""
-        return batch.counts(now, self._is_wrong)
+        return batch.counts(now, lambda params: self._is_wrong(params, batch.version))
 
     def waiting(self, organization: str, now: float) -> int:
         """Requests in the organisation's queue.  Not a call of the API."""
@@ -141,10 +147,10 @@ class Batches:
             if plan.error is None:
                 account.pay(batch.tenant.workspace, plan.model, plan.usage, unix, batch=True, back=back)
 
-    def _is_wrong(self, params: object) -> bool:
+    def _is_wrong(self, params: object, version: str) -> bool:
         try:
-            read(check_params(params))
-        except (RequestError, RecursionError):
+            self._engine.read_in_batch(params, version)
+        except RequestError:
             return True
         return False
 
@@ -155,7 +161,8 @@ class Batches:
     def _answer(self, batch: Batch, params: object, place: int) -> Plan:
         lengths = self._lengths.get(batch.id)
         length = None if lengths is None else lengths[place]
-        return self._engine.answer_in_batch(params, batch.created, (*batch.key, place), length, batch.tenant)
+        key = (*batch.key, place)
+        return self._engine.answer_in_batch(params, batch.created, key, length, batch.tenant, batch.version)
 
 
 def _not_found(message: str) -> RequestError:

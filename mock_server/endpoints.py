@@ -39,6 +39,7 @@ class Call(NamedTuple):
     body: bytes
     key: tuple[int, ...] | None = None
     output_tokens: int | None = None
+    stop_reason: str | None = None
     again: bool = False
     """Whether the client says that it was sent before."""
 
@@ -73,17 +74,21 @@ def _messages(engine: Engine, call: Call) -> Plan:
         call.now,
         key=call.key,
         output_tokens=call.output_tokens,
+        version=call.version,
+        stop_reason=call.stop_reason,
         tenant=call.tenant,
         again=call.again,
     )
 
 
 def _count_tokens(engine: Engine, call: Call) -> Reply:
-    return _json({"input_tokens": engine.count_tokens(_decode(call.body), call.now, call.tenant)})
+    tokens = engine.count_tokens(_decode(call.body), call.now, call.tenant, version=call.version)
+    return _json({"input_tokens": tokens})
 
 
 def _create_batch(engine: Engine, call: Call) -> Reply:
-    return _batch(engine, call, engine.batches.create(call.body, call.now, call.tenant, key=call.key))
+    batch = engine.batches.create(call.body, call.now, call.tenant, version=call.version, key=call.key)
+    return _batch(engine, call, batch)
 
 
 def _retrieve_batch(engine: Engine, call: Call, batch_id: str) -> Reply:

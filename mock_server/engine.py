@@ -12,14 +12,16 @@ import msgspec
 
 from mock_server import faults
 from mock_server.account import Account
-from mock_server.batch import check_params
 from mock_server.batches import Batches
+from mock_server.caching import NOTHING, Cache, Match
+from mock_server.content import Content, check_stop_reason, compose
 from mock_server.faults import Faults
-from mock_server.latency import draw_length, draw_timing
+from mock_server.latency import Pace, Strain, draw_pace, time
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
-from mock_server.models import describe
+from mock_server.models import describe, tuned
+from mock_server.options import NEW_VERSION
 from mock_server.plan import Error, Plan, Usage, base62
-from mock_server.request import Question, RequestError, invalid, read
+from mock_server.request import Purpose, Question, RequestError, invalid, read
 from mock_server.returns import Returns
 from mock_server.rng import Draws
 from mock_server.settings import Settings
@@ -36,8 +38,11 @@ class Engine:
     def __init__(self, settings: Settings, *, epoch: float = EPOCH) -> None:
         self.settings = settings
         self.epoch = epoch
+        self.cache = Cache()
         self.returns = Returns()
         self.batches = Batches(self)
+        self._find = tuned(settings.chars_per_token)
+        self._strain = Strain(settings)
         self._accounts: dict[str, Account] = {}
         self.faults = Faults(settings.faults, settings.seed)
         self._seen: Counter[int] = Counter()
@@ -49,6 +54,8 @@ class Engine:
         *,
         key: tuple[int, ...] | None = None,
         output_tokens: int | None = None,
+        version: str = NEW_VERSION,
+        stop_reason: str | None = None,
         tenant: Tenant = ANYONE,
         again: bool = False,
     ) -> Plan:
@@ -56,52 +63,65 @@ class Engine:
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
         change with the order of arrival.  Without a key the content and how often it came before stand for it.
-        `output_tokens` is the length the answer has unless max_tokens cuts it.  `again` says of a request without a key
-        that it was sent before.
+        `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
+        `content`), `version` the API version.  `again` says of a request without a key that it was sent before.
         """
         again = again or key is not None
         try:
-            question = read(params)
+            question = self.read(params, version)
             key = self._content_key(params) if key is None else key
+            if stop_reason and (unknown := check_stop_reason(stop_reason)):
+                raise unknown
         except RequestError as refused:
             return self.refuse(refused, now, key, tenant)
-        except RecursionError:
-            return self.refuse(invalid("messages: nested too deeply"), now, key, tenant)
         if again and self.returns:
             self.returns.came(key[:-1], tenant, now)
         struck = self.faults.refusal(key, now) if self.faults else None
         if struck:
             plan = self._struck(question, key, now, tenant, *struck)
         else:
-            plan = self._serve(question, key, now, output_tokens, tenant)
+            plan = self._serve(question, key, now, output_tokens, stop_reason, tenant)
         if plan.retry_after is not None:
             self.returns.told(key[:-1], now + plan.retry_after)
         return self.faults.spoil(plan) if self.faults else plan
 
     def _serve(
-        self, question: Question, key: tuple[int, ...], now: float, output_tokens: int | None, tenant: Tenant
+        self,
+        question: Question,
+        key: tuple[int, ...],
+        now: float,
+        output_tokens: int | None,
+        stop_reason: str | None,
+        tenant: Tenant,
     ) -> Plan:
         account = self.account(tenant.organization)
         if account.is_limited_in_spending and (unpaid := account.refuse_spending(tenant.workspace, self.epoch + now)):
             return self.refuse(unpaid, now, key, tenant)
         gate = account.gate(tenant.workspace, question.model_id, question.model)
-        estimate = math.ceil(question.input_tokens * self.settings.input_estimate)
+        match = self.cache.look(tenant, question.prompt, now) if question.prompt else NOTHING
+        counted = question.input_tokens - match.read  # what is read from the cache is free
+        estimate = math.ceil(counted * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
         refusal = gate.admit(estimate, reserved or 1, now)
         if refusal:
             return self._rate_limited(question, refusal, gate, key, now, tenant)
-        plan = self._answer(question, gate, key, now, output_tokens, reserved, tenant)
-        if estimate != question.input_tokens:
-            gate.correct(Drain(plan.first_token, plan.first_token, question.input_tokens - estimate))
+        plan = self._answer(question, match, gate, key, now, output_tokens, stop_reason, reserved, tenant)
+        self._strain.runs_until(plan.last_token)
+        if estimate != counted:
+            gate.correct(Drain(plan.first_token, plan.first_token, counted - estimate))
         if gate.counts_output:
             gate.produce(_production(plan))
+        if match is not NOTHING:
+            self.cache.commit(tenant, match, now, plan.first_token)
         if account.is_limited_in_spending:
             account.pay(tenant.workspace, plan.model, plan.usage, self.epoch + now)
         if account.connections:
             account.connections.open(plan.ended)
         return plan
 
-    def count_tokens(self, params: Mapping[str, Any], now: float, tenant: Tenant = ANYONE) -> int:
+    def count_tokens(
+        self, params: Mapping[str, Any], now: float, tenant: Tenant = ANYONE, *, version: str = NEW_VERSION
+    ) -> int:
         """Input tokens of a request, as `POST /v1/messages/count_tokens` says them.  Raises RequestError."""
         account = self.account(tenant.organization)
         bucket = account.token_counts
@@ -109,23 +129,37 @@ class Engine:
             raise too_many_requests("token_counts", account.tier.token_counts or 0, wait, tenant)
         if bucket:
             bucket.take(1, now)
-        try:
-            return read({"max_tokens": 1, **params, "stream": False}).input_tokens
-        except RecursionError:
-            raise invalid("messages: nested too deeply") from None
+        return self.read(params, version, "count_tokens").input_tokens
 
     def answer_in_batch(
-        self, params: object, now: float, key: tuple[int, ...], output_tokens: int | None, tenant: Tenant
+        self,
+        params: object,
+        now: float,
+        key: tuple[int, ...],
+        output_tokens: int | None,
+        tenant: Tenant,
+        version: str = NEW_VERSION,
     ) -> Plan:
-        """The answer to a request of a batch, which draws on no limit."""
+        """The answer to a request of a batch, which draws on no limit and finds nothing in the cache."""
         try:
-            question = read(check_params(params))
+            question = self.read_in_batch(params, version)
         except RequestError as refused:
             return self.refuse(refused, now, key, tenant)
-        except RecursionError:
-            return self.refuse(invalid("messages: nested too deeply"), now, key, tenant)
-        plan = self._answer(question, _NO_LIMITS, key, now, output_tokens, 0, tenant)
+        plan = self._answer(question, NOTHING, _NO_LIMITS, key, now, output_tokens, None, 0, tenant)
         return msgspec.structs.replace(plan, service_tier="batch")
+
+    def read_in_batch(self, params: object, version: str = NEW_VERSION) -> Question:
+        """Check the parameters of a request of a batch.  Raises RequestError."""
+        if not isinstance(params, Mapping):
+            raise invalid("params: Input should be an object")
+        return self.read(params, version, "batch")
+
+    def read(self, params: Mapping[str, Any], version: str = NEW_VERSION, purpose: Purpose = "messages") -> Question:
+        """`request.read` with this engine's tokenizers."""
+        try:
+            return read(params, version, purpose, find=self._find)
+        except RecursionError:
+            raise invalid("messages: nested too deeply") from None
 
     def account(self, organization: str) -> Account:
         """What the engine knows of an organisation, by its name."""
@@ -160,12 +194,14 @@ class Engine:
         """The client of `plan` went away: nothing more is produced, and nothing more debited.  Say so once."""
         if plan.status != 200 or now >= plan.ended or plan.tenant is None:
             return
+        if now < plan.first_token:
+            self.cache.withdraw(plan.tenant, plan.match, plan.first_token)
         account = self.account(plan.tenant.organization)
         if account.connections:
             account.connections.close(plan.ended)
         if now >= plan.last_token:
             return
-        gate = account.gate(plan.tenant.workspace, plan.model, describe(plan.model))
+        gate = account.gate(plan.tenant.workspace, plan.model, plan.served or describe(plan.model))
         gate.stop(_production(plan), now)
         if plan.reserved:
             gate.reserve(plan.produced(now) - plan.reserved, now)
@@ -177,18 +213,31 @@ class Engine:
     def _answer(
         self,
         question: Question,
+        match: Match,
         gate: Gate,
         key: tuple[int, ...],
         now: float,
         wished: int | None,
+        stop_reason: str | None,
         reserved: int,
         tenant: Tenant,
     ) -> Plan:
         if reserved:
             gate.reserve(reserved, now)
-        wished = draw_length(Draws(*key, "length"), self.settings) if wished is None else max(1, wished)
-        tokens = min(wished, question.max_tokens)
-        timing = draw_timing(Draws(*key), question.model.family, self.settings, tokens)
+        settings, options, draws = self.settings, question.options, Draws(*key)
+        pace = draw_pace(
+            draws,
+            question.model.family,
+            settings,
+            uncached=question.input_tokens - match.read,
+            read=match.read,
+            fast=options.speed == "fast",
+        )
+        if pace and self._strain:
+            factor = self._strain.factor(now, self.epoch)
+            pace = Pace(pace.first_token * factor, pace.interval * factor)
+        content = compose(question, key, draws, settings, wished, stop_reason)
+        timing = time(pace, settings, content.tokens)
         last = now + timing.last_token
         return Plan(
             status=200,
@@ -199,14 +248,22 @@ class Engine:
             last_token=last,
             ended=last,
             token_interval=timing.interval,
-            chunk_tokens=self.settings.chunk_tokens,
+            chunk_tokens=settings.chunk_tokens,
             limits=gate.state(now),
             model=question.model_id,
             stream=question.stream,
-            usage=Usage(question.input_tokens, tokens),
-            stop_reason="end_turn" if tokens == wished else "max_tokens",
-            reserved=reserved,
+            usage=_usage(question, match, content),
+            served=question.model,
+            blocks=content.blocks,
+            stop_reason=content.stop_reason,
+            stop_sequence=content.stop_sequence,
+            refusal=content.refusal,
+            inference_geo=options.inference_geo,
+            speed=options.speed,
+            ping_interval=settings.ping_interval,
             tenant=tenant,
+            match=match,
+            reserved=reserved,
         )
 
     def _rate_limited(
@@ -268,6 +325,20 @@ class Engine:
 
 
 _NO_LIMITS = Gate(Limits(), 60.0)
+
+
+def _usage(question: Question, match: Match, content: Content) -> Usage:
+    thinking = content.blocks[0].tokens if content.blocks and content.blocks[0].kind == "thinking" else 0
+    if match is NOTHING:
+        return Usage(question.input_tokens, content.tokens, thinking_tokens=thinking)
+    return Usage(
+        question.input_tokens - match.cached,
+        content.tokens,
+        match.read,
+        match.write_5m,
+        match.write_1h,
+        thinking,
+    )
 
 
 def _production(plan: Plan) -> Drain:

@@ -96,7 +96,7 @@ class DrainedBucket(Bucket):
             missing = min(amount, self.capacity) - ahead.level
             if missing <= TOLERANCE:
                 return seconds
-            seconds += 1 if left else math.ceil(missing / self.rate)
+            seconds += 1 if left else math.ceil((missing - TOLERANCE) / self.rate)
 
     def _follow(self, left: int, until: float) -> int:
         """Go to `until` through the last of the first `left` changes; return how many of them are then left."""

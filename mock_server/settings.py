@@ -7,11 +7,10 @@ import math
 import msgspec
 
 from mock_server.faults import Fault, Faults
+from mock_server.profile import Profile, is_spread
+from mock_server.profile import Spread as Spread
 from mock_server.tenants import Accounts
 from mock_server.tiers import check_tier
-
-Spread = tuple[float, float]
-"""Median and 95th percentile of a lognormal distribution; equal values are a constant."""
 
 
 class Ramp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +51,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens_per_second: Spread | None = None
     """Speed of one answer; None is the preset of the model's family."""
     output_tokens: Spread = (300.0, 1_000.0)
-    """Length of an answer whose request brings no hint."""
+    """Length of an answer whose request brings no hint, without its thinking."""
+    profile: Profile | None = None
+    """Measured speeds in place of the presets."""
+    load: float = 0.0
+    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again."""
+    daily_swing: float = 0.0
+    """By how much answers are slower at the busiest hour of the day and faster at the quietest: 0.3 is 30 %."""
+    ping_interval: float | None = 15.0
+    """Longest silence of a stream, in seconds, before a ping is sent; None sends no more than the first."""
+    tool_use_rate: float = 1.0
+    """How often a tool is called where the model may choose: see `content`."""
+    chars_per_token: dict[str, float] = {}
+    """Characters per token in place of the estimator's, by model id or line (`sonnet`); at least 1."""
     accounts: Accounts | None = None
     """Keys and what they belong to; None accepts every key."""
     concurrency: int | None = None
@@ -82,8 +93,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _check("service_time", self.service_time is None or 0 <= self.service_time < math.inf, "must not be negative")
         for name in ("ttft", "tokens_per_second", "output_tokens", "batch_time"):
             spread: Spread | None = getattr(self, name)
-            fine = spread is None or 0 < spread[0] <= spread[1] < math.inf
-            _check(name, fine, "must be a median above 0 and a 95th percentile not below it")
+            _check(
+                name, spread is None or is_spread(spread), "must be a median above 0 and a 95th percentile not below it"
+            )
+        _check("load", 0 <= self.load < math.inf, "must not be negative")
+        _check("daily_swing", 0 <= self.daily_swing < 1, "must be from 0 to below 1")
+        _check("ping_interval", self.ping_interval is None or self.ping_interval > 0, "must be above 0")
+        _check("tool_use_rate", 0 <= self.tool_use_rate <= 1, "must be from 0 to 1")
+        for name, rate in self.chars_per_token.items():
+            _check(f"chars_per_token.{name}", 1 <= rate < math.inf, "must be at least 1")
         Faults(self.faults, self.seed)
 
 

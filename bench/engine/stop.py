@@ -12,6 +12,9 @@ from types import FrameType
 from bench.errors import Exit
 
 
+_SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
+
+
 class Stop:
     """Why a run is to end early; the pass that runs listens to it."""
 
@@ -29,10 +32,10 @@ class Stop:
             self.reason, self.exit_code = reason, exit_code
             self._tell()
 
-    def interrupt(self) -> None:
-        """Ctrl-C: the first stops sending, the second gives up what is in flight."""
-        self.cut = self.exit_code == Exit.INTERRUPTED
-        self.reason, self.exit_code = "interrupted", Exit.INTERRUPTED
+    def interrupt(self, exit_code: Exit = Exit.INTERRUPTED) -> None:
+        """Ctrl-C, or SIGTERM: the first stops sending, the second gives up what is in flight."""
+        self.cut = self.exit_code in _SIGNALS.values()
+        self.reason, self.exit_code = "interrupted", exit_code
         self._tell()
 
     @contextmanager
@@ -53,11 +56,11 @@ class Stop:
 def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into stops while a run goes on, and say what happens."""
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.interrupt()
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        stop.interrupt(_SIGNALS[signal.Signals(number)])
         say("giving up what is in flight" if stop.cut else "stopping: finishing what is in flight (again to cut)")
 
-    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:
         yield
     finally:

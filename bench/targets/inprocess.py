@@ -31,7 +31,8 @@ class EngineTransport(httpx2.AsyncBaseTransport):
         params = msgspec.json.decode(await request.aread())
         key = tuple(map(int, request.headers["x-mock-key"].split(".")))
         tokens = int(request.headers["x-mock-output-tokens"])
-        plan = self._engine.handle(params, self._clock.now(), key=key, output_tokens=tokens)
+        version = request.headers["anthropic-version"]
+        plan = self._engine.handle(params, self._clock.now(), key=key, output_tokens=tokens, version=version)
         body = _Body(plan, self._engine, self._clock)
         try:
             await body.begin()

@@ -10,7 +10,7 @@ from bench.results.record import Attempt, RateLimits, Usage
 from bench.targets import classify
 from bench.targets.answer import too_late
 from bench.targets.classify import ApiError, cause_of, shorten
-from mock_server.plan import Plan, Window, chunks
+from mock_server.plan import Plan, Window, deltas, moments
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
@@ -54,20 +54,19 @@ class SimClient:
 
 def _answered(plan: Plan) -> Attempt:
     streamed = plan.stream
-    first = plan.first_token if streamed else None
-    tokens = plan.usage.output_tokens
+    first, first_text, last = moments(plan) if streamed else (None, None, None)
     return Attempt(
         sent=plan.arrived,
         ended=plan.ended,
         status=plan.status,
         headers=plan.first_token if streamed else plan.ended,
-        first_event=first,
+        first_event=plan.first_token if streamed else None,
         first_token=first,
-        first_text=first,
-        last_token=plan.last_token if streamed and tokens > 1 else first,
+        first_text=first_text,
+        last_token=last,
         request_id=plan.request_id,
         stop_reason=plan.stop_reason,
-        usage=Usage(plan.usage.input_tokens, tokens),
+        usage=_usage(plan, plan.usage.output_tokens, plan.usage.thinking_tokens),
         limits=limits_of(plan),
     )
 
@@ -102,6 +101,7 @@ def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
     """What the client has seen of an answer that was not complete in time."""
     if not plan.stream or plan.first_token >= deadline:
         return Attempt(plan.arrived, deadline, cause="timeout", message=message)
+    seen = [(piece.due, plan.blocks[piece.block].kind) for piece in deltas(plan) if piece.due < deadline]
     return Attempt(
         sent=plan.arrived,
         ended=deadline,
@@ -110,12 +110,24 @@ def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
         message=message,
         headers=plan.first_token,
         first_event=plan.first_token,
-        first_token=plan.first_token,
-        first_text=plan.first_token,
-        last_token=max(due for due, _ in chunks(plan) if due < deadline),
+        first_token=seen[0][0] if seen else None,
+        first_text=next((due for due, kind in seen if kind == "text"), None),
+        last_token=seen[-1][0] if seen else None,
         request_id=plan.request_id,
-        usage=Usage(plan.usage.input_tokens, 1),  # as message_start says it
+        usage=_usage(plan, min(1, plan.usage.output_tokens), 0),  # as message_start says it
         limits=limits_of(plan),
+    )
+
+
+def _usage(plan: Plan, output_tokens: int, thinking_tokens: int) -> Usage:
+    said = plan.usage
+    return Usage(
+        said.input_tokens,
+        output_tokens,
+        said.cache_read,
+        said.cache_write_5m,
+        said.cache_write_1h,
+        thinking_tokens,
     )
 
 

@@ -67,8 +67,9 @@ def test_create(quick: str) -> None:
             message = await response.parse()
             assert message.usage.output_tokens == 50
             assert message.stop_reason in {"end_turn", "max_tokens"}
-            assert message.content[0].type == "text"
-            assert message.content[0].text.startswith("The river")
+            thinking, text = message.content
+            assert (thinking.type, text.type) == ("thinking", "text")
+            assert text.text.startswith("The river")
             assert response.headers["request-id"] == message._request_id
 
     asyncio.run(main())
@@ -79,8 +80,8 @@ def test_stream(quick: str) -> None:
         async with sdk(quick) as client, client.messages.stream(**ASK) as stream:
             text = "".join([piece async for piece in stream.text_stream])
             message = await stream.get_final_message()
-            assert message.content[0].type == "text"
-            assert message.content[0].text == text
+            assert message.content[-1].type == "text"
+            assert message.content[-1].text == text
             assert message.usage.output_tokens == 50
 
     asyncio.run(main())
