@@ -141,18 +141,15 @@ class Faults:
         return None
 
     def spoil(self, plan: Plan) -> Plan:
-        """The plan with what befalls its answer."""
-        if not self._set:
-            return plan
-        if plan.error:
-            return self._disguise(plan)
+        """The plan of an answer with what befalls it."""
         unfit = _WHOLE_ONLY if plan.stream else _STREAMS_ONLY
         for name, fault in self._set.items():
             if name in FLAWS and name not in unfit and self._strikes(name, fault, plan.key, plan.arrived):
                 return _spoiled(plan, name, fault)
         return plan
 
-    def _disguise(self, plan: Plan) -> Plan:
+    def disguise(self, plan: Plan) -> Plan:
+        """The plan of a refusal with what it says of trying again."""
         struck = {
             name
             for name, fault in self._set.items()

@@ -16,6 +16,7 @@ from mock_server.faults import spoiled_pieces
 from mock_server.models import filler, length_of
 from mock_server.plan import Delta, Plan, Window, base62, deltas
 from mock_server.rng import Draws
+from mock_server.tenants import Tenant
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -28,11 +29,8 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
     rows = [
         ("content-type", "text/event-stream; charset=utf-8" if stream else "application/json"),
         ("date", _date(int(plan.epoch + (plan.first_token if stream else plan.ended)))),
-        ("request-id", plan.request_id),
+        *identity(plan.request_id, plan.tenant),
     ]
-    if plan.tenant:
-        rows.append(("anthropic-organization-id", plan.tenant.organization_id))
-        rows.append(("anthropic-workspace-id", plan.tenant.workspace_id))
     if plan.retry_after is not None:
         rows.append(("retry-after", _retry_after(plan.retry_after, plan)))
     if plan.should_retry is not None:
@@ -47,6 +45,15 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
         ):
             if window:
                 rows += _window_headers(f"anthropic-ratelimit-{name}", window, plan.epoch)
+    return rows
+
+
+def identity(request_id: str, tenant: Tenant | None) -> list[tuple[str, str]]:
+    """The headers that say which request it was and whose; None if that is not known."""
+    rows = [("request-id", request_id)]
+    if tenant:
+        rows.append(("anthropic-organization-id", tenant.organization_id))
+        rows.append(("anthropic-workspace-id", tenant.workspace_id))
     return rows
 
 
