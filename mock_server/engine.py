@@ -174,6 +174,12 @@ class Engine:
         """Every organisation that has asked for something, by name."""
         return self._accounts
 
+    def change_tier(self, tier: str, now: float) -> None:
+        """This tier from now on, with full buckets, for all organisations without one of their own."""
+        self.settings = msgspec.structs.replace(self.settings, tier=tier)
+        for account in self._accounts.values():
+            account.change_tier(self.settings, now)
+
     def refuse(
         self, refused: RequestError, now: float, key: tuple[int, ...] | None = None, tenant: Tenant | None = None
     ) -> Plan:
@@ -203,10 +209,11 @@ class Engine:
             account.connections.close(plan.ended)
         if now >= plan.last_token:
             return
-        gate = account.gate(plan.tenant.workspace, plan.model, plan.served or describe(plan.model))
-        gate.stop(_production(plan), now)
-        if plan.reserved:
-            gate.reserve(plan.produced(now) - plan.reserved, now)
+        if plan.arrived >= account.since:
+            gate = account.gate(plan.tenant.workspace, plan.model, plan.served or describe(plan.model))
+            gate.stop(_production(plan), now)
+            if plan.reserved:
+                gate.reserve(plan.produced(now) - plan.reserved, now)
         workspace, unix = plan.tenant.workspace, self.epoch + plan.arrived
         account.pay(workspace, plan.model, plan.usage, unix, back=True)
         produced = msgspec.structs.replace(plan.usage, output_tokens=plan.produced(now))

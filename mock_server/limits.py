@@ -296,8 +296,9 @@ class Gate:
         """What the headers of a response at `now` say: of the workspace and its organisation what leaves less."""
         requests = None
         if self.requests:
-            remaining = int(self.requests.settle(now) + TOLERANCE)
-            requests = Window(self.limits.requests or 0, max(0, remaining), now + self.requests.full_in(now))
+            level = self.requests.settle(now)
+            remaining = max(0, int(level + TOLERANCE))
+            requests = Window(self.limits.requests or 0, remaining, now + self.requests.full_in(now), level)
         own = RateLimits(
             requests,
             _window(self.limits.input_tokens, self.input, now),
@@ -364,8 +365,9 @@ class Gate:
 def _window(limit: int | None, bucket: Bucket | None, now: float) -> Window | None:
     if limit is None or bucket is None:
         return None
-    remaining = int(bucket.settle(now) / 1000 + 0.5) * 1000
-    return Window(limit, remaining if remaining > 0 else 0, now + bucket.full_in(now))
+    level = bucket.settle(now)
+    remaining = int(level / 1000 + 0.5) * 1000
+    return Window(limit, remaining if remaining > 0 else 0, now + bucket.full_in(now), level)
 
 
 def _closest(own: RateLimits, organization: RateLimits) -> RateLimits:
