@@ -85,10 +85,12 @@ def compose(
     blocks = (Block("text", text),) if text else ()
     content = Content(blocks, text, wanted or "end_turn")
     if wanted or options.tools or options.format is not None or options.stop_sequences:
-        content = _shaped(content, question, key, settings, wanted)
+        content = _shaped(content, question, key, settings, wanted, room - thinking)
     if thinking:
         thoughts = Block("thinking", thinking, shown=options.thinking.shown)
         content = content._replace(blocks=(thoughts, *content.blocks), tokens=thinking + content.tokens)
+    if content.stop_reason == "max_tokens" and content.tokens < room:
+        return content._replace(stop_reason="end_turn")  # a structured answer is as long as it is
     if content.tokens <= room:
         return content
     return _cut(content, room, "max_tokens" if room == question.max_tokens else "model_context_window_exceeded")
@@ -111,9 +113,9 @@ def _thinking(question: Question, draws: Draws, length: int, room: int, inclusiv
 
 
 def _shaped(
-    content: Content, question: Question, key: tuple[int, ...], settings: Settings, wanted: str | None
+    content: Content, question: Question, key: tuple[int, ...], settings: Settings, wanted: str | None, room: int
 ) -> Content:
-    """The answer with what the request asks for beside plain text."""
+    """The answer with what the request asks for beside plain text.  What goes beyond `room` is going to be cut."""
     options = question.options
     if (wanted == "stop_sequence" and not options.stop_sequences) or (wanted == "tool_use" and not options.tools):
         wanted = "end_turn"  # there is none
@@ -124,7 +126,7 @@ def _shaped(
         tokens = text + fixed.tokens
         reason = "tool_use" if fixed.kind == "tool_use" else reason
     content = Content(blocks, tokens, reason)
-    return _stopped(content, question, wanted) if options.stop_sequences else content
+    return _stopped(content, question, wanted, room) if options.stop_sequences else content
 
 
 def _fixed(question: Question, key: tuple[int, ...], settings: Settings, wanted: str | None) -> Block | None:
@@ -156,7 +158,7 @@ def _literal(kind: str, value: object, model: Model, name: str = "") -> Block:
     return Block(kind, count_tokens(text, model), text=text, name=name)
 
 
-def _stopped(content: Content, question: Question, wanted: str | None) -> Content:
+def _stopped(content: Content, question: Question, wanted: str | None, room: int) -> Content:
     """The answer as it ends at a stop sequence, if one occurs in its text."""
     sequences = question.options.stop_sequences
     if wanted == "stop_sequence":
@@ -169,6 +171,8 @@ def _stopped(content: Content, question: Question, wanted: str | None) -> Conten
             if places:
                 at, _, sequence = min(places)
                 tokens = count_tokens(text[: at + len(sequence)], question.model)
+                if before + tokens > room:
+                    return content
                 kept = (Block("text", count_tokens(text[:at], question.model), text=text[:at]),) if at else ()
                 return Content(content.blocks[:place] + kept, before + tokens, "stop_sequence", sequence)
         before += block.tokens
