@@ -11,7 +11,6 @@ from types import FrameType
 
 from bench.errors import Exit
 
-
 _SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
 
