@@ -180,6 +180,8 @@ def test_what_usage_says_is_what_was_debited(
         own = [(place, plan) for place, plan in enumerate(plans) if plan.tenant in tenants]
         gates = [gate for name, _, gate in engine.account("acme").gates() if name == workspace]
         for gate in gates:
+            assert gate.input
+            assert gate.output
             spent = gate.input.capacity - gate.input.settle(end)
             refilled = gate.input.rate * end
             said = sum(plan.usage.input_tokens for _, plan in own)

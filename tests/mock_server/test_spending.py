@@ -24,8 +24,7 @@ def ask(engine: Engine, now: float = 0.0, output_tokens: int = 24_980, **more: A
 
 
 def engine(**settings: Any) -> Engine:  # noqa: ANN401 - whatever Settings take
-    thinking = {"service_time": 1.0, "tier": "unlimited"}
-    return Engine(Settings(**(thinking | settings)), epoch=EPOCH)
+    return Engine(Settings(tier="unlimited", service_time=1.0, **settings), epoch=EPOCH)
 
 
 def test_every_model_has_a_price() -> None:
