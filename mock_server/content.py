@@ -69,32 +69,28 @@ def compose(
     question: Question, key: tuple[int, ...], draws: Draws, settings: Settings, wished: int | None, wanted: str | None
 ) -> Content:
     """The answer to a question.  `wished` is the length the client hints at, `wanted` the end it asks for."""
+    options = question.options
     room = min(question.max_tokens, question.model.context - question.input_tokens)
     if wanted and wanted.startswith("refusal"):
         return Content((), 0, "refusal", refusal=wanted.partition(":")[2] or "general_harms")
     if room < 1:
         return Content((), 0, "max_tokens" if not question.max_tokens else "model_context_window_exceeded")
-    if (wanted == "stop_sequence" and not question.options.stop_sequences) or (
-        wanted == "tool_use" and not question.options.tools
-    ):
-        wanted = "end_turn"  # there is none
     if wanted == "max_tokens":
         wished = room
-    fixed = _fixed(question, key, settings, wanted)
-    length = max(1, wished) if wished is not None else draw_length(Draws(*key, "length"), settings)
-    thinking = _thinking(question, draws, length, room, inclusive=wished is not None)
-    text = length - thinking if wished is not None else length
-    if fixed:
-        text = max(0, text - fixed.tokens) if fixed.kind != "text" else 0
-    blocks = [Block("thinking", thinking, shown=question.options.thinking.shown)] if thinking else []
-    if text:
-        blocks.append(Block("text", text))
-    if fixed:
-        blocks.append(fixed)
-    reason = "tool_use" if fixed and fixed.kind == "tool_use" else wanted or "end_turn"
-    content = Content(tuple(blocks), thinking + text + (fixed.tokens if fixed else 0), reason)
-    if question.options.stop_sequences:
-        content = _stopped(content, question, wanted)
+    length = draw_length(Draws(*key, "length"), settings) if wished is None else max(1, wished)
+    thinking = (
+        0 if options.thinking.mode == "disabled" else _thinking(question, draws, length, room, wished is not None)
+    )
+    text = length if wished is None else length - thinking
+    blocks = (Block("text", text),) if text else ()
+    content = Content(blocks, text, wanted or "end_turn")
+    if wanted or options.tools or options.format is not None or options.stop_sequences:
+        content = _shaped(content, question, key, settings, wanted, room - thinking)
+    if thinking:
+        thoughts = Block("thinking", thinking, shown=options.thinking.shown)
+        content = content._replace(blocks=(thoughts, *content.blocks), tokens=thinking + content.tokens)
+    if content.stop_reason == "max_tokens" and content.tokens < room:
+        return content._replace(stop_reason="end_turn")  # a structured answer is as long as it is
     if content.tokens <= room:
         return content
     return _cut(content, room, "max_tokens" if room == question.max_tokens else "model_context_window_exceeded")
@@ -105,17 +101,32 @@ def draw_length(draws: Draws, settings: Settings) -> int:
     return max(1, round(draws.lognormal(*settings.output_tokens)))
 
 
-def _thinking(question: Question, draws: Draws, length: int, room: int, *, inclusive: bool) -> int:
-    """Tokens of thinking; at least one of an `inclusive` length is left for the answer."""
+def _thinking(question: Question, draws: Draws, length: int, room: int, inclusive: bool) -> int:
+    """Tokens of thinking; some of an `inclusive` length are left for the answer."""
     thinking = question.options.thinking
-    if thinking.mode == "disabled":
-        return 0
     if thinking.mode == "between_tools":
         return min(NOTE_TOKENS, length - 1) if question.answers_tool else 0
     odds = THOUGHT[question.options.effort] * draws.uniform(0.5, 1.5)
     share = odds / (1 + odds)
     whole = length if inclusive else length * (1 + odds)
     return min(int(share * min(whole, room)), room if thinking.budget is None else thinking.budget)
+
+
+def _shaped(
+    content: Content, question: Question, key: tuple[int, ...], settings: Settings, wanted: str | None, room: int
+) -> Content:
+    """The answer with what the request asks for beside plain text.  What goes beyond `room` is going to be cut."""
+    options = question.options
+    if (wanted == "stop_sequence" and not options.stop_sequences) or (wanted == "tool_use" and not options.tools):
+        wanted = "end_turn"  # there is none
+    blocks, tokens, reason = content.blocks, content.tokens, wanted or "end_turn"
+    if fixed := _fixed(question, key, settings, wanted):
+        text = 0 if fixed.kind == "text" else max(0, tokens - fixed.tokens)
+        blocks = (Block("text", text), fixed) if text else (fixed,)
+        tokens = text + fixed.tokens
+        reason = "tool_use" if fixed.kind == "tool_use" else reason
+    content = Content(blocks, tokens, reason)
+    return _stopped(content, question, wanted, room) if options.stop_sequences else content
 
 
 def _fixed(question: Question, key: tuple[int, ...], settings: Settings, wanted: str | None) -> Block | None:
@@ -147,7 +158,7 @@ def _literal(kind: str, value: object, model: Model, name: str = "") -> Block:
     return Block(kind, count_tokens(text, model), text=text, name=name)
 
 
-def _stopped(content: Content, question: Question, wanted: str | None) -> Content:
+def _stopped(content: Content, question: Question, wanted: str | None, room: int) -> Content:
     """The answer as it ends at a stop sequence, if one occurs in its text."""
     sequences = question.options.stop_sequences
     if wanted == "stop_sequence":
@@ -160,6 +171,8 @@ def _stopped(content: Content, question: Question, wanted: str | None) -> Conten
             if places:
                 at, _, sequence = min(places)
                 tokens = count_tokens(text[: at + len(sequence)], question.model)
+                if before + tokens > room:
+                    return content
                 kept = (Block("text", count_tokens(text[:at], question.model), text=text[:at]),) if at else ()
                 return Content(content.blocks[:place] + kept, before + tokens, "stop_sequence", sequence)
         before += block.tokens

@@ -234,21 +234,15 @@ class Engine:
         if reserved:
             gate.reserve(reserved, now)
         settings, options, draws = self.settings, question.options, Draws(*key)
-        pace = draw_pace(
-            draws,
-            question.model.family,
-            settings,
-            uncached=question.input_tokens - match.read,
-            read=match.read,
-            fast=options.speed == "fast",
-        )
+        uncached, fast = question.input_tokens - match.read, options.speed == "fast"
+        pace = draw_pace(draws, question.model.family, settings, uncached, match.read, fast=fast)
         if pace and self._strain:
             factor = self._strain.factor(now, self.epoch)
             pace = Pace(pace.first_token * factor, pace.interval * factor)
         content = compose(question, key, draws, settings, wished, stop_reason)
         timing = time(pace, settings, content.tokens)
         last = now + timing.last_token
-        return Plan(
+        plan = Plan(
             status=200,
             key=key,
             epoch=self.epoch,
@@ -265,14 +259,19 @@ class Engine:
             served=question.model,
             blocks=content.blocks,
             stop_reason=content.stop_reason,
+            ping_interval=settings.ping_interval,
+            tenant=tenant,
+            reserved=reserved,
+        )
+        if match is NOTHING and not question.is_special and not stop_reason:
+            return plan
+        return msgspec.structs.replace(
+            plan,
             stop_sequence=content.stop_sequence,
             refusal=content.refusal,
             inference_geo=options.inference_geo,
             speed=options.speed,
-            ping_interval=settings.ping_interval,
-            tenant=tenant,
             match=match,
-            reserved=reserved,
         )
 
     def _rate_limited(

@@ -39,7 +39,7 @@ class Timing(NamedTuple):
 
 
 def draw_pace(
-    draws: Draws, family: str, settings: Settings, *, uncached: int = 0, read: int = 0, fast: bool = False
+    draws: Draws, family: str, settings: Settings, uncached: int = 0, read: int = 0, *, fast: bool = False
 ) -> Pace | None:
     """The pace of an answer to a prompt with so many tokens; None where its whole time is fixed (`service_time`).
 

@@ -33,7 +33,7 @@ _EITHER = frozenset({"adaptive", "enabled", "disabled"})
 _BUDGETED = frozenset({"enabled", "disabled"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """One model id and what it can do.  Models of the same `limit_class` share their buckets.
 

@@ -102,10 +102,12 @@ def _chain(parts: list[Part], lifetimes: list[float | None], model: Model, optio
         while level < own:
             level += 1
             hashed.update(repr(settings[level]).encode())
-        if not _is_search(block):
-            hashed.update(b"\0" + owner.encode() + b"\0" + canonical(block))
+        here = hashed.copy()
+        here.update(b"\0" + owner.encode() + b"\0" + canonical(block))
         tokens += block_tokens(block, model)
-        yield Position(hashed.copy().digest(), tokens, lifetime)
+        yield Position(here.digest(), tokens, lifetime)
+        if not _is_search(block):
+            hashed = here
 
 
 def _searches(parts: list[Part]) -> bool:

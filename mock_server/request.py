@@ -5,7 +5,7 @@ Shapes follow the API reference (2026-10-10); wordings stay close to those seen 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -54,6 +54,8 @@ class Question(NamedTuple):
     """For the cache; None if the request does not use it."""
     answers_tool: bool = False
     """Whether the last message brings the result of a tool."""
+    is_special: bool = False
+    """Whether there are options other than the model's defaults."""
 
 
 class _Seen:
@@ -64,7 +66,11 @@ class _Seen:
     def __init__(self, version: str) -> None:
         self.version = version
         self.breakpoints = False
-        self.kinds: set[str] = set()
+        self.kinds: set[str] | tuple[()] = ()
+
+    def note(self, kind: str) -> None:
+        """There is a block of this kind."""
+        self.kinds = {*self.kinds, kind}
 
 
 def read(
@@ -85,7 +91,8 @@ def read(
     tokens = _count_messages(params, model, seen)
     if params.get("system"):
         tokens += _count_content(params["system"], model, ("system",), "system", seen)
-    if _PLAIN.issuperset(params):
+    is_plain = _PLAIN.issuperset(params)
+    if is_plain:
         options = _default_options(model)
     else:
         options = read_options(params, model, version, max_tokens)
@@ -101,7 +108,7 @@ def read(
         _check_warming(stream, options, purpose)
     prompt = read_prompt(params, model, options) if seen.breakpoints else None
     answers_tool = "tool_result" in seen.kinds and _brings_result(params["messages"])
-    return Question(model_id, model, max_tokens, stream, tokens, options, prompt, answers_tool)
+    return Question(model_id, model, max_tokens, stream, tokens, options, prompt, answers_tool, not is_plain)
 
 
 def _read_model(params: Mapping[str, Any], find: Callable[[str], Model | None]) -> tuple[str, Model]:
@@ -179,7 +186,7 @@ def _count_message(message: object, model: Model, place: int, seen: _Seen) -> in
     if "content" not in message:
         raise wrong(("messages", place, "content"), "Field required")
     if role == "system":
-        seen.kinds.add("system")
+        seen.note("system")
     return _count_content(message["content"], model, ("messages", place, "content"), role, seen)
 
 
@@ -219,10 +226,10 @@ def _check_kind(kind: object, where: Where, role: str, seen: _Seen) -> None:
         raise wrong((*where, "type"), "Input should be 'text'")
     if kind == "document" and role == "assistant" and seen.version == NEW_VERSION:
         raise wrong(where, "document blocks are not allowed in assistant messages")
-    seen.kinds.add(kind)
+    seen.note(kind)
 
 
-def _check_conversation(messages: Sequence[Mapping[str, Any]], model: Model, kinds: set[str]) -> None:
+def _check_conversation(messages: Sequence[Mapping[str, Any]], model: Model, kinds: Collection[str]) -> None:
     if "system" in kinds:
         _check_system(messages, model)
     if "tool_use" in kinds or "tool_result" in kinds:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from bench import clock
@@ -47,7 +50,54 @@ def _spec(seq: int, draws: Draws) -> RequestSpec:
     return RequestSpec(seq, draws.uniform(0.0, 40.0), params, input_tokens=1, output_tokens=tokens)
 
 
-def records(settings: Settings, *, direct: bool, timeout: float, count: int) -> list[list[Attempt]]:
+TOOL = {
+    "name": "get_level",
+    "input_schema": {
+        "type": "object",
+        "properties": {"river": {"type": "string"}, "gauges": {"type": "array", "items": {"type": "integer"}}},
+        "required": ["river"],
+    },
+}
+LONG = [{"type": "text", "text": "word " * 5_000, "cache_control": {"type": "ephemeral"}}]
+SHAPES: list[dict[str, Any]] = [
+    {},
+    {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}},
+    {"thinking": {"type": "disabled"}},
+    {"tools": [TOOL]},
+    {"tools": [TOOL], "tool_choice": {"type": "any"}},
+    {"system": LONG},
+    {"system": LONG, "cache_control": {"type": "ephemeral", "ttl": "5m"}, "tools": [TOOL]},
+    {"stop_sequences": ["water", "lamps"]},
+    {"output_config": {"format": {"type": "json_schema", "schema": TOOL["input_schema"]}}},
+]
+"""All that makes an answer other than plain text."""
+
+
+def shaped_workload(count: int) -> list[RequestSpec]:
+    """The same requests, on a model that thinks, with all kinds of answers."""
+    return [
+        msgspec.structs.replace(
+            spec,
+            params={
+                **spec.params,
+                "model": "claude-sonnet-5",
+                "max_tokens": 500,
+                **SHAPES[spec.seq % len(SHAPES)],
+                "stream": spec.seq % 3 > 0,
+            },
+        )
+        for spec in workload(count)
+    ]
+
+
+def records(
+    settings: Settings,
+    *,
+    direct: bool,
+    timeout: float,
+    count: int,
+    make: Callable[[int], list[RequestSpec]] = workload,
+) -> list[list[Attempt]]:
     """All attempts by request; a 429 is tried again after its retry-after."""
 
     async def main() -> list[list[Attempt]]:
@@ -56,7 +106,7 @@ def records(settings: Settings, *, direct: bool, timeout: float, count: int) -> 
             client: Client = SimClient(engine, time, seed=SEED, timeout=timeout)
             if not direct:
                 client = await stack.enter_async_context(_sdk(engine, time, timeout))
-            return await asyncio.gather(*(_exchange(client, time, spec) for spec in workload(count)))
+            return await asyncio.gather(*(_exchange(client, time, spec) for spec in make(count)))
 
     return clock.run(main(), virtual=True)
 
@@ -95,6 +145,27 @@ def test_the_direct_simulation_gives_the_records_of_the_sdk(
     sdk = records(settings, direct=False, timeout=timeout, count=300)
     seen = Counter(attempt.cause for attempts in direct for attempt in attempts)
     assert causes <= set(seen)
+    for ours, theirs in zip(direct, sdk, strict=True):
+        assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("settings", "timeout"),
+    [
+        (Settings(tier="unlimited", seed=3), 8.0),
+        (Settings(tier="tier-2", ttft=(0.4, 0.9), tokens_per_second=(90.0, 200.0), chunk_tokens=3), 4.0),
+        (Settings(tier="start", service_time=3.0, tool_use_rate=0.5), 30.0),
+    ],
+)
+def test_the_records_of_thinking_tools_and_caching_are_those_of_the_sdk(settings: Settings, timeout: float) -> None:
+    direct = records(settings, direct=True, timeout=timeout, count=300, make=shaped_workload)
+    sdk = records(settings, direct=False, timeout=timeout, count=300, make=shaped_workload)
+    last = [attempts[-1] for attempts in direct]
+    assert {attempt.stop_reason for attempt in last} >= {"end_turn", "max_tokens", "tool_use", "stop_sequence"}
+    usage = [attempt.usage for attempt in last if attempt.usage]
+    assert all(any(getattr(row, name) for row in usage) for name in ("cache_read", "cache_write_5m", "thinking_tokens"))
+    assert any(a.first_text and a.first_token and a.first_text > a.first_token for a in last)
+    assert any(a.first_event and a.first_token and a.first_token > a.first_event for a in last)
     for ours, theirs in zip(direct, sdk, strict=True):
         assert ours == theirs
 
