@@ -17,6 +17,7 @@ import msgspec
 import uvicorn
 
 from mock_server.app import create_app
+from mock_server.edge import Protocol
 from mock_server.settings import Settings
 from mock_server.tiers import TIERS
 
@@ -63,6 +64,9 @@ def serve(
         access_log=False,
         lifespan="off",
         server_header=False,
+        date_header=False,  # the mock's own, in its own time
+        http=Protocol,
+        ws="none",
         timeout_graceful_shutdown=1,
         # Longer than any client keeps a connection: who closes first must be the client, or its next request is lost.
         timeout_keep_alive=300,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mock_server.bucket import Bucket
 from mock_server.limits import Connections, Gate, Growth
@@ -60,6 +60,11 @@ class Account:
             dollars = cost(model_id, usage, batch=batch) * (-1 if back else 1)
             self._purse.pay(dollars, unix)
             self._workspace_purse(workspace).pay(dollars, unix)
+
+    @property
+    def workspaces(self) -> Iterable[str]:
+        """Names of the workspaces that the keys file describes."""
+        return self._described.workspaces
 
     def describe_workspace(self, workspace: str) -> Workspace:
         """What the keys file says of it."""

@@ -10,19 +10,23 @@ from typing import Any
 
 import msgspec
 
+from mock_server import faults
 from mock_server.account import Account
+from mock_server.batches import Batches
 from mock_server.caching import NOTHING, Cache, Match
 from mock_server.content import Content, check_stop_reason, compose
+from mock_server.faults import Faults
 from mock_server.latency import Pace, Strain, draw_pace, time
-from mock_server.limits import Drain, Gate, Refusal, rate_limit_error
+from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe, tuned
 from mock_server.options import NEW_VERSION
-from mock_server.plan import Plan, Usage
+from mock_server.plan import Error, Plan, Usage, base62
 from mock_server.request import Purpose, Question, RequestError, invalid, read
 from mock_server.returns import Returns
 from mock_server.rng import Draws
 from mock_server.settings import Settings
 from mock_server.tenants import ANYONE, Tenant
+from mock_server.tiers import Limits
 
 EPOCH = 1_795_000_000.0
 """Unix time of engine second 0 where nobody gives one (in November 2026), so that simulated headers repeat."""
@@ -36,9 +40,11 @@ class Engine:
         self.epoch = epoch
         self.cache = Cache()
         self.returns = Returns()
+        self.batches = Batches(self)
         self._find = tuned(settings.chars_per_token)
         self._strain = Strain(settings)
         self._accounts: dict[str, Account] = {}
+        self.faults = Faults(settings.faults, settings.seed)
         self._seen: Counter[int] = Counter()
 
     def handle(
@@ -68,10 +74,26 @@ class Engine:
                 raise unknown
         except RequestError as refused:
             return self.refuse(refused, now, key, tenant)
-        except RecursionError:
-            return self.refuse(invalid("messages: nested too deeply"), now, key, tenant)
         if again and self.returns:
             self.returns.came(key[:-1], tenant, now)
+        struck = self.faults.refusal(key, now) if self.faults else None
+        if struck:
+            plan = self._struck(question, key, now, tenant, *struck)
+        else:
+            plan = self._serve(question, key, now, output_tokens, stop_reason, tenant)
+        if plan.retry_after is not None:
+            self.returns.told(key[:-1], now + plan.retry_after)
+        return self.faults.spoil(plan) if self.faults else plan
+
+    def _serve(
+        self,
+        question: Question,
+        key: tuple[int, ...],
+        now: float,
+        output_tokens: int | None,
+        stop_reason: str | None,
+        tenant: Tenant,
+    ) -> Plan:
         account = self.account(tenant.organization)
         if account.is_limited_in_spending and (unpaid := account.refuse_spending(tenant.workspace, self.epoch + now)):
             return self.refuse(unpaid, now, key, tenant)
@@ -82,9 +104,9 @@ class Engine:
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
         refusal = gate.admit(estimate, reserved or 1, now)
         if refusal:
-            self.returns.told(key[:-1], now + refusal.retry_after)
             return self._rate_limited(question, refusal, gate, key, now, tenant)
         plan = self._answer(question, match, gate, key, now, output_tokens, stop_reason, reserved, tenant)
+        self._strain.runs_until(plan.last_token)
         if estimate != counted:
             gate.correct(Drain(plan.first_token, plan.first_token, counted - estimate))
         if gate.counts_output:
@@ -97,9 +119,47 @@ class Engine:
             account.connections.open(plan.ended)
         return plan
 
+    def count_tokens(
+        self, params: Mapping[str, Any], now: float, tenant: Tenant = ANYONE, *, version: str = NEW_VERSION
+    ) -> int:
+        """Input tokens of a request, as `POST /v1/messages/count_tokens` says them.  Raises RequestError."""
+        account = self.account(tenant.organization)
+        bucket = account.token_counts
+        if bucket and (wait := bucket.wait(1, now)) > 0:
+            raise too_many_requests("token_counts", account.tier.token_counts or 0, wait, tenant)
+        if bucket:
+            bucket.take(1, now)
+        return self.read(params, version, "count_tokens").input_tokens
+
+    def answer_in_batch(
+        self,
+        params: object,
+        now: float,
+        key: tuple[int, ...],
+        output_tokens: int | None,
+        tenant: Tenant,
+        version: str = NEW_VERSION,
+    ) -> Plan:
+        """The answer to a request of a batch, which draws on no limit and finds nothing in the cache."""
+        try:
+            question = self.read_in_batch(params, version)
+        except RequestError as refused:
+            return self.refuse(refused, now, key, tenant)
+        plan = self._answer(question, NOTHING, _NO_LIMITS, key, now, output_tokens, None, 0, tenant)
+        return msgspec.structs.replace(plan, service_tier="batch")
+
+    def read_in_batch(self, params: object, version: str = NEW_VERSION) -> Question:
+        """Check the parameters of a request of a batch.  Raises RequestError."""
+        if not isinstance(params, Mapping):
+            raise invalid("params: Input should be an object")
+        return self.read(params, version, "batch")
+
     def read(self, params: Mapping[str, Any], version: str = NEW_VERSION, purpose: Purpose = "messages") -> Question:
         """`request.read` with this engine's tokenizers."""
-        return read(params, version, purpose, find=self._find)
+        try:
+            return read(params, version, purpose, find=self._find)
+        except RecursionError:
+            raise invalid("messages: nested too deeply") from None
 
     def account(self, organization: str) -> Account:
         """What the engine knows of an organisation, by its name."""
@@ -125,6 +185,7 @@ class Engine:
             last_token=now,
             ended=now,
             error=refused.error,
+            cause=refused.cause,
             retry_after=refused.retry_after,
             tenant=tenant,
         )
@@ -172,7 +233,6 @@ class Engine:
         content = compose(question, key, draws, settings, wished, stop_reason)
         timing = time(pace, settings, content.tokens)
         last = now + timing.last_token
-        self._strain.runs_until(last)
         plan = Plan(
             status=200,
             key=key,
@@ -217,17 +277,53 @@ class Engine:
             last_token=now,
             ended=now,
             error=rate_limit_error(refusal, tenant, question.model_id),
+            cause=refusal.limit,
             retry_after=refusal.retry_after,
             limits=gate.state(now),
             model=question.model_id,
             tenant=tenant,
         )
 
+    def _struck(
+        self,
+        question: Question,
+        key: tuple[int, ...],
+        now: float,
+        tenant: Tenant,
+        name: str,
+        said: faults.Refusal,
+        when: float,
+    ) -> Plan:
+        """The plan of a request that a fault refuses."""
+        gate = self.account(tenant.organization).gate(tenant.workspace, question.model_id, question.model)
+        return Plan(
+            status=said.status,
+            key=key,
+            epoch=self.epoch,
+            arrived=now,
+            first_token=when,
+            last_token=when,
+            ended=when,
+            error=Error(said.type, said.message, said.error_code),
+            cause=name,
+            retry_after=said.retry_after,
+            limits=gate.state(now) if said.status == 429 else None,
+            model=question.model_id,
+            tenant=tenant,
+        )
+
+    def request_id(self) -> str:
+        """The id of a request that needs no plan."""
+        return "req_" + base62(Draws(*self._content_key({}), "request_id"))
+
     def _content_key(self, params: Mapping[str, Any]) -> tuple[int, int, int]:
         digest = blake2b(repr(params).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         content = int.from_bytes(digest, "big")
         self._seen[content] += 1
         return self.settings.seed, content, self._seen[content]
+
+
+_NO_LIMITS = Gate(Limits(), 60.0)
 
 
 def _usage(question: Question, match: Match, content: Content) -> Usage:

@@ -14,11 +14,13 @@ Where = tuple[str | int, ...]
 class RequestError(Exception):
     """The request gets an error before any limit is looked at."""
 
-    def __init__(self, status: int, error: Error, retry_after: int | None = None) -> None:
+    def __init__(self, status: int, error: Error, retry_after: int | None = None, cause: str | None = None) -> None:
+        """`cause` is which limit it was, for whoever counts."""
         super().__init__(error.message)
         self.status = status
         self.error = error
         self.retry_after = retry_after
+        self.cause = cause
 
 
 def invalid(message: str, status: int = 400) -> RequestError:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from mock_server.bucket import TOLERANCE, Bucket
 from mock_server.plan import Error, RateLimits, Window
+from mock_server.request import RequestError
 from mock_server.tenants import Tenant
 from mock_server.tiers import Limits
 
@@ -149,6 +150,22 @@ def rate_limit_error(refusal: Refusal, tenant: Tenant, model_id: str) -> Error:
         " use. Shorten the prompt, lower the maximum tokens requested, or try again later."
     )
     return Error("rate_limit_error", message)
+
+
+_COUNTED = {
+    "token_counts": "token counting requests per minute",
+    "batch_requests": "batch requests per minute",
+    "batch_queue": "requests in the processing queue of batches",
+}
+
+
+def too_many_requests(limit: str, allowed: int, wait: float, tenant: Tenant) -> RequestError:
+    """The 429 of endpoints that count only requests; `wait` is the seconds until one fits."""
+    message = (
+        f"This request would exceed your organization's rate limit of {allowed:,} {_COUNTED[limit]}"
+        f" (org: {tenant.organization_id}). Try again later."
+    )
+    return RequestError(429, Error("rate_limit_error", message), max(1, math.ceil(wait)), limit)
 
 
 class Connections:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -82,6 +82,15 @@ class RateLimits(msgspec.Struct, frozen=True, gc=False):
         return Window(sum(w.limit for w in both), sum(w.remaining for w in both), max(w.reset for w in both))
 
 
+class Flaw(msgspec.Struct, frozen=True, gc=False):
+    """What spoils an answer, and from when on (engine seconds)."""
+
+    kind: Literal["reset", "stall", "stream_error", "cut", "malformed"]
+    at: float
+    delay: float = 0.0
+    """How much later than planned everything from `at` on comes (stall)."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to one request, from its status to its last token."""
 
@@ -100,8 +109,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     chunk_tokens: int = 1
     """Tokens per streamed event."""
     error: Error | None = None
+    cause: str | None = None
+    """Which limit or fault refused or spoiled it, for whoever counts."""
+    flaw: Flaw | None = None
     retry_after: int | None = None
     """Whole seconds."""
+    retry_after_as_date: bool = False
+    should_retry: bool | None = None
+    """What `x-should-retry` says."""
     limits: RateLimits | None = None
     model: str = ""
     stream: bool = False
@@ -132,6 +147,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         if now >= self.last_token:
             return self.usage.output_tokens
         return 0 if now < self.first_token else 1 + int((now - self.first_token) / self.token_interval)
+
+    @property
+    def is_reset(self) -> bool:
+        """Whether the connection ends before any answer."""
+        return self.flaw is not None and self.flaw.kind == "reset"
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection ends before the answer does."""
+        return self.flaw is not None and self.flaw.kind in ("reset", "cut")
 
     @property
     def request_id(self) -> str:

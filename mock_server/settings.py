@@ -6,6 +6,7 @@ import math
 
 import msgspec
 
+from mock_server.faults import Fault, Faults
 from mock_server.profile import Profile, is_spread
 from mock_server.profile import Spread as Spread
 from mock_server.tenants import Accounts
@@ -79,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds until a batch has been processed.  The API says: most within 1 hour (2026-10-08)."""
     batch_hidden: float = 0.0
     """Seconds after its creation in which a batch is not found, as was seen in public (2026-04-21)."""
+    faults: dict[str, Fault] = {}
+    """What goes wrong on purpose, by a name of `faults.KINDS`."""
 
     def __post_init__(self) -> None:
         check_tier(self.tier)
@@ -99,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _check("tool_use_rate", 0 <= self.tool_use_rate <= 1, "must be from 0 to 1")
         for name, rate in self.chars_per_token.items():
             _check(f"chars_per_token.{name}", 1 <= rate < math.inf, "must be at least 1")
+        Faults(self.faults, self.seed)
 
 
 def _check(name: str, fine: bool, demand: str) -> None:

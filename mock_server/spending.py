@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from mock_server.plan import Error
-from mock_server.request import RequestError, invalid
+from mock_server.request import RequestError
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,12 +43,14 @@ class Purse:
         """The error for whoever asks at this Unix time; None while there is money left."""
         spent = self.spent.get(_month(unix), 0.0)
         if self._credit is not None and sum(self.spent.values()) >= self._credit:
-            return RequestError(402, Error("billing_error", _NO_CREDIT))
+            return RequestError(402, Error("billing_error", _NO_CREDIT), cause="credit")
         if self._limit is not None and spent >= self._limit:
-            return invalid(_LIMIT.format(of=self._of, date=_next_month(unix)))
+            words = _LIMIT.format(of=self._of, date=_next_month(unix))
+            return RequestError(400, Error("invalid_request_error", words), cause="spend_limit")
         if self._cap is not None and spent >= self._cap:
             words = _CAP.format(date=_next_month(unix))
-            return RequestError(429, Error("rate_limit_error", words, "enforced_spend_limit_reached"))
+            error = Error("rate_limit_error", words, "enforced_spend_limit_reached")
+            return RequestError(429, error, cause="spend_cap")
         return None
 
 

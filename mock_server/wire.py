@@ -5,15 +5,18 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import lru_cache
 from math import ceil
 from typing import Any
 
 import msgspec
 
+from mock_server.faults import spoiled_pieces
 from mock_server.models import filler, length_of
 from mock_server.plan import Delta, Plan, Window, base62, deltas
 from mock_server.rng import Draws
+from mock_server.tenants import Tenant
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -25,13 +28,13 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
     stream = plan.status == 200 and plan.stream
     rows = [
         ("content-type", "text/event-stream; charset=utf-8" if stream else "application/json"),
-        ("request-id", plan.request_id),
+        ("date", _date(int(plan.epoch + (plan.first_token if stream else plan.ended)))),
+        *identity(plan.request_id, plan.tenant),
     ]
-    if plan.tenant:
-        rows.append(("anthropic-organization-id", plan.tenant.organization_id))
-        rows.append(("anthropic-workspace-id", plan.tenant.workspace_id))
     if plan.retry_after is not None:
-        rows.append(("retry-after", str(plan.retry_after)))
+        rows.append(("retry-after", _retry_after(plan.retry_after, plan)))
+    if plan.should_retry is not None:
+        rows.append(("x-should-retry", "true" if plan.should_retry else "false"))
     if plan.limits:
         limits = plan.limits
         for name, window in (
@@ -42,6 +45,15 @@ def headers(plan: Plan) -> list[tuple[str, str]]:
         ):
             if window:
                 rows += _window_headers(f"anthropic-ratelimit-{name}", window, plan.epoch)
+    return rows
+
+
+def identity(request_id: str, tenant: Tenant | None) -> list[tuple[str, str]]:
+    """The headers that say which request it was and whose; None if that is not known."""
+    rows = [("request-id", request_id)]
+    if tenant:
+        rows.append(("anthropic-organization-id", tenant.organization_id))
+        rows.append(("anthropic-workspace-id", tenant.workspace_id))
     return rows
 
 
@@ -57,6 +69,24 @@ def _window_headers(prefix: str, window: Window, epoch: float) -> list[tuple[str
 def _timestamp(unix_second: int) -> str:
     """RFC 3339 in whole seconds."""
     return (_UNIX + timedelta(seconds=unix_second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _retry_after(seconds: int, plan: Plan) -> str:
+    """Seconds, or the moment as an HTTP date, which has whole seconds and so comes out up to one longer."""
+    return _date(ceil(plan.epoch + plan.ended) + seconds) if plan.retry_after_as_date else str(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _date(unix_second: int) -> str:
+    """As HTTP writes it.  In the mock's time, like everything else it says."""
+    return format_datetime(_UNIX + timedelta(seconds=unix_second), usegmt=True)
+
+
+def pieces(plan: Plan) -> Iterator[tuple[float, bytes]]:
+    """The body with the engine second each piece of it is due, spoiled where the plan says so."""
+    stream = plan.stream and plan.error is None
+    whole = events(plan) if stream else iter([(plan.ended if plan.flaw is None else plan.last_token, body(plan))])
+    return spoiled_pieces(whole, plan.flaw, stream) if plan.flaw else whole
 
 
 def body(plan: Plan) -> bytes:

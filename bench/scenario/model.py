@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, Val
 
 from bench.scenario import data
 from bench.scenario.arrivals import Arrivals, ArrivalsField
+from bench.scenario.faults import Fault, Faults
 from bench.scenario.notation import (
     Dollars,
     Duration,
@@ -34,6 +35,8 @@ __all__ = [
     "Arrivals",
     "Budget",
     "Dataset",
+    "Fault",
+    "Faults",
     "Fixed",
     "FromTrace",
     "Latency",
@@ -223,6 +226,8 @@ class Mock(Model):
     latency: Latency = Latency()
     chunk_tokens: Count = 5
     """Tokens per streamed event."""
+    faults: Faults = Faults()
+    """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
 
 
 TARGETS = ("sim", "mock", "api")

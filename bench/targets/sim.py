@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt, RateLimits, Usage
+from bench.targets import classify
+from bench.targets.answer import too_late
 from bench.targets.classify import ApiError, cause_of, shorten
 from mock_server.plan import Plan, Window, deltas, moments
 
@@ -26,6 +28,8 @@ class SimClient:
         key = (self._seed, spec.seq, attempt)
         plan = self.engine.handle(spec.params, sent, key=key, output_tokens=spec.output_tokens)
         deadline = sent + self._timeout
+        if plan.flaw:
+            return await self._spoiled(plan)
         try:
             await self._clock.sleep_until(min(plan.ended, deadline))
         except BaseException:
@@ -34,7 +38,18 @@ class SimClient:
         if plan.ended < deadline:
             return _refused(plan) if plan.error else _answered(plan)
         self.engine.abort(plan, deadline)
-        return _cut_short(plan, deadline, f"no complete answer within {self._timeout:g} s")
+        return _cut_short(plan, deadline, too_late(self._timeout).message)
+
+    async def _spoiled(self, plan: Plan) -> Attempt:
+        """What a client makes of an answer with a flaw is found out by reading its bytes, which is slower."""
+        from bench.targets.replay import replay
+
+        attempt = replay(plan, self._timeout)
+        try:
+            await self._clock.sleep_until(attempt.ended)
+        finally:
+            self.engine.abort(plan, self._clock.now())
+        return attempt
 
 
 def _answered(plan: Plan) -> Attempt:
@@ -52,14 +67,14 @@ def _answered(plan: Plan) -> Attempt:
         request_id=plan.request_id,
         stop_reason=plan.stop_reason,
         usage=_usage(plan, plan.usage.output_tokens, plan.usage.thinking_tokens),
-        limits=_limits(plan),
+        limits=limits_of(plan),
     )
 
 
 def _refused(plan: Plan) -> Attempt:
     error = plan.error
     assert error is not None
-    limits = _limits(plan)
+    limits = limits_of(plan)
     return Attempt(
         sent=plan.arrived,
         ended=plan.ended,
@@ -67,10 +82,19 @@ def _refused(plan: Plan) -> Attempt:
         cause=cause_of(plan.status, ApiError.of(error.type, error.message, error.error_code), limits),
         message=shorten(error.message),
         headers=plan.ended,
-        retry_after=None if plan.retry_after is None else float(plan.retry_after),
+        retry_after=_retry_after(plan),
+        should_retry=plan.should_retry,
         request_id=plan.request_id,
         limits=limits,
     )
+
+
+def _retry_after(plan: Plan) -> float | None:
+    if plan.retry_after_as_date:
+        from mock_server import wire
+
+        return classify.retry_after(dict(wire.headers(plan)))
+    return float(plan.retry_after) if plan.retry_after else None  # 0 means "not given"
 
 
 def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
@@ -91,7 +115,7 @@ def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
         last_token=seen[-1][0] if seen else None,
         request_id=plan.request_id,
         usage=_usage(plan, min(1, plan.usage.output_tokens), 0),  # as message_start says it
-        limits=_limits(plan),
+        limits=limits_of(plan),
     )
 
 
@@ -107,7 +131,8 @@ def _usage(plan: Plan, output_tokens: int, thinking_tokens: int) -> Usage:
     )
 
 
-def _limits(plan: Plan) -> RateLimits | None:
+def limits_of(plan: Plan) -> RateLimits | None:
+    """What the response's headers say of the limits."""
     told = plan.limits
     if told is None or not (told.requests or told.input_tokens or told.output_tokens):
         return None

@@ -182,6 +182,7 @@ def mock_settings(scenario: Scenario) -> Settings:
             service_time=mock.latency.service_time,
             ttft=_spread(mock.latency.ttft),
             tokens_per_second=_spread(mock.latency.tokens_per_second),
+            faults=mock.faults.settings(),
         )
     except ValueError as error:
         raise UsageError(f"mock: {error}") from None

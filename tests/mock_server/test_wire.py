@@ -1,6 +1,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -77,6 +78,8 @@ def test_headers_follow_the_documentation() -> None:
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", headers.pop("anthropic-organization-id"))
     assert re.fullmatch(r"wrkspc_[0-9A-Za-z]{24}", headers.pop("anthropic-workspace-id"))
     full = ("input-tokens", "output-tokens", "tokens")
+    sent = parsedate_to_datetime(headers.pop("date")).timestamp()
+    assert sent == int(EPOCH + plan.first_token)
     assert headers == {f"anthropic-ratelimit-{name}-reset": _stamp(101) for name in full} | {
         "content-type": "text/event-stream; charset=utf-8",
         "anthropic-ratelimit-requests-limit": "50",

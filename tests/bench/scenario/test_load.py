@@ -7,6 +7,8 @@ import pytest
 from bench.errors import Exit, ScenarioError, UsageError
 from bench.scenario.load import find, load, select, shipped
 from bench.scenario.model import (
+    Fault,
+    Faults,
     Fixed,
     FromTrace,
     Lognormal,
@@ -144,6 +146,17 @@ def test_the_mocks_latency(tmp_path: Path) -> None:
     assert mock.latency.service_time == 5.0
     assert mock.latency.ttft == Lognormal(median=0.6, p95=1.4)
     assert mock.latency.tokens_per_second == 60
+
+
+def test_faults(tmp_path: Path) -> None:
+    written = "{overloaded: 5%, stall: {rate: 1%, delay: 20s}, reset: {start: 1m, end: 2m, on: 5s, off: 1m}}"
+    faults = loaded(tmp_path, {"mock.faults": written}).mock.faults
+    assert faults == Faults(
+        overloaded=Fault(rate=0.05),
+        stall=Fault(rate=0.01, delay=20.0),
+        reset=Fault(start=60.0, end=120.0, on=5.0, off=60.0),
+    )
+    assert list(faults.settings()) == ["overloaded", "reset", "stall"]
 
 
 def test_thresholds_know_their_lines(tmp_path: Path) -> None:
@@ -313,6 +326,12 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
         ({"arrivals": "{trace: {path: none.csv}}"}, "arrivals.trace.path: no such file: none.csv"),
         ({"target": "https://"}, "target: expected sim, mock, api or a URL, got `https://`"),
         ({"transport": "aiohttpx"}, "transport: expected 'aiohttp' or 'httpx', got `aiohttpx`. Did you mean aiohttp?"),
+        ({"mock.faults": "{overload: 5%}"}, "mock.faults.overload: unknown key. Did you mean overloaded?"),
+        ({"mock.faults": "{overloaded: 0.05}"},
+         "mock.faults.overloaded: expected a percentage from 0% to 100%, such as 10%, got 0.05 without a unit"),
+        ({"mock.faults": "{stall: {delai: 5s}}"}, "mock.faults.stall.delai: unknown key. Did you mean delay?"),
+        ({"mock.faults": "{stall: {start: 5s, end: 4s}}"}, "mock.faults.stall.end: must be after start"),
+        ({"mock.faults": "{stall: {on: 5s}}"}, "mock.faults.stall.on: belong together: mean times of an episode"),
         ({"speed": "0"}, "speed: expected more than 0, got 0"),
         ({"thresholds": "{latency: p(95) < 2s}"}, "thresholds.latency: expected a list, got `p(95) < 2s`"),
     ],

@@ -21,10 +21,17 @@ from bench.targets.inprocess import EngineTransport
 from bench.targets.sdk import SdkClient
 from bench.targets.sim import SimClient
 from mock_server.engine import Engine
+from mock_server.faults import DISGUISES, FLAWS, REFUSALS, Fault
 from mock_server.rng import Draws
 from mock_server.settings import Settings
 
 SEED = 11
+
+REFUSING = {name: Fault(rate=0.05) for name in (*REFUSALS, *DISGUISES)} | {
+    "overloaded": Fault(on=3.0, off=6.0, delay=0.25, retry_after=2),
+    "gateway_timeout": Fault(start=10.0, end=12.0, delay=7.5),
+}
+SPOILING = {name: Fault(rate=0.1) for name in FLAWS} | {"stall": Fault(rate=0.2, delay=1.5)}
 
 
 def workload(count: int) -> list[RequestSpec]:
@@ -127,6 +134,8 @@ async def _exchange(client: Client, time: Clock, spec: RequestSpec) -> list[Atte
         (Settings(tier="tier-1", burst=20.0, seed=3), 8.0, {None, "input_tokens", "output_tokens", "timeout"}),
         (Settings(tier="unlimited", service_time=2.5, chunk_tokens=1), 8.0, {None, "invalid_request", "not_found"}),
         (Settings(tier="tutorial-1", reserve_max_tokens=True, rejected_count=True), 3.0, {None, "requests", "timeout"}),
+        (Settings(tier="tier-1", faults=REFUSING), 8.0, {None, *REFUSALS}),
+        (Settings(tier="scale", faults=SPOILING), 8.0, {None, "connection", "malformed", "stream_error", "timeout"}),
     ],
 )
 def test_the_direct_simulation_gives_the_records_of_the_sdk(
