@@ -22,6 +22,8 @@ class Account:
     def __init__(self, name: str, settings: Settings) -> None:
         accounts = settings.accounts
         self._settings = settings
+        self.since = 0.0
+        """Engine second since which its limits are what they are: what began before draws on them no more."""
         self._described = (accounts.organizations.get(name) if accounts else None) or Organization()
         self.tier = find_tier(self._described.tier or settings.tier)
         self.batch_requests = self._bucket(self.tier.batch_requests)
@@ -42,9 +44,19 @@ class Account:
         pool = self.tier.pool(model_id) if self.tier.pools else model.limit_class
         return self._gates.get((workspace, pool)) or self._make_gate(workspace, pool, model_id)
 
+    def change_tier(self, settings: Settings, now: float) -> None:
+        """The limits of these settings from now on, with full buckets."""
+        self._settings, self.since = settings, now
+        self.tier = find_tier(self._described.tier or settings.tier)
+        self.batch_requests = self._bucket(self.tier.batch_requests, now)
+        self.token_counts = self._bucket(self.tier.token_counts, now)
+        self._gates = {}
+
     def gates(self) -> Iterator[tuple[str, str, Gate]]:
         """All gates so far: workspace (empty for those of the whole organisation), pool of models, gate."""
-        return ((workspace, pool, gate) for (workspace, pool), gate in self._gates.items())
+        for (workspace, pool), gate in self._gates.items():
+            if not workspace or gate.organization:  # a workspace without limits of its own has the organisation's gate
+                yield workspace, pool, gate
 
     def refuse_spending(self, workspace: str, unix: float) -> RequestError | None:
         """The error for a workspace that has no money left at this Unix time."""
@@ -99,8 +111,8 @@ class Account:
             self._purses[workspace] = Purse(limit=limit, of="workspace ")
         return self._purses[workspace]
 
-    def _bucket(self, per_minute: int | None) -> Bucket | None:
-        return Bucket.full(per_minute / 60 * self._settings.burst, per_minute / 60) if per_minute else None
+    def _bucket(self, per_minute: int | None, at: float = 0.0) -> Bucket | None:
+        return Bucket.full(per_minute / 60 * self._settings.burst, per_minute / 60, at) if per_minute else None
 
 
 def _either(own: float | None, common: float | None) -> float | None:

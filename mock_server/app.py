@@ -1,9 +1,7 @@
 """The mock over HTTP: plays Plans in real or scaled time.  Raw ASGI, thin: what is decided is decided in `Engine`.
 
-    /v1/...                the API: see endpoints.py
-    POST /_mock/reset      a fresh engine at second 0; the ground truth is forgotten
-    GET  /_mock/truth      JSON lines: when each request really arrived, first and last byte, in engine seconds
-    GET  /_mock/health     ok
+    /v1/...       the API: see endpoints.py
+    /_mock/...    the admin side: see control.py
 
 `x-mock-key: 7.12.1` (run seed, request, attempt), `x-mock-output-tokens: 123` and `x-mock-stop-reason: refusal` on a
 request are the `key`, `output_tokens` and `stop_reason` of `Engine.handle`.
@@ -12,48 +10,25 @@ request are the `key`, `output_tokens` and `stop_reason` of `Engine.handle`.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
-
-from mock_server import wire
+from mock_server import control, wire
 from mock_server.encoding import decode, too_large
 from mock_server.endpoints import Call, Reply, Route, find_route
-from mock_server.engine import Engine
 from mock_server.options import VERSIONS
 from mock_server.plan import Error, Plan
 from mock_server.request import RequestError, invalid
 from mock_server.settings import Settings
 from mock_server.tenants import ANYONE, Accounts, Tenant
+from mock_server.world import Server, World
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-MAX_TRUTH = 1_000_000
-"""Exchanges whose ground truth is kept, so that a server left running does not fill the memory."""
-
-
-class Truth(msgspec.Struct, frozen=True):
-    """What really happened to one request: engine seconds at which it came and its bytes went to the transport.
-
-    None where the client went away before.
-    """
-
-    request_id: str
-    arrived: float
-    first_byte: float | None
-    last_byte: float | None
-    status: int
-
-
-_encode_lines = msgspec.json.Encoder().encode_lines
 
 TIMER_GRAIN = 0.001
 """Seconds: uvloop counts timers in whole milliseconds and so fires up to one early; an answer must not come early."""
@@ -63,44 +38,38 @@ class ClientGoneError(Exception):
     """The client closed the connection before it had sent its request."""
 
 
-class World:
-    """An engine with its time and its ground truth: what a reset throws away."""
-
-    def __init__(self, settings: Settings, speed: float) -> None:
-        self.engine = Engine(settings, epoch=time.time())
-        self.truth: deque[Truth] = deque(maxlen=MAX_TRUTH)
-        self._speed = speed
-        self._start = time.monotonic()
-
-    def now(self) -> float:
-        """Engine seconds.  Not the event loop's clock: uvloop's has a grain of a millisecond."""
-        return (time.monotonic() - self._start) * self._speed
-
-    def delay(self, when: float) -> float:
-        """Real seconds until engine second `when`."""
-        return self._start + when / self._speed - time.monotonic()
-
-
 def create_app(settings: Settings, *, speed: float = 1.0) -> App:
     """The ASGI application.  Engine time passes `speed` times faster than the wall clock."""
-    world = World(settings, speed)
+    server = Server(settings, speed)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal world
         if scope["type"] != "http":
             return
-        match scope["method"], scope["path"]:
-            case "POST", "/_mock/reset":
-                world = World(settings, speed)
-                await _reply(send, "application/json", b'{"ok":true}')
-            case "GET", "/_mock/health":
-                await _reply(send, "application/json", b'{"ok":true}')
-            case "GET", "/_mock/truth":
-                await _reply(send, "application/jsonl", _encode_lines(list(world.truth)))
-            case _:
-                await _exchange(world, scope, receive, send)
+        if scope["path"].startswith(control.PREFIX):
+            await _administer(server, scope, receive, send)
+            return
+        world = server.world
+        world.open += 1
+        try:
+            await _exchange(world, scope, receive, send)
+        finally:
+            world.open -= 1
 
     return app
+
+
+async def _administer(server: Server, scope: Scope, receive: Receive, send: Send) -> None:
+    """One request of an admin."""
+    try:
+        body = await _read_body(receive, dict(scope["headers"]), control.MAX_BODY)
+        reply = control.respond(server, scope["method"], scope["path"], body)
+    except RequestError as error:
+        reply = control.wrong(error.status, str(error))
+    except ClientGoneError:
+        return
+    headers = [("content-type", reply.content_type), ("content-length", str(len(reply.body)))]
+    await send(_start(reply.status, headers))
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 async def _exchange(world: World, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,11 +104,11 @@ async def _exchange(world: World, scope: Scope, receive: Receive, send: Send) ->
         first_byte, last_byte = await _play(world, answer, receive, send)
         if answer.is_reset and "reset" in scope:
             scope["reset"]()
-        status, request_id = answer.status, answer.request_id
+        world.note(answer, arrived, first_byte, last_byte)
     else:
-        status, request_id = 200, world.engine.request_id()
+        request_id = world.engine.request_id()
         first_byte, last_byte = await _tell(world, answer, request_id, tenant, send)
-    world.truth.append(Truth(request_id, arrived, first_byte, last_byte, status))
+        world.note_reply(request_id, arrived, first_byte, last_byte)
 
 
 def _authenticate(headers: dict[bytes, bytes], accounts: Accounts | None, route: Route) -> Tenant:
@@ -308,11 +277,6 @@ class _Presence:
     def _wake(self, _: object = None) -> None:
         if self._woken and not self._woken.done():
             self._woken.set_result(None)
-
-
-async def _reply(send: Send, content_type: str, body: bytes) -> None:
-    await send(_start(200, [("content-type", content_type), ("content-length", str(len(body)))]))
-    await send({"type": "http.response.body", "body": body})
 
 
 def _start(status: int, headers: Iterable[tuple[str, str]]) -> Message:

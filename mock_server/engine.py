@@ -10,12 +10,11 @@ from typing import Any
 
 import msgspec
 
-from mock_server import faults
 from mock_server.account import Account
 from mock_server.batches import Batches
 from mock_server.caching import NOTHING, Cache, Match
 from mock_server.content import Content, check_stop_reason, compose
-from mock_server.faults import Faults
+from mock_server.faults import Faults, Struck
 from mock_server.latency import Pace, Strain, draw_pace, time
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe, tuned
@@ -25,6 +24,7 @@ from mock_server.request import Purpose, Question, RequestError, invalid, read
 from mock_server.returns import Returns
 from mock_server.rng import Draws
 from mock_server.settings import Settings
+from mock_server.spending import spend_cap_error
 from mock_server.tenants import ANYONE, Tenant
 from mock_server.tiers import Limits
 
@@ -38,13 +38,13 @@ class Engine:
     def __init__(self, settings: Settings, *, epoch: float = EPOCH) -> None:
         self.settings = settings
         self.epoch = epoch
+        self.faults = Faults(settings.faults, settings.seed)
         self.cache = Cache()
         self.returns = Returns()
         self.batches = Batches(self)
         self._find = tuned(settings.chars_per_token)
         self._strain = Strain(settings)
         self._accounts: dict[str, Account] = {}
-        self.faults = Faults(settings.faults, settings.seed)
         self._seen: Counter[int] = Counter()
 
     def handle(
@@ -78,12 +78,12 @@ class Engine:
             self.returns.came(key[:-1], tenant, now)
         struck = self.faults.refusal(key, now) if self.faults else None
         if struck:
-            plan = self._struck(question, key, now, tenant, *struck)
+            plan = self._struck(question, struck, key, now, tenant)
         else:
             plan = self._serve(question, key, now, output_tokens, stop_reason, tenant)
         if plan.retry_after is not None:
             self.returns.told(key[:-1], now + plan.retry_after)
-        return self.faults.spoil(plan) if self.faults else plan
+        return self.faults.disguise(plan) if plan.error else plan
 
     def _serve(
         self,
@@ -106,6 +106,8 @@ class Engine:
         if refusal:
             return self._rate_limited(question, refusal, gate, key, now, tenant)
         plan = self._answer(question, match, gate, key, now, output_tokens, stop_reason, reserved, tenant)
+        if self.faults:
+            plan = self.faults.spoil(plan)
         self._strain.runs_until(plan.last_token)
         if estimate != counted:
             gate.correct(Drain(plan.first_token, plan.first_token, counted - estimate))
@@ -172,6 +174,12 @@ class Engine:
         """Every organisation that has asked for something, by name."""
         return self._accounts
 
+    def change_tier(self, tier: str, now: float) -> None:
+        """This tier from now on, with full buckets, for all organisations without one of their own."""
+        self.settings = msgspec.structs.replace(self.settings, tier=tier)
+        for account in self._accounts.values():
+            account.change_tier(self.settings, now)
+
     def refuse(
         self, refused: RequestError, now: float, key: tuple[int, ...] | None = None, tenant: Tenant | None = None
     ) -> Plan:
@@ -192,19 +200,20 @@ class Engine:
 
     def abort(self, plan: Plan, now: float) -> None:
         """The client of `plan` went away: nothing more is produced, and nothing more debited.  Say so once."""
-        if plan.status != 200 or now >= plan.ended or plan.tenant is None:
+        if plan.status != 200 or plan.tenant is None or now >= max(plan.ended, plan.last_token):
             return
         if now < plan.first_token:
             self.cache.withdraw(plan.tenant, plan.match, plan.first_token)
         account = self.account(plan.tenant.organization)
-        if account.connections:
+        if account.connections and now < plan.ended:
             account.connections.close(plan.ended)
         if now >= plan.last_token:
             return
-        gate = account.gate(plan.tenant.workspace, plan.model, plan.served or describe(plan.model))
-        gate.stop(_production(plan), now)
-        if plan.reserved:
-            gate.reserve(plan.produced(now) - plan.reserved, now)
+        if plan.arrived >= account.since:
+            gate = account.gate(plan.tenant.workspace, plan.model, plan.served or describe(plan.model))
+            gate.stop(_production(plan), now)
+            if plan.reserved:
+                gate.reserve(plan.produced(now) - plan.reserved, now)
         workspace, unix = plan.tenant.workspace, self.epoch + plan.arrived
         account.pay(workspace, plan.model, plan.usage, unix, back=True)
         produced = msgspec.structs.replace(plan.usage, output_tokens=plan.produced(now))
@@ -284,33 +293,34 @@ class Engine:
             tenant=tenant,
         )
 
-    def _struck(
-        self,
-        question: Question,
-        key: tuple[int, ...],
-        now: float,
-        tenant: Tenant,
-        name: str,
-        said: faults.Refusal,
-        when: float,
-    ) -> Plan:
+    def _struck(self, question: Question, struck: Struck, key: tuple[int, ...], now: float, tenant: Tenant) -> Plan:
         """The plan of a request that a fault refuses."""
         gate = self.account(tenant.organization).gate(tenant.workspace, question.model_id, question.model)
+        status = struck.refusal.status
         return Plan(
-            status=said.status,
+            status=status,
             key=key,
             epoch=self.epoch,
             arrived=now,
-            first_token=when,
-            last_token=when,
-            ended=when,
-            error=Error(said.type, said.message, said.error_code),
-            cause=name,
-            retry_after=said.retry_after,
-            limits=gate.state(now) if said.status == 429 else None,
+            first_token=struck.when,
+            last_token=struck.when,
+            ended=struck.when,
+            error=self._words(question, struck, gate, now, tenant),
+            cause=struck.name,
+            retry_after=struck.retry_after,
+            limits=gate.state(now) if status == 429 else None,
             model=question.model_id,
             tenant=tenant,
         )
+
+    def _words(self, question: Question, struck: Struck, gate: Gate, now: float, tenant: Tenant) -> Error:
+        """What the refusal would say if it were real."""
+        if struck.refusal.error:
+            return struck.refusal.error
+        if struck.name == "spend_cap":
+            return spend_cap_error(self.epoch + now)
+        allowed = getattr(gate.limits, struck.name, None) or 1_000
+        return rate_limit_error(Refusal(struck.name, allowed, 0), tenant, question.model_id)
 
     def request_id(self) -> str:
         """The id of a request that needs no plan."""

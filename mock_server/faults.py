@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from mock_server.plan import Flaw, Plan
+from mock_server.plan import Error, Flaw, Plan
 from mock_server.rng import Draws
 
 
@@ -55,45 +55,26 @@ def _check(name: str, fine: bool, demand: str) -> None:
 
 
 class Refusal(NamedTuple):
-    """An error answer that a fault gives in place of everything else."""
+    """An error that a fault gives in place of an answer."""
 
     status: int
-    type: str
-    message: str
+    meaning: str
     retry_after: int | None = None
-    error_code: str | None = None
+    """Seconds, where the fault does not say it."""
+    error: Error | None = None
+    """What it says; None where it says what the real one would say."""
 
-
-_RATE = (
-    "This request would exceed your organization's rate limit of {0}. The response headers show the current use."
-    " Shorten the prompt, lower the maximum tokens requested, or try again later."
-)
 
 REFUSALS = {
-    "requests": Refusal(429, "rate_limit_error", _RATE.format("50 requests per minute"), 5),
-    "input_tokens": Refusal(429, "rate_limit_error", _RATE.format("30,000 input tokens per minute"), 5),
-    "output_tokens": Refusal(429, "rate_limit_error", _RATE.format("8,000 output tokens per minute"), 5),
-    "acceleration": Refusal(
-        429,
-        "rate_limit_error",
-        "This request would exceed your organization's maximum usage increase rate for input tokens per minute."
-        " Scale up more gradually to stay within the acceleration limit.",
-        10,
-        "ramp_limit_exceeded",
-    ),
-    "concurrency": Refusal(
-        429, "rate_limit_error", "Number of concurrent connections has exceeded your rate limit.", 1
-    ),
-    "spend_cap": Refusal(
-        429,
-        "rate_limit_error",
-        "You have reached your API usage limits. You will regain access on the 1st of next month at 00:00 UTC.",
-        None,
-        "enforced_spend_limit_reached",
-    ),
-    "server_error": Refusal(500, "api_error", "Internal server error"),
-    "gateway_timeout": Refusal(504, "timeout_error", "Request timed out"),
-    "overloaded": Refusal(529, "overloaded_error", "Overloaded"),
+    "requests": Refusal(429, "429: as if the requests per minute were used up", 5),
+    "input_tokens": Refusal(429, "429: as if the input tokens per minute were used up", 5),
+    "output_tokens": Refusal(429, "429: as if the output tokens per minute were used up", 5),
+    "acceleration": Refusal(429, "429: as if use had risen too fast", 10),
+    "concurrency": Refusal(429, "429: as if too many connections were open", 1),
+    "spend_cap": Refusal(429, "429 without retry-after: as if the monthly spend cap were reached"),
+    "server_error": Refusal(500, "500 api_error", error=Error("api_error", "Internal server error")),
+    "gateway_timeout": Refusal(504, "504 timeout_error", error=Error("timeout_error", "Request timed out")),
+    "overloaded": Refusal(529, "529 overloaded_error", error=Error("overloaded_error", "Overloaded")),
 }
 """Faults that refuse a request.  They take nothing from any limit."""
 
@@ -117,11 +98,7 @@ DISGUISES = {
 }
 """Faults that change what a refusal of any origin says about trying again."""
 
-KINDS = (
-    {name: f"{said.status} {said.type}: {said.message.partition('. ')[0]}" for name, said in REFUSALS.items()}
-    | FLAWS
-    | DISGUISES
-)
+KINDS = {name: refusal.meaning for name, refusal in REFUSALS.items()} | FLAWS | DISGUISES
 """All faults, in the order in which they get their chance: the first that strikes refuses or spoils a request."""
 
 _DELAYS = {"slow_headers": 10.0, "stall": 3_600.0}
@@ -130,6 +107,16 @@ _STREAMS_ONLY = ("stall", "stream_error", "malformed_sse")
 
 _BLOCK = 256
 """Mean episodes that are drawn together: an episode is cut short or begun anew where two blocks meet."""
+
+
+class Struck(NamedTuple):
+    """A refusal that strikes a request."""
+
+    name: str
+    refusal: Refusal
+    retry_after: int | None
+    when: float
+    """Engine seconds."""
 
 
 class Faults:
@@ -144,27 +131,25 @@ class Faults:
     def __bool__(self) -> bool:
         return bool(self._set)
 
-    def refusal(self, key: tuple[int, ...], now: float) -> tuple[str, Refusal, float] | None:
-        """Which fault refuses the request, with what, and when; None if none does."""
+    def refusal(self, key: tuple[int, ...], now: float) -> Struck | None:
+        """The refusal that strikes the request, if any."""
         for name, fault in self._set.items():
             if name in REFUSALS and self._strikes(name, fault, key, now):
-                said = REFUSALS[name]
-                if fault.retry_after is not None:
-                    said = said._replace(retry_after=fault.retry_after)
-                return name, said, now + (fault.delay or 0.0)
+                refusal = REFUSALS[name]
+                retry_after = refusal.retry_after if fault.retry_after is None else fault.retry_after
+                return Struck(name, refusal, retry_after, now + (fault.delay or 0.0))
         return None
 
     def spoil(self, plan: Plan) -> Plan:
-        """The plan with what befalls its answer."""
-        if plan.error:
-            return self._disguise(plan)
+        """The plan of an answer with what befalls it."""
         unfit = _WHOLE_ONLY if plan.stream else _STREAMS_ONLY
         for name, fault in self._set.items():
             if name in FLAWS and name not in unfit and self._strikes(name, fault, plan.key, plan.arrived):
                 return _spoiled(plan, name, fault)
         return plan
 
-    def _disguise(self, plan: Plan) -> Plan:
+    def disguise(self, plan: Plan) -> Plan:
+        """The plan of a refusal with what it says of trying again."""
         struck = {
             name
             for name, fault in self._set.items()

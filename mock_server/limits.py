@@ -125,7 +125,7 @@ class Refusal(NamedTuple):
     """Which limit said no, how much it allows, and how many whole seconds later it would not have."""
 
     limit: str
-    """`requests`, `input_tokens`, `output_tokens`, `ramp` or `connections`."""
+    """`requests`, `input_tokens`, `output_tokens`, `acceleration` or `concurrency`."""
     allowed: int | None
     """Per minute; None where it is not so counted."""
     retry_after: int
@@ -136,9 +136,9 @@ _PER_MINUTE = {"requests": "requests", "input_tokens": "input tokens", "output_t
 
 def rate_limit_error(refusal: Refusal, tenant: Tenant, model_id: str) -> Error:
     """The refusal in the words seen in public in 2025 and 2026."""
-    if refusal.limit == "connections":
+    if refusal.limit == "concurrency":
         return Error("rate_limit_error", "Number of concurrent connections has exceeded your rate limit.")
-    if refusal.limit == "ramp":
+    if refusal.limit == "acceleration":
         message = (
             "This request would exceed your organization's maximum usage increase rate for input tokens per minute."
             " Scale up more gradually to stay within the acceleration limit."
@@ -296,8 +296,9 @@ class Gate:
         """What the headers of a response at `now` say: of the workspace and its organisation what leaves less."""
         requests = None
         if self.requests:
-            remaining = int(self.requests.settle(now) + TOLERANCE)
-            requests = Window(self.limits.requests or 0, max(0, remaining), now + self.requests.full_in(now))
+            level = self.requests.settle(now)
+            remaining = max(0, int(level + TOLERANCE))
+            requests = Window(self.limits.requests or 0, remaining, now + self.requests.full_in(now), level)
         own = RateLimits(
             requests,
             _window(self.limits.input_tokens, self.input, now),
@@ -317,9 +318,9 @@ class Gate:
         if self.output and self.output.wait(output_tokens, now) > 0:
             return "output_tokens"
         if self.growth and self.growth.wait(input_tokens, now) > 0:
-            return "ramp"
+            return "acceleration"
         if self.connections and self.connections.wait(now) > 0:
-            return "connections"
+            return "concurrency"
         return None
 
     def _take(self, input_tokens: int, now: float) -> None:
@@ -364,8 +365,9 @@ class Gate:
 def _window(limit: int | None, bucket: Bucket | None, now: float) -> Window | None:
     if limit is None or bucket is None:
         return None
-    remaining = int(bucket.settle(now) / 1000 + 0.5) * 1000
-    return Window(limit, remaining if remaining > 0 else 0, now + bucket.full_in(now))
+    level = bucket.settle(now)
+    remaining = int(level / 1000 + 0.5) * 1000
+    return Window(limit, remaining if remaining > 0 else 0, now + bucket.full_in(now), level)
 
 
 def _closest(own: RateLimits, organization: RateLimits) -> RateLimits:

@@ -60,6 +60,8 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     """Requests rounded down, tokens rounded to the nearest thousand, as the API does (2026-10-08)."""
     reset: float
     """Engine second at which its bucket is full again if nothing more is taken."""
+    level: float = 0.0
+    """What its bucket holds, exactly; headers do not say that."""
 
 
 class RateLimits(msgspec.Struct, frozen=True, gc=False):

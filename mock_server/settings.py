@@ -64,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a tool is called where the model may choose: see `content`."""
     chars_per_token: dict[str, float] = {}
     """Characters per token in place of the estimator's, by model id or line (`sonnet`); at least 1."""
+    faults: dict[str, Fault] = {}
+    """What goes wrong on purpose, by a name of `faults.KINDS`."""
     accounts: Accounts | None = None
     """Keys and what they belong to; None accepts every key."""
     concurrency: int | None = None
@@ -80,8 +82,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds until a batch has been processed.  The API says: most within 1 hour (2026-10-08)."""
     batch_hidden: float = 0.0
     """Seconds after its creation in which a batch is not found, as was seen in public (2026-04-21)."""
-    faults: dict[str, Fault] = {}
-    """What goes wrong on purpose, by a name of `faults.KINDS`."""
 
     def __post_init__(self) -> None:
         check_tier(self.tier)

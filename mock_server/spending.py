@@ -48,10 +48,13 @@ class Purse:
             words = _LIMIT.format(of=self._of, date=_next_month(unix))
             return RequestError(400, Error("invalid_request_error", words), cause="spend_limit")
         if self._cap is not None and spent >= self._cap:
-            words = _CAP.format(date=_next_month(unix))
-            error = Error("rate_limit_error", words, "enforced_spend_limit_reached")
-            return RequestError(429, error, cause="spend_cap")
+            return RequestError(429, spend_cap_error(unix), cause="spend_cap")
         return None
+
+
+def spend_cap_error(unix: float) -> Error:
+    """What an organisation is told that has reached its tier's cap."""
+    return Error("rate_limit_error", _CAP.format(date=_next_month(unix)), "enforced_spend_limit_reached")
 
 
 _NO_CREDIT = "Your credit balance is too low to access the API. Buy credits or change your plan to go on."

@@ -8,10 +8,9 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model
 
 from bench.scenario.notation import Duration, Model, PositiveDuration, Share, Written, wrong_at
 from mock_server import faults
-from mock_server.faults import KINDS
 
 
-class Fault(Model):
+class FaultForm(Model):
     """How often, when and how strongly a fault strikes."""
 
     rate: Share = 1.0
@@ -35,35 +34,43 @@ class Fault(Model):
         return faults.Fault(self.rate, self.start, self.end, self.on, self.off, self.delay, retry_after)
 
 
-FaultForm = Annotated[
-    Annotated[Share, Tag("<one>")] | Annotated[Fault, Tag("<mapping>")],
+class Fault(FaultForm):
+    """One fault."""
+
+    kind: str
+    """A name of `mock_server.faults.KINDS`."""
+
+
+_ShareOrMore = Annotated[
+    Annotated[Share, Tag("<one>")] | Annotated[FaultForm, Tag("<mapping>")],
     Discriminator(lambda value: "<mapping>" if isinstance(value, dict) else "<one>"),
 ]
-
-
-def _resolve(form: float | Fault, info: ValidationInfo) -> Fault:  # noqa: ARG001
-    fault = Fault(rate=form) if isinstance(form, float) else form
-    try:
-        fault.setting()
-    except ValueError as problem:
-        where, _, what = str(problem).partition(": ")
-        wrong_at([((where.partition(",")[0],), what)])
-    return fault
-
-
-FaultField = Annotated[Fault, Written(FaultForm, _resolve)]
-
-
-class _Faults(Model):
-    """What goes wrong on purpose.  A share of all requests, or a mapping such as {rate: 100%, on: 20s, off: 5m}."""
-
-    def settings(self) -> dict[str, faults.Fault]:
-        """As the mock server takes them."""
-        return {name: fault.setting() for name in KINDS if (fault := getattr(self, name)) is not None}
-
-
 _fields: dict[str, Any] = {
-    name: (FaultField | None, Field(None, description=meaning)) for name, meaning in KINDS.items()
+    name: (_ShareOrMore | None, Field(None, description=meaning)) for name, meaning in faults.KINDS.items()
 }
-Faults = create_model("Faults", __base__=_Faults, __doc__=_Faults.__doc__, **_fields)
-"""A field for each fault there is."""
+FaultsForm = create_model(
+    "FaultsForm",
+    __base__=Model,
+    __doc__="What goes wrong: a share of all requests, or a mapping such as {rate: 50%, on: 20s, off: 5m}.",
+    **_fields,
+)
+
+
+def _resolve(form: Model, info: ValidationInfo) -> tuple[Fault, ...]:  # noqa: ARG001
+    resolved, problems = [], []
+    for kind, written in form:
+        if written is None:
+            continue
+        options = written.model_dump(exclude_unset=True) if isinstance(written, FaultForm) else {"rate": written}
+        fault = Fault(kind=kind, **options)
+        try:
+            fault.setting()
+        except ValueError as problem:
+            key, _, what = str(problem).partition(": ")
+            problems.append(((kind, key.partition(",")[0]), what))
+        resolved.append(fault)
+    wrong_at(problems)
+    return tuple(resolved)
+
+
+FaultsField = Annotated[tuple[Fault, ...], Written(FaultsForm, _resolve)]

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, Val
 
 from bench.scenario import data
 from bench.scenario.arrivals import Arrivals, ArrivalsField
-from bench.scenario.faults import Fault, Faults
+from bench.scenario.faults import Fault, FaultsField
 from bench.scenario.notation import (
     Dollars,
     Duration,
@@ -36,7 +36,6 @@ __all__ = [
     "Budget",
     "Dataset",
     "Fault",
-    "Faults",
     "Fixed",
     "FromTrace",
     "Latency",
@@ -226,7 +225,7 @@ class Mock(Model):
     latency: Latency = Latency()
     chunk_tokens: Count = 5
     """Tokens per streamed event."""
-    faults: Faults = Faults()
+    faults: FaultsField = ()
     """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
 
 

@@ -67,14 +67,14 @@ def _answered(plan: Plan) -> Attempt:
         request_id=plan.request_id,
         stop_reason=plan.stop_reason,
         usage=_usage(plan, plan.usage.output_tokens, plan.usage.thinking_tokens),
-        limits=limits_of(plan),
+        limits=_limits(plan),
     )
 
 
 def _refused(plan: Plan) -> Attempt:
     error = plan.error
     assert error is not None
-    limits = limits_of(plan)
+    limits = _limits(plan)
     return Attempt(
         sent=plan.arrived,
         ended=plan.ended,
@@ -115,7 +115,7 @@ def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
         last_token=seen[-1][0] if seen else None,
         request_id=plan.request_id,
         usage=_usage(plan, min(1, plan.usage.output_tokens), 0),  # as message_start says it
-        limits=limits_of(plan),
+        limits=_limits(plan),
     )
 
 
@@ -131,8 +131,7 @@ def _usage(plan: Plan, output_tokens: int, thinking_tokens: int) -> Usage:
     )
 
 
-def limits_of(plan: Plan) -> RateLimits | None:
-    """What the response's headers say of the limits."""
+def _limits(plan: Plan) -> RateLimits | None:
     told = plan.limits
     if told is None or not (told.requests or told.input_tokens or told.output_tokens):
         return None

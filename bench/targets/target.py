@@ -182,7 +182,7 @@ def mock_settings(scenario: Scenario) -> Settings:
             service_time=mock.latency.service_time,
             ttft=_spread(mock.latency.ttft),
             tokens_per_second=_spread(mock.latency.tokens_per_second),
-            faults=mock.faults.settings(),
+            faults={fault.kind: fault.setting() for fault in mock.faults},
         )
     except ValueError as error:
         raise UsageError(f"mock: {error}") from None
