@@ -40,7 +40,7 @@ from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
 from bench.targets.target import Target, open_target
 from mock_server.rng import Draws
-from mock_server.tiers import TIERS
+from mock_server.tiers import TIERS, limits_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -186,10 +186,16 @@ def serve(*, tier: str, host: str, port: int, speed: float) -> None:
     from mock_server.__main__ import serve
     from mock_server.settings import Settings
 
-    if tier not in TIERS:
-        raise UsageError(f"--tier: no tier `{tier}`.{nearest(tier, TIERS)}", f"There are {', '.join(TIERS)}.")
+    if tier not in TIERS and not tier.endswith(".json"):
+        raise UsageError(
+            f"--tier: no tier `{tier}`.{nearest(tier, TIERS)}", f"There are {', '.join(TIERS)}, or a .json file."
+        )
     try:
-        serve(Settings(tier=tier), host, port, speed)
+        settings = Settings(tier=tier)
+    except ValueError as error:
+        raise UsageError(f"--tier: {error}") from None
+    try:
+        serve(settings, host, port, speed)
     except OSError as error:
         why = error.strerror or str(error)
         raise UsageError(
@@ -238,8 +244,9 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         machine=machine(),
         seed=scenario.seed,
         target=scenario.target,
-        tier=scenario.tier,
+        tier=resolved["tier"],
         tier_as_of=tier_date(scenario.tier),
+        limits=limits_for(scenario.tier, scenario.model)._asdict(),
         prices_as_of=prices_as_of(),
     )
 
