@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from pathlib import Path
 
 import msgspec
 
@@ -60,6 +61,14 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for family in self.families:
             if family not in PRESETS:
                 raise ValueError(f"families: {family!r} is unknown; known are {', '.join(PRESETS)}")
+
+
+def read_profile(path: Path) -> Profile:
+    """The profile in a file.  Raises ValueError that names the file when it is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Profile)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name}: {error}") from None
 
 
 AS_OF = date(2026, 11, 20)

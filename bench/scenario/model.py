@@ -22,6 +22,7 @@ from bench.scenario.notation import (
     InputFile,
     Model,
     PositiveDuration,
+    Share,
     Written,
     refuse_rows,
     unknown,
@@ -30,6 +31,7 @@ from bench.scenario.notation import (
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
 from bench.scenario.strategies import Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from mock_server.profile import read_profile
 from mock_server.tiers import TIERS, find_tier
 
 __all__ = [
@@ -202,6 +204,11 @@ NumbersForm = Annotated[
 ]
 
 
+def _a_profile(path: Path) -> Path:
+    read_profile(path)
+    return path
+
+
 class Latency(Model):
     """The mock's answer times.  What is left out is the preset of the model's family."""
 
@@ -211,6 +218,12 @@ class Latency(Model):
     """Time to first token: constant, or lognormal from {median: 600ms, p95: 1.4s}."""
     tokens_per_second: Annotated[float | Lognormal, Written(NumbersForm, _resolve_quantiles)] | None = None
     """Tokens a second of one answer: constant, or lognormal from {median: 60, p95: 90}."""
+    profile: Annotated[InputFile, AfterValidator(_a_profile)] | None = None
+    """A JSON file of measured speeds, relative to the scenario, in place of the presets."""
+    load: Annotated[float, Field(ge=0)] = 0.0
+    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again."""
+    daily_swing: Annotated[Share, Field(lt=1)] = 0.0
+    """By how much answers are slower at the busiest hour of the day, and faster at the quietest."""
 
 
 class Mock(Model):
