@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from mock_server.account import Account
-from mock_server.models import MODELS, Model, find_model
+from mock_server.models import EFFORTS, MODELS, Model, find_model
 from mock_server.paging import page, read_limit
 from mock_server.plan import Error, base62
 from mock_server.request import RequestError, invalid
@@ -74,20 +74,43 @@ def retrieve_model(model_id: str) -> dict[str, Any]:
 
 def describe_model(model: Model) -> dict[str, Any]:
     """A model as the API shows it."""
-    line, _, number = model.id.removeprefix("claude-").partition("-")
+    number = model.id.removeprefix(f"claude-{model.line}-").replace("-", ".")
     retires = RETIRES.get(model.id)
     return {
         "id": SNAPSHOTS.get(model.id, model.id),
         "type": "model",
-        "display_name": f"Claude {line.title()} {number.replace('-', '.')}",
+        "display_name": f"Claude {model.line.title()} {number}",
         "created_at": f"{RELEASED[model.id]}T00:00:00Z",
-        "line": line,
+        "line": model.line,
         "lifecycle": "deprecated" if retires else "active",
         "deprecated_at": f"{RELEASED[model.id]}T00:00:00Z" if retires else None,
         "retires_at": f"{retires}T00:00:00Z" if retires else None,
         "max_input_tokens": model.context,
         "max_tokens": model.max_output,
-        "capabilities": None,
+        "capabilities": _capabilities(model),
+    }
+
+
+def _capabilities(model: Model) -> dict[str, Any]:
+    """What the table of models knows, in the shape of the API; what every served model can do is not in the table."""
+    yes, efforts = {"supported": True}, {level: {"supported": level in model.efforts} for level in EFFORTS}
+    kinds = ("adaptive", "between_tools", "disabled", "enabled")
+    return {
+        "batch": yes,
+        "citations": yes,
+        "code_execution": yes,
+        "context_management": {
+            "supported": True,
+            "clear_thinking_20251015": yes,
+            "clear_tool_uses_20250919": yes,
+            "compact_20260112": {"supported": "4-5" not in model.id},
+        },
+        "effort": {"supported": bool(model.efforts), **efforts},
+        "image_input": yes,
+        "pdf_input": yes,
+        "server_tools": {"supported": True, "code_execution": yes, "web_search": yes},
+        "structured_outputs": yes,
+        "thinking": {"supported": True, "types": {kind: {"supported": kind in model.thinking} for kind in kinds}},
     }
 
 

@@ -20,7 +20,7 @@ from mock_server.tenants import ANYONE, Tenant
 MAX_BATCH_BODY = 256 * 1024 * 1024
 """Bytes of a body that creates a batch (errors page, 2026-10-10)."""
 
-RESULT_LINES = 100
+RESULT_LINES = 20
 """Lines of results that are sent in one piece."""
 
 _encode = msgspec.json.Encoder().encode

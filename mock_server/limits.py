@@ -165,7 +165,7 @@ def too_many_requests(limit: str, allowed: int, wait: float, tenant: Tenant) -> 
         f"This request would exceed your organization's rate limit of {allowed:,} {_COUNTED[limit]}"
         f" (org: {tenant.organization_id}). Try again later."
     )
-    return RequestError(429, Error("rate_limit_error", message), max(1, math.ceil(wait)), limit)
+    return RequestError(429, Error("rate_limit_error", message), max(1, _whole(wait)), limit)
 
 
 class Connections:
@@ -342,7 +342,7 @@ class Gate:
 
     def _retry_after(self, input_tokens: int, output_tokens: int, now: float) -> int:
         gates = self._gates()
-        seconds, agreed = max([1, *(math.ceil(gate._wait_for_place(input_tokens, now)) for gate in gates)]), 0
+        seconds, agreed = max([1, *(_whole(gate._wait_for_place(input_tokens, now)) for gate in gates)]), 0
         while seconds != agreed:  # a level may rise and fall again, so all must allow the same moment
             agreed = seconds
             for gate in gates:
@@ -360,6 +360,11 @@ class Gate:
         if self.connections:
             waits.append(self.connections.wait(now))
         return max(waits)
+
+
+def _whole(seconds: float) -> int:
+    """Rounded up, but not because of a rounding error: what is short by less is within the tolerance of a bucket."""
+    return math.ceil(seconds - 1e-9)
 
 
 def _window(limit: int | None, bucket: Bucket | None, now: float) -> Window | None:

@@ -62,7 +62,13 @@ def cost(model_id: str, usage: Usage, *, batch: bool = False) -> float:
     """US dollars that a request cost.  An unknown model costs what the newest of its family does."""
     name = describe(model_id).id or "claude-sonnet-5-5"
     price = PRICES[name]
-    dollars = (usage.input_tokens * price.input + usage.output_tokens * price.output) / 1e6
-    if name == "claude-haiku-5-5" and usage.input_tokens > HAIKU_STEP:
+    written = usage.cache_write_5m * WRITE_5M + usage.cache_write_1h * WRITE_1H
+    dollars = (
+        (usage.input_tokens + written) * price.input
+        + usage.output_tokens * price.output
+        + usage.cache_read * price.read
+    ) / 1e6
+    prompt = usage.input_tokens + usage.cache_write_5m + usage.cache_write_1h + usage.cache_read
+    if name == "claude-haiku-5-5" and prompt > HAIKU_STEP:
         dollars *= 5
     return dollars * BATCH if batch else dollars

@@ -46,7 +46,7 @@ def test_a_refused_request(benchmark: BenchmarkFixture) -> None:
 
 def test_headers(benchmark: BenchmarkFixture) -> None:
     plan = Engine(Settings()).handle(ASK, 0.0, key=(7, 1, 1), output_tokens=100)
-    assert len(benchmark(lambda: wire.headers(plan))) == 16
+    assert len(benchmark(lambda: wire.headers(plan))) == 17
 
 
 def test_a_stream_of_21_events(benchmark: BenchmarkFixture) -> None:
