@@ -181,26 +181,30 @@ class Delta(NamedTuple):
     """One piece of a block: some of its tokens, due when the last of them is produced."""
 
     due: float
-    block: int
-    """Its place in the content."""
     begin: int
     """The block's tokens before it ..."""
     end: int
     """... and with it."""
 
 
-def deltas(plan: Plan) -> Iterator[Delta]:
-    """The pieces in which the content is streamed: the first of a block is one token, then `chunk_tokens` each.
+def deltas(plan: Plan, block: Block, before: int) -> Iterator[Delta]:
+    """The pieces in which a block is streamed: the first is one token, then `chunk_tokens` each.
 
-    Hidden thinking has none.
+    `before` is the number of tokens of the blocks before it.  Hidden thinking has no pieces.
     """
+    if block.shown and block.tokens:
+        yield Delta(plan.due(before + 1), 0, 1)
+        for begin in range(1, block.tokens, plan.chunk_tokens):
+            end = min(begin + plan.chunk_tokens, block.tokens)
+            yield Delta(plan.due(before + end), begin, end)
+
+
+def visible(plan: Plan) -> Iterator[tuple[float, str, int]]:
+    """All pieces of an answer: when each is due, the kind of its block, and how many tokens it carries."""
     before = 0
-    for place, block in enumerate(plan.blocks):
-        if block.shown and block.tokens:
-            yield Delta(plan.due(before + 1), place, 0, 1)
-            for begin in range(1, block.tokens, plan.chunk_tokens):
-                end = min(begin + plan.chunk_tokens, block.tokens)
-                yield Delta(plan.due(before + end), place, begin, end)
+    for block in plan.blocks:
+        for due, begin, end in deltas(plan, block, before):
+            yield due, block.kind, end - begin
         before += block.tokens
 
 

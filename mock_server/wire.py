@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
@@ -14,7 +14,7 @@ import msgspec
 
 from mock_server.faults import spoiled_pieces
 from mock_server.models import filler, length_of
-from mock_server.plan import Delta, Plan, Window, base62, deltas
+from mock_server.plan import Block, Plan, Window, base62, deltas
 from mock_server.rng import Draws
 from mock_server.tenants import Tenant
 
@@ -128,28 +128,27 @@ def _timeline(plan: Plan) -> Iterator[tuple[float, bytes]]:
     """Each event when it is due, in order."""
     begun = _message(plan, [], min(1, plan.usage.output_tokens), 0)
     yield plan.first_token, _event({"type": "message_start", "message": begun})
-    pieces, piece = deltas(plan), None
     before = 0
     for place, block in enumerate(plan.blocks):
-        piece = piece or next(pieces, None)
         yield plan.due(before + 1), _block_start(plan, place) + (_PING if place == 0 else b"")
-        while piece and piece.block == place:
-            yield piece.due, _delta(plan, piece)
-            piece = next(pieces, None)
+        head, tail = _delta_frame(block.kind, place)
+        says = _slicer(plan, block)
+        for due, begin, end in deltas(plan, block, before):
+            yield due, head + says(begin, end) + tail
         before += block.tokens
         signed = _signature_delta(plan, place) if block.kind == "thinking" else b""
         yield plan.due(before), signed + _BLOCK_STOP % place
-    usage = {**_usage(plan, plan.usage.output_tokens, plan.usage.thinking_tokens)}
+    usage = _usage(plan, plan.usage.output_tokens, plan.usage.thinking_tokens)
     for name in ("cache_creation", "service_tier", "inference_geo", "speed"):  # those of message_start alone
         del usage[name]
-    end = _event({"type": "message_delta", "delta": _end(plan), "usage": usage})
-    yield plan.last_token, end + _MESSAGE_STOP
+    ended = _event({"type": "message_delta", "delta": _end(plan), "usage": usage})
+    yield plan.last_token, ended + _MESSAGE_STOP
 
 
 def _block(plan: Plan, place: int) -> dict[str, Any]:
     """A block as a message that is not streamed has it."""
     block = plan.blocks[place]
-    text = _text(plan, place, 0, block.tokens) if block.shown else ""
+    text = _text(plan, block) if block.shown else ""
     if block.kind == "text":
         return {"type": "text", "text": text, "citations": None}
     if block.kind == "thinking":
@@ -177,12 +176,22 @@ def _tool(plan: Plan, place: int) -> dict[str, Any]:
     }
 
 
-def _delta(plan: Plan, piece: Delta) -> bytes:
-    block = plan.blocks[piece.block]
-    text = _text(plan, piece.block, piece.begin, piece.end)
-    # Filler needs no escaping in JSON.
-    data = text.encode() if block.text is None else _encode(text)[1:-1]
-    return _DELTAS[block.kind] % (piece.block, data)
+@lru_cache(maxsize=64)
+def _delta_frame(kind: str, place: int) -> tuple[bytes, bytes]:
+    """What stands before and after the text of a delta."""
+    head, _, tail = (_DELTAS[kind] % (place, b"\0")).partition(b"\0")
+    return head, tail
+
+
+def _slicer(plan: Plan, block: Block) -> Callable[[int, int], bytes]:
+    """What tokens of a block say, as part of a JSON string.  Filler needs no escaping."""
+    model = plan.served
+    assert model is not None
+    characters, tokens = model.characters, model.tokens
+    if (text := block.text) is not None:
+        return lambda begin, end: _encode(text[begin * characters // tokens : end * characters // tokens])[1:-1]
+    data = filler(0, length_of(block.tokens, model)).encode() if block.shown else b""
+    return lambda begin, end: data[begin * characters // tokens : end * characters // tokens]
 
 
 def _signature_delta(plan: Plan, place: int) -> bytes:
@@ -277,9 +286,8 @@ def _message(plan: Plan, content: list[dict[str, Any]], output_tokens: int, thin
     }
 
 
-def _text(plan: Plan, place: int, begin: int, end: int) -> str:
-    """What tokens `begin` to `end` of a block say."""
-    block, model = plan.blocks[place], plan.served
-    assert model is not None
-    first, last = length_of(begin, model), length_of(end, model)
-    return filler(first, last) if block.text is None else block.text[first:last]
+def _text(plan: Plan, block: Block) -> str:
+    """What a block says."""
+    assert plan.served is not None
+    length = length_of(block.tokens, plan.served)
+    return filler(0, length) if block.text is None else block.text[:length]

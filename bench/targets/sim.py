@@ -10,7 +10,7 @@ from bench.results.record import Attempt, RateLimits, Usage
 from bench.targets import classify
 from bench.targets.answer import too_late
 from bench.targets.classify import ApiError, cause_of, shorten
-from mock_server.plan import Plan, Window, deltas, moments
+from mock_server.plan import Plan, Window, moments, visible
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
@@ -101,7 +101,7 @@ def _cut_short(plan: Plan, deadline: float, message: str) -> Attempt:
     """What the client has seen of an answer that was not complete in time."""
     if not plan.stream or plan.first_token >= deadline:
         return Attempt(plan.arrived, deadline, cause="timeout", message=message)
-    seen = [(piece.due, plan.blocks[piece.block].kind) for piece in deltas(plan) if piece.due < deadline]
+    seen = [(due, kind) for due, kind, _ in visible(plan) if due < deadline]
     return Attempt(
         sent=plan.arrived,
         ended=deadline,

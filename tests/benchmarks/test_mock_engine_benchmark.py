@@ -13,7 +13,7 @@ from mock_server.plan import Plan
 from mock_server.rng import Draws
 from mock_server.settings import Settings
 
-MODEL = "claude-sonnet-5-5"
+MODEL = "claude-sonnet-4-6"  # thinks only when asked to
 ASK: dict[str, Any] = {
     "model": MODEL,
     "max_tokens": 1_000,

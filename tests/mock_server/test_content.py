@@ -11,7 +11,7 @@ from mock_server import wire
 from mock_server.content import CATEGORIES, THOUGHT
 from mock_server.engine import Engine
 from mock_server.models import MODELS, estimate_tokens, text_of_tokens
-from mock_server.plan import Plan, deltas, moments
+from mock_server.plan import Plan, moments, visible
 from mock_server.request import RequestError
 from mock_server.settings import Settings
 
@@ -129,10 +129,10 @@ def test_usage_is_what_was_produced(params: dict[str, Any], tokens: int | None, 
 @given(questions, lengths, st.integers(1, 40))
 def test_moments_are_those_of_the_pieces(params: dict[str, Any], tokens: int | None, chunk: int) -> None:
     plan = answer(params, None, tokens, chunk_tokens=chunk)
-    pieces = list(deltas(plan))
-    assert [piece.due for piece in pieces] == sorted(piece.due for piece in pieces)
-    texts = [piece.due for piece in pieces if plan.blocks[piece.block].kind == "text"]
-    dues = [piece.due for piece in pieces]
+    pieces = list(visible(plan))
+    dues = [due for due, _, _ in pieces]
+    texts = [due for due, kind, _ in pieces if kind == "text"]
+    assert dues == sorted(dues)
     expected = (dues[0] if dues else None, texts[0] if texts else None, dues[-1] if dues else None)
     assert moments(plan) == expected
     times = [due for due, _ in wire.events(plan)]

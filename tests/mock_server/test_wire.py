@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mock_server import wire
 from mock_server.engine import EPOCH, Engine
 from mock_server.models import estimate_tokens
-from mock_server.plan import Plan, deltas
+from mock_server.plan import Plan, visible
 from mock_server.settings import Settings
 
 MODEL = "claude-sonnet-4-6"
@@ -51,7 +51,7 @@ def test_a_stream_has_the_documented_events_in_order(tokens: int, chunk: int) ->
 def test_events_are_due_when_their_tokens_are(tokens: int, chunk: int) -> None:
     plan = answer(tokens, Settings(chunk_tokens=chunk))
     dues = [due for due, _ in wire.events(plan)]
-    assert dues == sorted({piece.due for piece in deltas(plan)})
+    assert dues == sorted({due for due, _, _ in visible(plan)})
     assert (dues[0], dues[-1]) == (plan.first_token, plan.ended)
 
 
