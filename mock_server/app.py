@@ -22,6 +22,7 @@ from mock_server.plan import Error, Plan
 from mock_server.request import RequestError, invalid
 from mock_server.settings import Settings
 from mock_server.tenants import ANYONE, Accounts, Tenant
+from mock_server.wire import Header
 from mock_server.world import Server, World
 
 Scope = MutableMapping[str, Any]
@@ -67,7 +68,7 @@ async def _administer(server: Server, scope: Scope, receive: Receive, send: Send
         reply = control.wrong(error.status, str(error))
     except ClientGoneError:
         return
-    headers = [("content-type", reply.content_type), ("content-length", str(len(reply.body)))]
+    headers = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(reply.body))]
     await send(_start(reply.status, headers))
     await send({"type": "http.response.body", "body": reply.body})
 
@@ -191,9 +192,9 @@ async def _tell(
     world: World, reply: Reply, request_id: str, tenant: Tenant | None, send: Send
 ) -> tuple[float | None, float | None]:
     """Send an answer that is there at once; return when its first and its last byte went out."""
-    rows = [("content-type", reply.content_type), *wire.identity(request_id, tenant)]
+    rows = [(b"content-type", reply.content_type.encode()), *wire.identity(request_id, tenant)]
     if isinstance(reply.body, bytes):
-        rows.append(("content-length", str(len(reply.body))))
+        rows.append((b"content-length", b"%d" % len(reply.body)))
         await send(_start(200, rows))
         await send({"type": "http.response.body", "body": reply.body})
         return world.now(), world.now()
@@ -231,13 +232,14 @@ async def _play(world: World, plan: Plan, receive: Receive, send: Send) -> tuple
     return first_byte, last_byte
 
 
-def _render(plan: Plan) -> tuple[list[tuple[str, str]], Iterable[tuple[float, bytes]]]:
+def _render(plan: Plan) -> tuple[list[Header], Iterable[tuple[float, bytes]]]:
     """The headers of an answer, and its pieces with the engine second each is due."""
     headers = wire.headers(plan)
     if plan.flaw or (plan.status == 200 and plan.stream):
         return headers, wire.pieces(plan)
     body = wire.body(plan)
-    return [*headers, ("content-length", str(len(body)))], [(plan.ended, body)]
+    headers.append((b"content-length", b"%d" % len(body)))
+    return headers, [(plan.ended, body)]
 
 
 class _Presence:
@@ -279,6 +281,5 @@ class _Presence:
             self._woken.set_result(None)
 
 
-def _start(status: int, headers: Iterable[tuple[str, str]]) -> Message:
-    rows = [(name.encode(), value.encode("latin-1")) for name, value in headers]
-    return {"type": "http.response.start", "status": status, "headers": rows}
+def _start(status: int, headers: list[Header]) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": headers}

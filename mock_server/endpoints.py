@@ -78,6 +78,7 @@ def _messages(engine: Engine, call: Call) -> Plan:
         stop_reason=call.stop_reason,
         tenant=call.tenant,
         again=call.again,
+        content=call.body,
     )
 
 

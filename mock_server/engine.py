@@ -58,18 +58,20 @@ class Engine:
         stop_reason: str | None = None,
         tenant: Tenant = ANYONE,
         again: bool = False,
+        content: bytes | None = None,
     ) -> Plan:
         """Decide everything about a request that arrives at engine second `now`.  Never raises for bad `params`.
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
         change with the order of arrival.  Without a key the content and how often it came before stand for it.
         `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
-        `content`), `version` the API version.  `again` says of a request without a key that it was sent before.
+        `content`), `version` the API version.  `again` says of a request without a key that it was sent before;
+        `content` is the body that `params` were read from, if there was one.
         """
         again = again or key is not None
         try:
             question = self.read(params, version)
-            key = self._content_key(params) if key is None else key
+            key = self._content_key(content or repr(params)) if key is None else key
             if stop_reason and (unknown := check_stop_reason(stop_reason)):
                 raise unknown
         except RequestError as refused:
@@ -186,7 +188,7 @@ class Engine:
         """The plan of a request that is wrong in itself: no limit is touched."""
         return Plan(
             status=refused.status,
-            key=self._content_key({"refused": str(refused)}) if key is None else key,
+            key=self._content_key(str(refused)) if key is None else key,
             epoch=self.epoch,
             arrived=now,
             first_token=now,
@@ -324,13 +326,13 @@ class Engine:
 
     def request_id(self) -> str:
         """The id of a request that needs no plan."""
-        return "req_" + base62(Draws(*self._content_key({}), "request_id"))
+        return "req_" + base62(Draws(*self._content_key(""), "request_id"))
 
-    def _content_key(self, params: Mapping[str, Any]) -> tuple[int, int, int]:
-        digest = blake2b(repr(params).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        content = int.from_bytes(digest, "big")
-        self._seen[content] += 1
-        return self.settings.seed, content, self._seen[content]
+    def _content_key(self, content: bytes | str) -> tuple[int, int, int]:
+        data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+        digest = int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+        self._seen[digest] += 1
+        return self.settings.seed, digest, self._seen[digest]
 
 
 _NO_LIMITS = Gate(Limits(), 60.0)

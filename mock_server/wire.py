@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
@@ -14,7 +14,7 @@ import msgspec
 
 from mock_server.faults import spoiled_pieces
 from mock_server.models import filler, length_of
-from mock_server.plan import Block, Plan, Window, base62, deltas
+from mock_server.plan import Block, Plan, base62, deltas
 from mock_server.rng import Draws
 from mock_server.tenants import Tenant
 
@@ -23,63 +23,76 @@ _decode = msgspec.json.Decoder().decode
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def headers(plan: Plan) -> list[tuple[str, str]]:
+Header = tuple[bytes, bytes]
+
+_JSON = (b"content-type", b"application/json")
+_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+def headers(plan: Plan) -> list[Header]:
     """All response headers but those of HTTP itself."""
     stream = plan.status == 200 and plan.stream
     rows = [
-        ("content-type", "text/event-stream; charset=utf-8" if stream else "application/json"),
-        ("date", _date(int(plan.epoch + (plan.first_token if stream else plan.ended)))),
+        _STREAM if stream else _JSON,
+        (b"date", _date(int(plan.epoch + (plan.first_token if stream else plan.ended)))),
         *identity(plan.request_id, plan.tenant),
     ]
     if plan.retry_after is not None:
-        rows.append(("retry-after", _retry_after(plan.retry_after, plan)))
+        rows.append((b"retry-after", _retry_after(plan.retry_after, plan)))
     if plan.should_retry is not None:
-        rows.append(("x-should-retry", "true" if plan.should_retry else "false"))
-    if plan.limits:
-        limits = plan.limits
-        for name, window in (
-            ("requests", limits.requests),
-            ("input-tokens", limits.input_tokens),
-            ("output-tokens", limits.output_tokens),
-            ("tokens", limits.tokens),
-        ):
+        rows.append((b"x-should-retry", b"true" if plan.should_retry else b"false"))
+    if limits := plan.limits:
+        windows = (limits.requests, limits.input_tokens, limits.output_tokens, limits.tokens)
+        for (limit, remaining, reset), window in zip(_WINDOWS, windows, strict=True):
             if window:
-                rows += _window_headers(f"anthropic-ratelimit-{name}", window, plan.epoch)
+                rows += (
+                    (limit, b"%d" % window.limit),
+                    (remaining, b"%d" % window.remaining),
+                    (reset, _timestamp(ceil(plan.epoch + window.reset))),
+                )
     return rows
 
 
-def identity(request_id: str, tenant: Tenant | None) -> list[tuple[str, str]]:
+_WINDOWS = [
+    tuple(f"anthropic-ratelimit-{name}-{ending}".encode() for ending in ("limit", "remaining", "reset"))
+    for name in ("requests", "input-tokens", "output-tokens", "tokens")
+]
+
+
+def readable(rows: Iterable[Header]) -> dict[str, str]:
+    """Headers as text, by name."""
+    return {name.decode(): value.decode("latin-1") for name, value in rows}
+
+
+def identity(request_id: str, tenant: Tenant | None) -> list[Header]:
     """The headers that say which request it was and whose; None if that is not known."""
-    rows = [("request-id", request_id)]
-    if tenant:
-        rows.append(("anthropic-organization-id", tenant.organization_id))
-        rows.append(("anthropic-workspace-id", tenant.workspace_id))
-    return rows
-
-
-def _window_headers(prefix: str, window: Window, epoch: float) -> list[tuple[str, str]]:
-    return [
-        (f"{prefix}-limit", str(window.limit)),
-        (f"{prefix}-remaining", str(window.remaining)),
-        (f"{prefix}-reset", _timestamp(ceil(epoch + window.reset))),
-    ]
+    row = (b"request-id", request_id.encode())
+    return [row, *_whose(tenant)] if tenant else [row]
 
 
 @lru_cache(maxsize=1024)
-def _timestamp(unix_second: int) -> str:
+def _whose(tenant: Tenant) -> tuple[Header, Header]:
+    return (
+        (b"anthropic-organization-id", tenant.organization_id.encode()),
+        (b"anthropic-workspace-id", tenant.workspace_id.encode()),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _timestamp(unix_second: int) -> bytes:
     """RFC 3339 in whole seconds."""
-    return (_UNIX + timedelta(seconds=unix_second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (_UNIX + timedelta(seconds=unix_second)).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
-def _retry_after(seconds: int, plan: Plan) -> str:
+def _retry_after(seconds: int, plan: Plan) -> bytes:
     """Seconds, or the moment as an HTTP date, which has whole seconds and so comes out up to one longer."""
-    return _date(ceil(plan.epoch + plan.ended) + seconds) if plan.retry_after_as_date else str(seconds)
+    return _date(ceil(plan.epoch + plan.ended) + seconds) if plan.retry_after_as_date else b"%d" % seconds
 
 
 @lru_cache(maxsize=1024)
-def _date(unix_second: int) -> str:
+def _date(unix_second: int) -> bytes:
     """As HTTP writes it.  In the mock's time, like everything else it says."""
-    return format_datetime(_UNIX + timedelta(seconds=unix_second), usegmt=True)
+    return format_datetime(_UNIX + timedelta(seconds=unix_second), usegmt=True).encode()
 
 
 def pieces(plan: Plan) -> Iterator[tuple[float, bytes]]:

@@ -78,8 +78,11 @@ class World:
             levels = Levels(_level(limits.requests), _level(limits.input_tokens), _level(limits.output_tokens))
         if plan.status == 200:
             admitted, usage, tokens = plan.arrived, plan.usage, self.tokens
-            for name in usage.__struct_fields__:
-                tokens[name] += getattr(usage, name)
+            tokens["input_tokens"] += usage.input_tokens
+            tokens["output_tokens"] += usage.output_tokens
+            if usage.cache_read or usage.cache_write_5m or usage.cache_write_1h:
+                tokens["cache_read"] += usage.cache_read
+                tokens["cache_write"] += usage.cache_write_5m + usage.cache_write_1h
         self.counts[plan.status, plan.cause] += 1
         self.truth.append(
             Truth(plan.request_id, arrived, admitted, first_byte, last_byte, plan.status, plan.cause, levels)

@@ -25,7 +25,7 @@ def replay(plan: Plan, timeout: float) -> Attempt:
     """The attempt that comes of the plan, for a client that waits `timeout` seconds at most."""
     stamps, answer = Stamps(Clock(), asyncio.Lock()), Answer()
     ended, failure = _read(plan, timeout, stamps, answer)
-    headers = dict(wire.headers(plan)) if stamps.headers is not None else {}
+    headers = wire.readable(wire.headers(plan)) if stamps.headers is not None else {}
     return Attempt(
         sent=plan.arrived,
         ended=ended,

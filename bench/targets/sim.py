@@ -93,7 +93,7 @@ def _retry_after(plan: Plan) -> float | None:
     if plan.retry_after_as_date:
         from mock_server import wire
 
-        return classify.retry_after(dict(wire.headers(plan)))
+        return classify.retry_after(wire.readable(wire.headers(plan)))
     return float(plan.retry_after) if plan.retry_after else None  # 0 means "not given"
 
 

@@ -195,7 +195,7 @@ def test_a_reset_comes_before_any_byte() -> None:
 def refused(*disguises: str, **fault: Any) -> dict[str, str]:  # noqa: ANN401
     """The headers of a 429 that asks to wait nine seconds, in disguise."""
     faults = {"requests": Fault(retry_after=9, **fault)} | dict.fromkeys(disguises, Fault())
-    return dict(wire.headers(answer(faults)))
+    return wire.readable(wire.headers(answer(faults)))
 
 
 def test_disguises_change_what_a_refusal_says_of_trying_again() -> None:

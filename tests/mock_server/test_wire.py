@@ -73,7 +73,7 @@ def test_no_tokens_no_content() -> None:
 
 def test_headers_follow_the_documentation() -> None:
     plan = answer(settings=Settings(tier="tier-1"), now=100.5)
-    headers = dict(wire.headers(plan))
+    headers = wire.readable(wire.headers(plan))
     assert re.fullmatch(r"req_[0-9A-Za-z]{24}", headers.pop("request-id"))
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", headers.pop("anthropic-organization-id"))
     assert re.fullmatch(r"wrkspc_[0-9A-Za-z]{24}", headers.pop("anthropic-workspace-id"))
@@ -102,7 +102,7 @@ def test_a_429_says_which_limit_and_how_long() -> None:
     engine = Engine(Settings(tier="tier-1"))
     plans = [engine.handle(ASK, 0.0, output_tokens=1) for _ in range(51)]
     refused = plans[-1]
-    headers = dict(wire.headers(refused))
+    headers = wire.readable(wire.headers(refused))
     assert (refused.status, headers["content-type"]) == (429, "application/json")
     assert headers["retry-after"] == "2"
     assert headers["anthropic-ratelimit-requests-remaining"] == "0"
@@ -113,7 +113,7 @@ def test_a_429_says_which_limit_and_how_long() -> None:
 
 
 def test_no_limits_no_headers_about_them() -> None:
-    headers = dict(wire.headers(answer(settings=Settings(tier="unlimited"))))
+    headers = wire.readable(wire.headers(answer(settings=Settings(tier="unlimited"))))
     assert not [name for name in headers if "ratelimit" in name]
 
 
