@@ -40,7 +40,7 @@ from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
 from bench.targets.target import Target, open_target
 from mock_server.rng import Draws
-from mock_server.tiers import TIERS
+from mock_server.tiers import TIERS, limits_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -259,8 +259,9 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         machine=machine(),
         seed=scenario.seed,
         target=scenario.target,
-        tier=scenario.tier,
+        tier=resolved["tier"],
         tier_as_of=tier_date(scenario.tier),
+        limits=limits_for(scenario.tier, scenario.model)._asdict(),
         prices_as_of=prices_as_of(),
     )
 

@@ -32,7 +32,7 @@ def run(
     target: Annotated[
         str | None, Parameter(name=["--target", "-t"], help="sim, mock, api, or the URL of a gateway.")
     ] = None,
-    tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ...")] = None,
+    tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ... or a file.")] = None,
     strategy: Annotated[str | None, Parameter(help="Only these strategies, separated by commas.")] = None,
     set_: Annotated[
         list[str] | None,
@@ -60,7 +60,7 @@ def run(
 
     flags = {
         "target": target,
-        "tier": tier,
+        "tier": str(Path(tier).absolute()) if tier and tier.endswith(".json") else tier,
         "seed": seed,
         "repeat": repeat,
         "speed": speed,

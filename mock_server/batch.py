@@ -72,10 +72,12 @@ class Batch:
         self.created = created
         self.total = len(lines)
         self.canceled_at: float | None = None
+        self.output_tokens: Sequence[int] | None = None
+        """How long the answers are, where somebody said so."""
         self._lines: Sequence[Line] = lines
         self._done = created + lasts
         self._lasts = lasts
-        self._counts: Counts | None = None
+        self._looked_at = self._errored = 0
         draws = Draws(*key, "batch")
         self.id = "msgbatch_" + base62(draws)
         self._first, self._step = draws.integer(0, self.total - 1), draws.integer(1, self.total)
@@ -125,19 +127,19 @@ class Batch:
     def counts(self, now: float, is_wrong: Callable[[object], bool]) -> Counts:
         """What `request_counts` says: all are processing until the whole batch has ended.
 
-        `is_wrong` says of the parameters of a request whether they are.  It is asked once about each.
+        `is_wrong` says of the parameters of a request whether they are.  It is asked once about each that has been
+        processed since the last look, so that whoever polls does not wait for all of them in the end.
         """
+        done = self.processed(now)
+        self._errored += sum(is_wrong(params) for params, _ in self.turns(self._looked_at, done))
+        self._looked_at = done
         if now < self.ends:
             return Counts(processing=self.total)
-        if self._counts is None:
-            done = self.processed(self.ends)
-            errored = sum(is_wrong(params) for params, _ in self.turns(0, done))
-            rest = self.total - done
-            expired = rest if self._rest == "expired" else 0
-            self._counts = Counts(0, done - errored, errored, rest - expired, expired)
         if now >= self.archives:
             self._lines = ()
-        return self._counts
+        rest = self.total - done
+        expired = rest if self._rest == "expired" else 0
+        return Counts(0, done - self._errored, self._errored, rest - expired, expired)
 
     def results(self, answer: Callable[[object, int], tuple[bool, bytes]]) -> Iterator[bytes]:
         """The lines of the results, in the order in which they were processed, one after another as they are asked for.

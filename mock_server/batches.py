@@ -28,7 +28,6 @@ class Batches:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._batches: dict[str, Batch] = {}
-        self._lengths: dict[str, Sequence[int]] = {}
         self._created = 0
 
     def create(
@@ -57,8 +56,7 @@ class Batches:
         lasts = Draws(*key, "batch_time").lognormal(*settings.batch_time)
         batch = Batch(key, tenant, lines, now, lasts, version)
         self._batches[batch.id] = batch
-        if output_tokens is not None:
-            self._lengths[batch.id] = output_tokens
+        batch.output_tokens = output_tokens
         self._pay(batch, 0, batch.processed(batch.ends))
         return batch
 
@@ -88,7 +86,6 @@ class Batches:
         if batch.status(now) != "ended":
             raise invalid(f"Batch {batch.id} has not ended; cancel it first")
         del self._batches[batch.id]
-        self._lengths.pop(batch.id, None)
 
     def results(self, batch_id: str, now: float, tenant: Tenant = ANYONE) -> Iterator[bytes]:
         """The results, line by line; each is made when it is asked for."""
@@ -159,8 +156,7 @@ class Batches:
         return plan.error is None, wire.body(plan)
 
     def _answer(self, batch: Batch, params: object, place: int) -> Plan:
-        lengths = self._lengths.get(batch.id)
-        length = None if lengths is None else lengths[place]
+        length = batch.output_tokens[place] if batch.output_tokens else None
         key = (*batch.key, place)
         return self._engine.answer_in_batch(params, batch.created, key, length, batch.tenant, batch.version)
 

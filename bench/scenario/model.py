@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, ValidationInfo
+from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PrivateAttr, Tag, ValidationInfo
 
 from bench.scenario import data
 from bench.scenario.arrivals import Arrivals, ArrivalsField
@@ -26,12 +26,13 @@ from bench.scenario.notation import (
     Written,
     refuse_rows,
     unknown,
+    wrong,
     wrong_at,
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
 from bench.scenario.strategies import Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
 from mock_server.profile import read_profile
-from mock_server.tiers import TIERS
+from mock_server.tiers import TIERS, find_tier
 
 __all__ = [
     "Arrivals",
@@ -246,9 +247,21 @@ TARGETS = ("sim", "mock", "api")
 
 
 def _known_tier(tier: str, info: ValidationInfo) -> str:
-    if info.context is not None and tier not in TIERS:
-        raise unknown(", ".join(TIERS), TIERS)
-    return tier
+    if info.context is None or tier in TIERS:
+        return tier
+    if not tier.endswith(".json"):
+        raise unknown(f"{', '.join(TIERS)} or a .json file", TIERS)
+    path = str(info.context.folder / tier)
+    try:
+        find_tier(path)
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    return path
+
+
+def _tier_name(tier: str) -> str:
+    """Only the name of a file shapes the run: folders differ."""
+    return Path(tier).name if tier.endswith(".json") else tier
 
 
 def _known_target(target: str, info: ValidationInfo) -> str:
@@ -272,8 +285,9 @@ class Scenario(Model):
     """Model id, such as claude-sonnet-5."""
     target: Annotated[str, AfterValidator(_known_target)] = "sim"
     """Who answers: sim (virtual time), mock (a local server), api (the real API, which costs money) or a URL."""
-    tier: Annotated[str, AfterValidator(_known_tier)] = "start"
-    """The rate limits to assume on sim and mock, and that `token_bucket: auto` keeps to."""
+    tier: Annotated[str, AfterValidator(_known_tier), PlainSerializer(_tier_name)] = "start"
+    """The rate limits to assume on sim and mock, and that `token_bucket: auto` keeps to: a name, or a .json file,
+    relative to the scenario file, with what GET /v1/organizations/rate_limits answers."""
     workload: Workload
     """What is sent: how much, how large."""
     arrivals: ArrivalsField = Arrivals()

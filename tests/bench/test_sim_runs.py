@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,26 @@ def test_no_prompt_and_no_answer_is_kept(tmp_path: Path) -> None:
     run(scenario(tmp_path, text), tmp_path / "run")
     for file in (tmp_path / "run").iterdir():
         assert "marmalade" not in file.read_text(), file
+
+
+def test_a_file_of_limits_is_enforced_and_its_run_readable_without_it(tmp_path: Path) -> None:
+    limits = tmp_path / "limits.json"
+    values = [{"type": "requests_per_minute", "value": 60}]
+    group = {"group_type": "model_group", "models": ["claude-sonnet-5"], "limits": values}
+    limits.write_text(json.dumps({"data": [group]}))
+    text = """\
+tier: limits.json
+workload: {requests: 120, input_tokens: 10, output_tokens: 5, max_tokens: 50}
+strategies: [gather]
+retry: {policy: retry_after, attempts: 100}
+mock: {burst: 60s, latency: {service_time: 1s}}
+"""
+    summary = run(scenario(tmp_path, text), tmp_path / "run")
+    makespan = makespans(summary)["gather"]
+    assert makespan is not None
+    assert 60 <= makespan <= 62, "60 requests at once, the others as they are refilled"
+    assert summary.tier == "limits.json"
+    before = (tmp_path / "run" / "summary.json").read_bytes()
+    limits.unlink()
+    api.report(tmp_path / "run")
+    assert (tmp_path / "run" / "summary.json").read_bytes() == before

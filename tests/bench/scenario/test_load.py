@@ -247,7 +247,7 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
         "job.yaml:4:1  model: expected text, got 5",
         "job.yaml:5:1  target: expected sim, mock, api or a URL, got `simm`. Did you mean sim?",
         "job.yaml:6:1  tier: expected start, build, scale, tier-1, tier-2, tier-3, tier-4, tutorial-1, tutorial-2, "
-        "tutorial-3, tutorial-4, unlimited, got `strat`. Did you mean start?",
+        "tutorial-3, tutorial-4, unlimited or a .json file, got `strat`. Did you mean start?",
         "job.yaml:7:1  workload.max_tokens: missing",
         "job.yaml:8:3  workload.requests: expected at least 1, got 0",
         "job.yaml:9:3  workload.duration: expected a duration such as 90s or 5m, got 5 without a unit",
@@ -514,3 +514,25 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
     entries = shipped()
     assert [entry.name for entry in entries] == ["classify-500", "replay-conversation", "summarize-100"]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
+
+
+LIMITS = """\
+{"data": [{"type": "rate_limit", "group_type": "model_group", "models": ["claude-sonnet-5"],
+           "limits": [{"type": "requests_per_minute", "value": 7}]}], "next_page": null}
+"""
+
+
+def test_a_tier_can_be_a_file_beside_the_scenario(tmp_path: Path) -> None:
+    path = write(tmp_path, LIMITS, "limits.json")
+    scenario = load(write(tmp_path, f"{SMALL}tier: limits.json\n"))
+    assert scenario.tier == str(path)
+    assert scenario.resolved()["tier"] == "limits.json"
+
+
+def test_a_wrong_file_of_limits_is_said_with_its_place(tmp_path: Path) -> None:
+    said = problems(tmp_path, f"{SMALL}tier: limits.json\n")
+    assert "job.yaml:6" in said
+    assert "limits.json: No such file" in said
+    write(tmp_path, '{"data": []}', "limits.json")
+    assert "no entries" in problems(tmp_path, f"{SMALL}tier: limits.json\n")
+    assert "start" in problems(tmp_path, f"{SMALL}tier: strat\n")
