@@ -27,10 +27,11 @@ from bench.scenario.notation import (
     wrong_at,
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
-from bench.scenario.strategies import Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
 from mock_server.tiers import TIERS
 
 __all__ = [
+    "Adaptive",
     "Arrivals",
     "Budget",
     "Dataset",
