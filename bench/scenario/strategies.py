@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Annotated, Any, Literal
 
@@ -199,7 +199,8 @@ def _variants(form: Options) -> list[Variant]:
         case TokenBucketForm():
             return _paced(Pacing() if form.token_bucket == "auto" else form.token_bucket)
         case AdaptiveForm():
-            return [("", {"kind": "adaptive", "adaptive": form.adaptive or Adaptive()})]
+            own = form.adaptive or Adaptive()
+            return [("" if own.by == "refusals" else f"-{own.by}", {"kind": "adaptive", "adaptive": own})]
         case _:
             return [("", {"kind": "gather"})]
 
@@ -224,20 +225,32 @@ def _name(form: Options, ending: str, kind: str, *, swept: bool) -> str:
     return kind.replace("_", "-") + ending
 
 
+def _useless(own: Adaptive | None, place: int, *, streamed: bool) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """What an adaptive limit is asked that it cannot do."""
+    if own is None:
+        return
+    if own.by != "refusals" and not streamed:
+        yield (place, "adaptive", "by"), f"`{own.by}` can only be seen of streamed answers; add workload.stream: true"
+    if own.min_in_flight > own.max_in_flight:
+        yield (place, "adaptive", "min_in_flight"), f"more than max_in_flight, which is {own.max_in_flight:,}"
+
+
 def _resolve_strategies(forms: list[StrategyForm], info: ValidationInfo) -> tuple[Strategy, ...]:
     default = info.data.get("retry", Retry())
     strategies: dict[str, Strategy] = {}
-    repeated = []
+    streamed = getattr(info.data.get("workload"), "stream", True)
+    problems: list[tuple[tuple[int | str, ...], str]] = []
     for place, written in enumerate(forms):
         form = _WORDS[written] if isinstance(written, str) else written
         variants = _variants(form)
         for ending, attributes in variants:
             name = _name(form, ending, attributes["kind"], swept=len(variants) > 1)
             if name in strategies:
-                repeated.append(((place,), f"a second strategy called `{name}`; give one of them a `name`"))
+                problems.append(((place,), f"a second strategy called `{name}`; give one of them a `name`"))
             retry = default if form.retry is None else form.retry
             strategies[name] = Strategy(name=name, hold_slot=form.hold_slot, retry=retry, **attributes)
-    wrong_at(repeated)
+            problems += _useless(strategies[name].adaptive, place, streamed=streamed)
+    wrong_at(problems)
     return tuple(strategies.values())
 
 

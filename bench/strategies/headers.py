@@ -71,7 +71,7 @@ class Believed:
         self.most = max(self.most, remaining, self.bucket.rate)
         self.bucket.capacity = self.most * (1 - KEPT_BACK)
         believed = mark + self.learned
-        highest = remaining + under_way - self.most * KEPT_BACK - self.rounding
+        highest = remaining + under_way - self.most * KEPT_BACK
         # Nothing left may also mean a debt, of which the header says nothing.
         lowest = highest - 2 * self.rounding if remaining else -math.inf
         self.correct(min(max(believed, lowest), highest) - believed, now)
