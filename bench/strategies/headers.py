@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.strategies.limit import is_refusal
-from bench.strategies.pacer import Cost, Ticket, use
+from bench.strategies.pacer import Cost, Marks, Ticket, use
 from mock_server.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ class HeaderPacer:
     """
 
     __slots__ = (
-        "_input", "_output", "_output_in_flight", "_paused_until", "_requests", "_share_used", "_time", "_told_of"
+        "_input", "_output", "_output_in_flight", "_paused_until", "_requests", "_seconds_per_token", "_share_used",
+        "_squares_in_flight", "_told_of",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -116,10 +117,12 @@ class HeaderPacer:
         self._told_of = -math.inf
         """The latest moment of which headers have told; a long answer may tell of an earlier one, too late."""
         self._output_in_flight = 0.0
+        """Tokens expected of all answers under way; and below, the sum of their squares."""
+        self._squares_in_flight = 0.0
         self._share_used = _Average()
         """Output tokens of answers over those expected."""
-        self._time = _Average()
-        """Seconds that an output token is under way, from the send of its request to the end of the answer."""
+        self._seconds_per_token = _Average()
+        """Of whole answers, first token included: unlike their length it is known early, when only short ones ended."""
 
     def wait(self, cost: Cost, now: float) -> float:
         """See `Pace`."""
@@ -134,10 +137,12 @@ class HeaderPacer:
         """See `Pace`."""
         expected = self._expected(cost)
         self._output_in_flight += expected
-        marks = (
+        self._squares_in_flight += expected * expected
+        marks = Marks(
             self._requests.take(cost.requests, now),
             self._input.take(cost.input_tokens, now),
             self._output.take(expected, now) + self._output_in_flight,
+            self._squares_in_flight / self._output_in_flight if self._output_in_flight else 0.0,
         )
         return Ticket(Cost(cost.requests, cost.input_tokens, expected), marks, cost.output_tokens)
 
@@ -145,13 +150,14 @@ class HeaderPacer:
         """See `Pace`."""
         used = use(ticket.reserved, attempt)
         self._output_in_flight -= ticket.reserved.output_tokens
+        self._squares_in_flight -= ticket.reserved.output_tokens**2
         self._input.correct(ticket.reserved.input_tokens - used.input_tokens, now)
         # Not a correction of the past: the mark holds what was in flight, so it cancels out there.
         self._output.bucket.take(used.output_tokens - ticket.reserved.output_tokens, now)
         if attempt.usage is not None and attempt.ok:
             tokens = attempt.usage.output_tokens
             self._share_used.add(tokens / max(1.0, ticket.expected_output), ticket.expected_output)
-            self._time.add(attempt.ended - attempt.sent, tokens)
+            self._seconds_per_token.add((attempt.ended - attempt.sent) / max(1, tokens), tokens)
         if attempt.limits is not None and ticket.marks is not None and attempt.sent >= self._told_of:
             self._told_of = attempt.sent
             self._told(attempt.limits, ticket.marks, now)
@@ -161,12 +167,12 @@ class HeaderPacer:
     def _expected(self, cost: Cost) -> float:
         return cost.output_tokens * self._share_used.or_else(1.0)
 
-    def _told(self, limits: RateLimits, marks: tuple[float, float, float], now: float) -> None:
-        requests, input_tokens, output_tokens = marks
-        self._requests.told(limits.requests_limit, limits.requests_remaining, requests, 0.0, now)
-        self._input.told(limits.input_tokens_limit, limits.input_tokens_remaining, input_tokens, 0.0, now)
-        refill = (limits.output_tokens_limit or 0) / 60 * self._time.or_else(0.0)
-        self._output.told(limits.output_tokens_limit, limits.output_tokens_remaining, output_tokens, refill, now)
+    def _told(self, limits: RateLimits, marks: Marks, now: float) -> None:
+        self._requests.told(limits.requests_limit, limits.requests_remaining, marks.requests, 0.0, now)
+        self._input.told(limits.input_tokens_limit, limits.input_tokens_remaining, marks.input_tokens, 0.0, now)
+        duration = marks.length * self._seconds_per_token.or_else(0.0)
+        refill = (limits.output_tokens_limit or 0) / 60 * duration
+        self._output.told(limits.output_tokens_limit, limits.output_tokens_remaining, marks.output_tokens, refill, now)
 
     def _pause(self, cause: str, seconds: float, now: float) -> None:
         self._paused_until = max(self._paused_until, now + seconds)

@@ -26,12 +26,23 @@ class Cost:
     output_tokens: float
 
 
+class Marks(NamedTuple):
+    """What a pacer that learns believed when it let a request through, so that headers can be held against it."""
+
+    requests: float
+    input_tokens: float
+    output_tokens: float
+    """With all that was in flight and not yet produced, as the server sees it."""
+    length: float
+    """Output tokens of the answer to which a token in flight belonged, on average."""
+
+
 class Ticket(NamedTuple):
     """What an attempt was let through with: needed to settle it when it has ended."""
 
     reserved: Cost
-    marks: tuple[float, float, float] | None = None
-    """What the pacer believed of requests, input and output tokens just then; None from one that knows its rates."""
+    marks: Marks | None = None
+    """From a pacer that learns."""
     expected_output: float = 0.0
     """Output tokens that its request expects, which a pacer that learns may scale."""
 
