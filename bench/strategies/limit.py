@@ -72,9 +72,9 @@ class Aimd:
 
     Answers of ten and more seconds would make a limit that grows by the round trip useless.  Below `threshold` it
     doubles every few seconds (slow start), above it grows by a fixed share of the threshold each second.  A refusal
-    cuts the threshold, once an episode: what was sent before the last cut says nothing about the limit after it.  A
-    pause that the server asks for ends in a slow start, so that nobody stampedes back.  A limit of which less than
-    half is used does not grow, or it would mean nothing when it is needed.
+    that headers could not foretell cuts the threshold, once an episode: what was sent before the last cut says nothing
+    about the limit after it.  A pause that the server asks for ends in a slow start, so that nobody stampedes back.  A
+    limit of which less than half is used does not grow, or it would mean nothing when it is needed.
     """
 
     __slots__ = ("_at", "_doubles_in", "_last_cut", "_least", "_most", "_slowness", "_threshold", "_value")
@@ -128,7 +128,8 @@ class Aimd:
             if factor < 1:
                 self._cut(factor, attempt, in_flight, now)
         elif is_refusal(attempt.cause):
-            self._cut(CUT, attempt, in_flight, now)
+            if not _is_told_by_headers(attempt):
+                self._cut(CUT, attempt, in_flight, now)
             if attempt.retry_after is not None:
                 self._set(min(self._start, self._threshold), max(self._at, now + attempt.retry_after))
 
@@ -190,6 +191,14 @@ class Gradient:
 def is_refusal(cause: str) -> bool:
     """Whether a failure says "too much": a 429 that passes with time, or 529."""
     return CAUSES[cause].rate_limit or cause == "overloaded"
+
+
+def _is_told_by_headers(attempt: Attempt) -> bool:
+    """Whether it was refused by a limit per minute of which headers tell: keeping to it is for the pacer.
+
+    With fewer in flight it would be met just as well, only later.
+    """
+    return attempt.limits is not None and attempt.cause in ("requests", "input_tokens", "output_tokens")
 
 
 def limit_of(spec: Adaptive) -> Limit:

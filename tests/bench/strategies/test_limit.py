@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.results.record import Attempt, Usage
+from bench.results.record import Attempt, RateLimits, Usage
 from bench.scenario.model import Adaptive
 from bench.strategies.limit import DOUBLES_IN, START, Aimd, Fixed, Gradient, limit_of
 
@@ -49,6 +49,14 @@ def test_a_refusal_cuts_what_was_in_use(cause: str) -> None:
     limit = Aimd()
     limit.update(refused(10.0, cause), 100, 10.0)
     assert limit.value(10.0) == pytest.approx(70)
+
+
+def test_a_limit_per_minute_that_headers_tell_of_is_no_reason_to_have_fewer_in_flight() -> None:
+    limit = Aimd()
+    told = Attempt(10, 10, status=429, cause="requests", retry_after=5.0, limits=RateLimits(60, 0))
+    limit.update(told, 100, 10.0)
+    assert limit.value(15.0) == START
+    assert limit.value(15.0 + 5 * DOUBLES_IN) == 32 * START
 
 
 @pytest.mark.parametrize("cause", ["timeout", "connection", "server_error", "invalid_request", "cancelled"])
