@@ -38,6 +38,9 @@ TOLERANCE = 1.5
 _LEAST_FACTOR = 0.5
 """The deepest cut for slowness at a time (Gradient2)."""
 
+_UP, _DOWN = 0.01, 0.2
+"""How fast the long average follows the short one, a window: slowly into a queue, or it would take that for normal."""
+
 
 class Limit(Protocol):
     """How many may be in flight."""
@@ -175,8 +178,7 @@ class Gradient:
             return 1.0
         short, self._sum, self._count = self._sum / self._count, 0.0, 0
         usual = short if self._long is None else self._long
-        # A long average that was learned under load comes down fast (0.9, as in Gradient2), else slowly.
-        self._long = 0.9 * usual if usual > 2 * short else 0.9 * usual + 0.1 * short
+        self._long = usual + (short - usual) * (_DOWN if short < usual else _UP)
         return max(_LEAST_FACTOR, min(1.0, TOLERANCE * usual / short)) if short else 1.0
 
     def _time(self, attempt: Attempt) -> float | None:
