@@ -33,7 +33,8 @@ GROWTH = 0.01
 about 45 s to make up for a cut."""
 
 TOLERANCE = 1.5
-"""How much slower than usual answers may become before that counts as a queue; Netflix's default before 2023."""
+"""How much slower than usual answers may become before that counts as a queue.  Our choice: Gradient2 allows nothing,
+but lets every sample count a little; here a window counts in full."""
 
 _LEAST_FACTOR = 0.5
 """The deepest cut for slowness at a time (Gradient2)."""
