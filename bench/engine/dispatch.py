@@ -20,7 +20,7 @@ from bench.results.causes import CAUSES
 from bench.results.record import Attempt, Record
 from bench.scenario.model import Strategy
 from bench.strategies.admission import Admission
-from bench.strategies.pacer import Cost, reservation, use
+from bench.strategies.pacer import Cost, Ticket, reservation
 from bench.strategies.retry import retry_delay
 from bench.targets.client import Client
 from mock_server.rng import Draws
@@ -48,6 +48,8 @@ class _Sending:
     spec: RequestSpec
     reserved: Cost
     worst: float
+    ticket: Ticket
+    """What its attempt was let through with."""
     attempts: list[Attempt] = field(default_factory=list)
     cost: float | None = 0.0
     """Dollars of all attempts; None as soon as one is unknown."""
@@ -84,8 +86,8 @@ class Pass:
             if self._around.stop.reason is not None:
                 return
             await self._clock.sleep_until(spec.intended)
-            sending = _Sending(spec, reservation(spec), self._around.worst_case(spec))
-            await self._admission.acquire(sending.reserved)
+            reserved, worst = reservation(spec), self._around.worst_case(spec)
+            sending = _Sending(spec, reserved, worst, await self._admission.acquire(reserved))
             if self._refused(sending):
                 self._admission.release()
                 return
@@ -111,7 +113,7 @@ class Pass:
             delay = self._delay(sending)
             if delay is None:
                 break
-            holds_slot = await self._wait_to_retry(delay, sending.reserved)
+            holds_slot = await self._wait_to_retry(delay, sending)
             if self._around.stop.reason is not None or self._refused(sending):
                 break
         if holds_slot:
@@ -133,7 +135,7 @@ class Pass:
         sending.attempts.append(attempt)
         sending.cost = None if cost is None or sending.cost is None else sending.cost + cost
         self._around.budget.settle(sending.worst, cost)
-        self._admission.correct(sending.reserved, use(sending.reserved, attempt))
+        self._admission.settle(sending.ticket, attempt)
         self._stop_if_useless(attempt)
 
     def _stop_if_useless(self, attempt: Attempt) -> None:
@@ -151,7 +153,7 @@ class Pass:
             return None
         return retry_delay(self._strategy.retry, made, last, Draws(self._seed, "retry", sending.spec.seq, made))
 
-    async def _wait_to_retry(self, delay: float, reserved: Cost) -> bool:
+    async def _wait_to_retry(self, delay: float, sending: _Sending) -> bool:
         """Wait out the delay and be let through again.  Returns whether the request holds a slot."""
         holds_slot = self._strategy.hold_slot
         if not holds_slot:
@@ -161,7 +163,8 @@ class Pass:
         self._waiting.add(task)
         try:
             await self._clock.sleep_until(self._clock.now() + delay)
-            await (self._admission.pace(reserved) if holds_slot else self._admission.acquire(reserved))
+            let_through = self._admission.pace if holds_slot else self._admission.acquire
+            sending.ticket = await let_through(sending.reserved)
         except asyncio.CancelledError:
             if not self._cancelled_by_stop():
                 raise

@@ -13,8 +13,7 @@ from bench.engine.dispatch import Pass, Surroundings
 from bench.engine.stop import Stop
 from bench.errors import Exit
 from bench.scenario.model import Scenario, Strategy
-from bench.strategies.admission import Admission
-from bench.strategies.pacer import pacer_of
+from bench.strategies.admission import admission_of
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, requests_of, warmup_of
 from mock_server.tiers import limits_for
@@ -83,9 +82,7 @@ async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -
 async def _send_all(
     scenario: Scenario, strategy: Strategy, number: int, session: Session, clock: Clock, around: Surroundings
 ) -> None:
-    limits = limits_for(scenario.tier, scenario.model)
-    pacer = None if strategy.pacer is None else pacer_of(strategy.pacer, limits)
-    admission = Admission(strategy.limit, pacer, clock)
+    admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
     one_pass = Pass(strategy, number, scenario.seed, admission, session.client, clock, around)
     alarm = None
     if (left := around.budget.time_left) is not None:

@@ -30,11 +30,12 @@ from bench.scenario.notation import (
     wrong_at,
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
-from bench.scenario.strategies import Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
 from mock_server.profile import read_profile
 from mock_server.tiers import TIERS, find_tier
 
 __all__ = [
+    "Adaptive",
     "Arrivals",
     "Budget",
     "Dataset",

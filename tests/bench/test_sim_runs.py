@@ -228,3 +228,11 @@ mock: {burst: 60s, latency: {service_time: 1s}}
     limits.unlink()
     api.report(tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").read_bytes() == before
+
+
+def test_a_limit_that_finds_itself_is_the_fastest_that_is_not_refused(tmp_path: Path) -> None:
+    passes = by_name(run(api.load("adaptive-or-fixed", settings=["workload.requests=2500"]), tmp_path / "run"))
+    clean = {name: one.values["makespan"] or 0 for name, one in passes.items() if one.values["rate_limited"] == 0}
+    assert min(clean, key=clean.__getitem__) == "adaptive"
+    assert (passes["semaphore-240"].values["rate_limited"] or 0) > 1000
+    assert all(one.values["succeeded"] == 2500 for one in passes.values())

@@ -22,6 +22,8 @@ from bench.request import RequestSpec
 from bench.results.record import Attempt, Record
 from bench.scenario.model import Retry, Strategy
 from bench.strategies.admission import Admission
+from bench.strategies.headers import HeaderPacer
+from bench.strategies.limit import Aimd, Limit
 
 Answer = Callable[[RequestSpec, int], tuple[float, str | None]]
 """(request, attempt number) -> (service time, cause of failure)."""
@@ -81,7 +83,7 @@ def requests(count: int, every: float = 0.0) -> Iterator[RequestSpec]:
 
 def play(
     count: int,
-    limit: int | None,
+    limit: int | Limit | None,
     answer: Answer,
     *,
     every: float = 0.0,
@@ -93,12 +95,12 @@ def play(
     interrupts: tuple[float, ...] = (),
 ) -> Result:
     result = Result(budget=budget or BudgetGuard())
-    strategy = Strategy(name="s", kind="semaphore", limit=limit, retry=retry, hold_slot=hold_slot)
+    strategy = Strategy(name="s", kind="semaphore", retry=retry, hold_slot=hold_slot)
 
     async def main() -> None:
         clock = Clock()
         client = ScriptedClient(clock, answer, retry_after)
-        admission = Admission(limit, None, clock)
+        admission = Admission(limit, HeaderPacer() if isinstance(limit, Aimd) else None, clock)
         around = Surroundings(
             journal=result.records.append,
             observer=Observers(),
@@ -144,6 +146,41 @@ def test_every_request_has_one_record_and_frees_its_slot(
     assert result.budget.at_risk == 0
     for record in result.records:
         assert record.response_time == pytest.approx(record.queue_time + record.throttle_wait + record.latency)
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.booleans(), st.integers(0, 3), st.sampled_from([None, 0.5, 7.0]))
+def test_a_limit_that_changes_leaks_nothing_either(
+    n: int, most: int, hold_slot: bool, failures: int, retry_after: float | None
+) -> None:
+    causes = ("requests", "overloaded", "acceleration", "timeout", "connection")
+
+    def sometimes(spec: RequestSpec, attempt: int) -> tuple[float, str | None]:
+        return 1.0, causes[(spec.seq + attempt) % 5] if attempt <= (spec.seq * 7) % (failures + 1) else None
+
+    retry = Retry(attempts=3, base=0.5)
+    result = play(n, Aimd(most=most), sometimes, hold_slot=hold_slot, retry=retry, retry_after=retry_after)
+    assert result.seqs == list(range(n))
+    assert result.left_in_flight == 0
+    assert result.most_in_flight <= most
+
+
+@pytest.mark.parametrize("interrupts", [(12.0,), (12.0, 14.0)])
+def test_an_interrupt_during_a_shared_pause_ends_it(interrupts: tuple[float, ...]) -> None:
+    def refused(spec: RequestSpec, attempt: int) -> tuple[float, str | None]:
+        return 1.0, "requests" if attempt == 1 else None
+
+    result = play(100, Aimd(), refused, retry_after=600, interrupts=interrupts)
+    assert result.ended <= 14.0
+    assert result.left_in_flight == 0
+
+
+def test_a_limit_that_falls_lets_what_is_in_flight_end() -> None:
+    def late_refusal(spec: RequestSpec, attempt: int) -> tuple[float, str | None]:
+        return (1.0, "overloaded") if spec.seq == 0 and attempt == 1 else (10.0, None)
+
+    result = play(10, Aimd(), late_refusal, retry=Retry(policy="none", attempts=1))
+    assert [record.ok for record in result.records] == [False] + [True] * 9
+    assert result.ended == 10.0
 
 
 def test_a_request_that_keeps_its_slot_while_waiting_holds_up_the_others() -> None:

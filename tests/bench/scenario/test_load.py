@@ -7,6 +7,7 @@ import pytest
 from bench.errors import Exit, ScenarioError, UsageError
 from bench.scenario.load import find, load, select, shipped
 from bench.scenario.model import (
+    Adaptive,
     Fault,
     Fixed,
     FromTrace,
@@ -69,6 +70,12 @@ def test_a_small_file_gets_all_defaults(tmp_path: Path) -> None:
             "[{semaphore: [4, 8]}, {semaphore: 2}]",
             {"semaphore-4": ("semaphore", 4), "semaphore-8": ("semaphore", 8), "semaphore-2": ("semaphore", 2)},
         ),
+        ("[adaptive]", {"adaptive": ("adaptive", None)}),
+        ("[{adaptive: , name: own}]", {"own": ("adaptive", None)}),
+        (
+            "[adaptive, {adaptive: {max_in_flight: 50}, name: few}]",
+            {"adaptive": ("adaptive", None), "few": ("adaptive", None)},
+        ),
         ("[{token_bucket: auto}]", {"token-bucket": ("token_bucket", None)}),
         ("[{token_bucket: {in_flight: 50}}]", {"token-bucket": ("token_bucket", 50)}),
         (
@@ -91,6 +98,15 @@ def test_a_token_bucket_in_si_units(tmp_path: Path) -> None:
     written = "[{token_bucket: {requests: 600/min, input_tokens: 6/s, output_tokens: 3600/h, share: 90%, burst: 5s}}]"
     (strategy,) = loaded(tmp_path, {"strategies": written}).strategies
     assert strategy.pacer == TokenBucket(requests=10.0, input_tokens=6.0, output_tokens=1.0, share=0.9, burst=5.0)
+
+
+def test_an_adaptive_limit(tmp_path: Path) -> None:
+    written = "[{adaptive: {by: ttft, min_in_flight: 2, max_in_flight: 50}}]"
+    (strategy,) = loaded(tmp_path, {"workload.stream": "true", "strategies": written}).strategies
+    assert strategy.name == "adaptive-ttft"
+    assert strategy.adaptive == Adaptive(by="ttft", min_in_flight=2, max_in_flight=50)
+    (plain,) = loaded(tmp_path, {"strategies": "[adaptive]"}).strategies
+    assert plain.adaptive == Adaptive()
 
 
 @pytest.mark.parametrize(
@@ -235,7 +251,7 @@ NO_LOGIC = (
     "variables and templates such as ${NAME} or {{ name }} are not replaced in scenario files: write the value, "
     "give it with --set, or make the scenario in Python"
 )
-STRATEGIES = "expected sequential, gather, {semaphore: 10} or {token_bucket: auto}"
+STRATEGIES = "expected sequential, gather, adaptive, {semaphore: 10} or {token_bucket: auto}"
 
 
 def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
@@ -319,6 +335,14 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
          "strategies[1]: a second strategy called `gather`; give one of them a `name`"),
         ({"strategies": "[{semaphore: [4, 4]}]"},
          "strategies[0]: a second strategy called `semaphore-4`; give one of them a `name`"),
+        ({"strategies": "[adaptve]"}, f"strategies[0]: {STRATEGIES}, got `adaptve`. Did you mean adaptive?"),
+        ({"strategies": "[{adaptive: {buy: ttft}}]"}, "strategies[0].adaptive.buy: unknown key. Did you mean by?"),
+        ({"strategies": "[{adaptive: {by: latency}}]"},
+         "strategies[0].adaptive.by: expected 'refusals', 'ttft' or 'tpot', got `latency`"),
+        ({"strategies": "[{adaptive: {by: tpot}}]"},
+         "strategies[0].adaptive.by: `tpot` can only be seen of streamed answers; add workload.stream: true"),
+        ({"strategies": "[{adaptive: {min_in_flight: 9, max_in_flight: 8}}]"},
+         "strategies[0].adaptive.min_in_flight: more than max_in_flight, which is 8"),
         ({"workload": "{requests: 1, dataset: none.jsonl, output_tokens: 5, max_tokens: 5}"},
          "workload.dataset: no such file: none.jsonl"),
         ({"arrivals": "{trace: {path: none.csv}}"}, "arrivals.trace.path: no such file: none.csv"),
@@ -512,7 +536,12 @@ def test_find_knows_shipped_names_and_paths(tmp_path: Path) -> None:
 
 def test_shipped_scenarios_each_answer_a_question() -> None:
     entries = shipped()
-    assert [entry.name for entry in entries] == ["classify-500", "replay-conversation", "summarize-100"]
+    assert [entry.name for entry in entries] == [
+        "adaptive-or-fixed",
+        "classify-500",
+        "replay-conversation",
+        "summarize-100",
+    ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
 
 
