@@ -65,9 +65,9 @@ class _Asked(msgspec.Struct, frozen=True):
         return any(one.kind != "backlog" for one in (self.arrivals, *(s.arrivals for s in self.streams)) if one)
 
     @property
-    def most_urgent(self) -> str | None:
-        """The stream of the highest priority, the first of several."""
-        return max(self.streams, key=lambda stream: stream.priority).name if self.streams else None
+    def by_urgency(self) -> tuple[str, ...]:
+        """The streams, the highest priority first, and among equals in the order of the file."""
+        return tuple(one.name for one in sorted(self.streams, key=lambda stream: -stream.priority))
 
 
 def summarize_run(loaded: LoadedRun) -> Summary:
@@ -94,7 +94,7 @@ def _question(asked: _Asked, loaded: LoadedRun) -> Question:
         seed=asked.seed,
         speed=asked.speed,
         own_times=asked.own_times,
-        judged_by=asked.most_urgent,
+        streams=asked.by_urgency,
         slo=asked.slo,
         limits=limits_for(asked.tier, asked.model)._asdict(),
     )

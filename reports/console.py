@@ -60,7 +60,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     if summary.thresholds:
         _print_thresholds(summary, console)
     _print_table("strategy", [(pass_name(one.strategy, one.pass_), one) for one in summary.passes], COLUMNS, console)
-    for name in sorted({stream.name for one in summary.passes for stream in one.streams}):
+    for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
     console.print(Text(LEGEND, style="dim"))
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)

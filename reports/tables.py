@@ -127,12 +127,16 @@ MAIN_NOTE = (
 def comparisons(passes: Sequence[Pass]) -> list[Comparison]:
     """The main table; one for streams and one for the SLO where there is something to show."""
     tables = [_comparison("Strategies side by side", MAIN, passes, MAIN_NOTE)]
-    tables += [_of_stream(name, passes) for name in sorted({s.name for one in passes for s in one.summary.streams})]
+    tables += [_of_stream(name, passes) for name in _stream_names(passes)]
     if any(one.summary.distributions["ttft"].n for one in passes):
         tables.append(_comparison("The stream", STREAM, passes, "From the last send, requests that succeeded."))
     if any(one.summary.values["goodput"] is not None for one in passes):
         tables.append(_comparison("Goodput", GOODPUT, passes, "Requests that met every part of the scenario's SLO."))
     return tables
+
+
+def _stream_names(passes: Sequence[Pass]) -> list[str]:
+    return list(dict.fromkeys(stream.name for one in passes for stream in one.summary.streams))
 
 
 def _of_stream(name: str, passes: Sequence[Pass]) -> Comparison:

@@ -72,8 +72,9 @@ def _strategy(question: Question, name: str, passes: tuple[PassSummary, ...]) ->
     if not question.own_times:
         time = _median(one.values["makespan"] for one in passes) or 0.0
         return _Strategy(name, passes, time, seconds(time))
-    times = [_response_times(one, question.judged_by) for one in passes]
-    whose = "response time" if question.judged_by is None else f"response time of {question.judged_by}"
+    stream = next(iter(question.streams), None)
+    times = [_response_times(one, stream) for one in passes]
+    whose = "response time" if stream is None else f"response time of {stream}"
     p95 = _median(one.p95.value for one in times)
     if p95 is not None:
         return _Strategy(name, passes, p95, f"p95 {whose} {seconds(p95)}")

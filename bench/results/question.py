@@ -28,8 +28,8 @@ class Question(msgspec.Struct, frozen=True):
     """How many times faster than the wall clock scenario time passed."""
     own_times: bool = False
     """Whether requests come at times of their own rather than all at second 0."""
-    judged_by: str | None = None
-    """The stream whose times decide between strategies, where there are several; None is all requests."""
+    streams: tuple[str, ...] = ()
+    """Where there are several, the most urgent first: its times decide between strategies."""
     slo: Slo = Slo()
     limits: Mapping[str, float | None] = {}
     """Per minute, by limiter: `requests`, `input_tokens`, `output_tokens`; None or absent is no known limit."""

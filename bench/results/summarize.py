@@ -45,7 +45,7 @@ def summarize_pass(
         limits=facts.limits,
         overhead=overhead,
         stopped=stopped,
-        streams=tuple(_stream(name, columns, question) for name in sorted(columns.streams)),
+        streams=tuple(_stream(name, columns, question) for name in _streams(columns, question)),
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 
@@ -60,6 +60,14 @@ def _values(facts: PassFacts) -> dict[str, float | None]:
 
 def _distributions(facts: PassFacts) -> dict[str, Distribution]:
     return {metric.name: distribution(metric.compute(facts)) for metric in DISTRIBUTIONS}
+
+
+def _streams(columns: Columns, question: Question) -> list[str]:
+    """The streams there are requests of: those of the scenario in its order, then those that only a trace names."""
+    return [
+        *(name for name in question.streams if name in columns.streams),
+        *sorted({*columns.streams} - {*question.streams}),
+    ]
 
 
 def _stream(name: str, columns: Columns, question: Question) -> StreamSummary:

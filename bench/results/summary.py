@@ -111,7 +111,7 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """Why the pass ended early, in words."""
     warnings: tuple[Warning, ...] = ()
     streams: tuple[StreamSummary, ...] = ()
-    """In alphabetical order; none where the traffic is not divided into streams."""
+    """The most urgent first; none where the traffic is not divided into streams."""
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):

@@ -144,6 +144,10 @@ class Stream(Model):
     """Instead of the scenario's model."""
 
 
+def _in_order(forms: list[Stream], _: ValidationInfo) -> tuple[Stream, ...]:
+    return tuple(forms)
+
+
 class Warmup(Model):
     """Requests sent before each pass and not counted."""
 
@@ -306,7 +310,7 @@ class Scenario(Model):
     """What is sent: how much, how large.  None where there are `streams`, which have their own."""
     arrivals: ArrivalsField = Backlog()
     """When requests come: backlog (all at once), a rate such as {poisson: 10/s}, {users: 20, think: 10s}, a trace."""
-    streams: tuple[Stream, ...] = ()
+    streams: Annotated[tuple[Stream, ...], Written(Annotated[list[Stream], Field(min_length=1)], _in_order)] = ()
     """Several streams of traffic at once, instead of `workload`."""
     retry: RetryField = Retry()
     """What follows a failed attempt: none, retry_after, exponential, sdk, or a mapping."""

@@ -495,5 +495,10 @@ def test_find_knows_shipped_names_and_paths(tmp_path: Path) -> None:
 
 def test_shipped_scenarios_each_answer_a_question() -> None:
     entries = shipped()
-    assert [entry.name for entry in entries] == ["classify-500", "replay-conversation", "summarize-100"]
+    assert [entry.name for entry in entries] == [
+        "classify-500",
+        "interactive-and-background",
+        "replay-conversation",
+        "summarize-100",
+    ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -8,8 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
-from bench.scenario.model import Arrivals, Fixed, FromTrace, Retry, Scenario, Size, Strategy, Workload
-from bench.workload.arrivals import arrivals_of
+from bench.scenario.model import (
+    Arrivals,
+    Backlog,
+    Constant,
+    Fixed,
+    FromTrace,
+    Poisson,
+    Retry,
+    Scenario,
+    Size,
+    Strategy,
+    Trace,
+    Workload,
+)
+from bench.scenario.traces import Arrival
+from bench.workload import arrivals as workload_arrivals
+from bench.workload.streams import traffic_of
 
 TRACE = """\
 TIMESTAMP,ContextTokens,GeneratedTokens
@@ -43,6 +59,11 @@ def scenario_of(
     )
 
 
+def arrivals_of(scenario: Scenario) -> Iterator[Arrival]:
+    [traffic] = traffic_of(scenario)
+    return workload_arrivals.arrivals_of(traffic, scenario.seed)
+
+
 def times(scenario: Scenario) -> list[float]:
     return [arrival.at for arrival in arrivals_of(scenario)]
 
@@ -57,11 +78,11 @@ def trace(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arrivals", "requests", "duration", "expected"),
     [
-        (Arrivals(), 3, None, [0.0, 0.0, 0.0]),
-        (Arrivals(kind="constant", rate=4.0), 5, None, [0.0, 0.25, 0.5, 0.75, 1.0]),
-        (Arrivals(kind="constant", rate=4.0), None, 1.0, [0.0, 0.25, 0.5, 0.75]),
-        (Arrivals(kind="constant", rate=4.0), 2, 1.0, [0.0, 0.25]),
-        (Arrivals(kind="constant", rate=4.0), 9, 0.5, [0.0, 0.25]),
+        (Backlog(), 3, None, [0.0, 0.0, 0.0]),
+        (Constant(rate=4.0), 5, None, [0.0, 0.25, 0.5, 0.75, 1.0]),
+        (Constant(rate=4.0), None, 1.0, [0.0, 0.25, 0.5, 0.75]),
+        (Constant(rate=4.0), 2, 1.0, [0.0, 0.25]),
+        (Constant(rate=4.0), 9, 0.5, [0.0, 0.25]),
     ],
 )
 def test_times(arrivals: Arrivals, requests: int | None, duration: float | None, expected: list[float]) -> None:
@@ -71,20 +92,20 @@ def test_times(arrivals: Arrivals, requests: int | None, duration: float | None,
 @given(st.floats(0.01, 1e4))
 def test_constant_arrivals_are_deadlines_that_never_drift(rate: float) -> None:
     """The k-th is due at k / rate, not after k rounded periods."""
-    arrivals = arrivals_of(scenario_of(Arrivals(kind="constant", rate=rate), requests=200))
+    arrivals = arrivals_of(scenario_of(Constant(rate=rate), requests=200))
     assert [arrival.at for arrival in arrivals] == [k / rate for k in range(200)]
 
 
 @given(st.floats(0.1, 1000), st.integers(0, 2**32))
 def test_poisson_arrivals_go_forward_and_repeat(rate: float, seed: int) -> None:
-    scenario = scenario_of(Arrivals(kind="poisson", rate=rate), requests=100, seed=seed)
+    scenario = scenario_of(Poisson(rate=rate), requests=100, seed=seed)
     first = times(scenario)
     assert first == times(scenario)
     assert all(0 < earlier < later for earlier, later in pairwise(first))
 
 
 def test_poisson_arrivals_have_the_rate_and_spread_of_a_poisson_process() -> None:
-    arrived = times(scenario_of(Arrivals(kind="poisson", rate=50.0), requests=20_000, seed=7))
+    arrived = times(scenario_of(Poisson(rate=50.0), requests=20_000, seed=7))
     gaps = [later - earlier for earlier, later in pairwise([0.0, *arrived])]
     mean = sum(gaps) / len(gaps)
     spread = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
@@ -93,7 +114,7 @@ def test_poisson_arrivals_have_the_rate_and_spread_of_a_poisson_process() -> Non
 
 
 def test_other_seeds_give_other_arrivals() -> None:
-    arrivals = Arrivals(kind="poisson", rate=1.0)
+    arrivals = Poisson(rate=1.0)
     assert times(scenario_of(arrivals, 5, seed=1)) != times(scenario_of(arrivals, 5, seed=2))
 
 
@@ -116,23 +137,23 @@ def test_a_trace_in_its_window_at_its_pace(
     duration: float | None,
     expected: list[float],
 ) -> None:
-    arrivals = Arrivals(kind="trace", path=trace, window=window, time_factor=factor)
+    arrivals = Trace(path=trace, window=window, time_factor=factor)
     assert times(scenario_of(arrivals, requests, duration, size=FromTrace())) == pytest.approx(expected)
 
 
 def test_a_trace_in_seconds(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("ContextTokens,GeneratedTokens,TIMESTAMP,Other\n5,6,100.5,x\n7,8,102,x\n")
-    arrivals = list(arrivals_of(scenario_of(Arrivals(kind="trace", path=tmp_path / "t.csv"))))
-    assert arrivals == [(0.0, 5, 6), (1.5, 7, 8)]
+    arrivals = list(arrivals_of(scenario_of(Trace(path=tmp_path / "t.csv"))))
+    assert arrivals == [Arrival(0.0, 5, 6), Arrival(1.5, 7, 8)]
 
 
 def test_a_trace_that_was_spoilt_since_loading_says_where(trace: Path) -> None:
-    arrivals = arrivals_of(scenario_of(Arrivals(kind="trace", path=trace)))
+    arrivals = arrivals_of(scenario_of(Trace(path=trace)))
     trace.write_text(TRACE.replace("396", "?"))
     with pytest.raises(UsageError, match=r"trace.csv:3: ContextTokens `\?` is not a number of tokens"):
         list(arrivals)
 
 
 def test_endless_arrivals_are_made_one_by_one() -> None:
-    arrivals = arrivals_of(scenario_of(Arrivals(kind="constant", rate=1.0)))
+    arrivals = arrivals_of(scenario_of(Constant(rate=1.0)))
     assert [arrival.at for arrival in islice(arrivals, 2)] == [0.0, 1.0]

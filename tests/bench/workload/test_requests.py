@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import tracemalloc
-from itertools import islice
+from collections.abc import Iterator
+from itertools import islice, starmap
 from pathlib import Path
 
 import pytest
@@ -9,26 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
+from bench.request import RequestSpec
 from bench.scenario.load import load
 from bench.scenario.model import (
     Arrivals,
+    Backlog,
+    Constant,
     Dataset,
     Fixed,
     FromTrace,
     Lognormal,
+    Poisson,
     Retry,
     Scenario,
     Size,
     Strategy,
+    Trace,
     Uniform,
     Warmup,
     Workload,
 )
-from bench.workload.requests import count_of, requests_of, warmup_of
+from bench.workload.requests import count_of, sources_of, warmup_of
 from mock_server.models import estimate_tokens
 
 MODEL = "claude-sonnet-5"
-BACKLOG = Arrivals()
+BACKLOG = Backlog()
 
 
 def job(
@@ -52,6 +58,11 @@ def job(
         seed=seed,
         warmup=Warmup(requests=warmup),
     )
+
+
+def requests_of(scenario: Scenario) -> Iterator[RequestSpec]:
+    [source] = sources_of(scenario)
+    return starmap(source.spec, source.arrivals)
 
 
 def prompts(scenario: Scenario) -> list[str]:
@@ -127,7 +138,7 @@ def test_input_and_output_are_drawn_apart() -> None:
 def test_sizes_from_a_trace(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n0,11,5\n2.5,12,6\n")
-    arrivals = Arrivals(kind="trace", path=path)
+    arrivals = Trace(path=path)
     scenario = job(arrivals=arrivals, requests=None, input_tokens=FromTrace(), output_tokens=FromTrace(), warmup=1)
     assert [(s.intended, s.input_tokens, s.output_tokens) for s in requests_of(scenario)] == [(0, 11, 5), (2.5, 12, 6)]
     assert [(s.seq, s.intended, s.input_tokens) for s in warmup_of(scenario)] == [(-1, 0.0, 11)]
@@ -161,7 +172,7 @@ def test_a_dataset_that_was_spoilt_since_loading_says_so(tmp_path: Path) -> None
 
 
 def test_warmup_is_numbered_backwards_and_all_due_at_once() -> None:
-    scenario = job(arrivals=Arrivals(kind="constant", rate=1.0), warmup=3)
+    scenario = job(arrivals=Constant(rate=1.0), warmup=3)
     warmup = list(warmup_of(scenario))
     assert [(spec.seq, spec.intended, spec.input_tokens) for spec in warmup] == [
         (-1, 0, 100),
@@ -175,9 +186,9 @@ def test_warmup_is_numbered_backwards_and_all_due_at_once() -> None:
 @pytest.mark.parametrize(
     ("arrivals", "requests", "duration", "expected"),
     [
-        (Arrivals(), 7, None, 7),
-        (Arrivals(kind="constant", rate=2.0), None, 5.0, 10),
-        (Arrivals(kind="poisson", rate=2.0), 4, 1e6, 4),
+        (Backlog(), 7, None, 7),
+        (Constant(rate=2.0), None, 5.0, 10),
+        (Poisson(rate=2.0), 4, 1e6, 4),
     ],
 )
 def test_count(arrivals: Arrivals, requests: int | None, duration: float | None, expected: int) -> None:
@@ -199,7 +210,7 @@ def test_memory_does_not_grow_with_the_number_of_requests() -> None:
 
 
 def test_an_endless_workload_is_made_as_it_is_taken() -> None:
-    scenario = job(requests=None, arrivals=Arrivals(kind="poisson", rate=5.0))
+    scenario = job(requests=None, arrivals=Poisson(rate=5.0))
     assert len(list(islice(requests_of(scenario), 3))) == 3
 
 
