@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from bench.errors import Problem, ScenarioError, UsageError
+from bench.scenario import traces
 from bench.scenario.arrivals import KINDS
 from bench.scenario.document import MOST_BYTES, Document, Loc, read
-from bench.scenario.model import Scenario
+from bench.scenario.model import Scenario, Trace
 from bench.scenario.notation import Source
 from bench.scenario.problems import explain, nearest
 from bench.scenario.traces import RECORDS
@@ -111,10 +112,23 @@ def _validated(document: Document, path: Path) -> Scenario:
         scenario = Scenario.model_validate(written, context=Source(path.parent))
     except ValidationError as errors:
         document.problems += [problem for error in errors.errors() for problem in explain(error, document)]
+    else:
+        for message in _strangers(scenario):
+            document.refuse(("streams",), message)
     if document.problems:
         raise ScenarioError(document.problems)
     scenario._source = path
     return _with_lines(scenario, document)
+
+
+def _strangers(scenario: Scenario) -> Iterator[str]:
+    """Where streams are the rows of a trace: names that only the streams or only the rows have."""
+    names = {one.name for one in scenario.streams if one.arrivals is None and one.share is None}
+    if names and isinstance(scenario.arrivals, Trace):
+        found = traces.streams(scenario.arrivals.file)
+        yield from (f"the trace has no row of `{name}`" for name in sorted(names - found))
+        strange = sorted(name or "no stream" for name in found - names)
+        yield from (f"the trace has rows of `{name}`, which none of the streams is" for name in strange)
 
 
 def _with_lines(scenario: Scenario, document: Document) -> Scenario:

@@ -64,6 +64,11 @@ Rows: TypeAlias = Iterator[Arrival | BadRow]
 
 def rows(trace: TraceFile) -> Rows:
     """The requests of a trace, in the order of their times.  OSError where it cannot be read."""
+    yield from _rows(trace)
+
+
+def _rows(trace: TraceFile) -> Rows:
+    """By the ending of its name, and for JSON lines by what the first of them holds."""
     if trace.path.suffix == ".csv":
         needed = [name for name in trace.columns.model_dump().values() if name is not None]
         return _table(csv_rows(trace.path, needed), trace.columns)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import api
-from bench.results.record import Record, read_records
+from bench.results.record import Record, Usage, read_records
 from bench.results.summary import PassSummary, Summary
 from bench.scenario.model import Scenario
 from mock_server.tiers import limits_for
@@ -204,3 +204,81 @@ def test_no_prompt_and_no_answer_is_kept(tmp_path: Path) -> None:
     run(scenario(tmp_path, text), tmp_path / "run")
     for file in (tmp_path / "run").iterdir():
         assert "marmalade" not in file.read_text(), file
+
+
+MIXED = """\
+tier: start
+arrivals: {poisson: 10/s}
+streams:
+  - name: chat
+    share: 25%
+    priority: 1
+    workload: {duration: 2m, input_tokens: 900, output_tokens: 90, max_tokens: 200, stream: true}
+  - name: job
+    share: 75%
+    workload: {duration: 2m, input_tokens: 900, output_tokens: 90, max_tokens: 200}
+  - name: people
+    arrivals: {users: 10, think: {exponential: 5s}}
+    workload: {requests: 200, input_tokens: 900, output_tokens: 90, max_tokens: 200}
+strategies: [gather, {semaphore: 8, name: ranked}, {semaphore: 8, name: fifo, priority: false}]
+thresholds: {"response_time{stream:chat}": ["p(95) < 60s"], "errors{stream:job}": ["count < 1"]}
+"""
+
+
+def test_streams_share_the_limits_and_are_told_apart(tmp_path: Path) -> None:
+    summary = run(scenario(tmp_path, MIXED), tmp_path / "run")
+    passes = by_name(summary)
+    for one in passes.values():
+        parts = {stream.name: stream for stream in one.streams}
+        assert list(parts) == ["chat", "job", "people"]
+        assert sum(part.values["requests"] or 0 for part in parts.values()) == one.values["requests"]
+        assert sum(part.values["cost"] or 0 for part in parts.values()) == pytest.approx(one.values["cost"])
+        assert parts["people"].values["requests"] == 200
+        assert (parts["chat"].values["requests"] or 0) == pytest.approx(300, rel=0.2)
+        assert parts["job"].distributions["ttft"].n == 0 < parts["chat"].distributions["ttft"].n
+    waits = {name: one.streams[0].distributions["response_time"].p95.value or 0 for name, one in passes.items()}
+    assert waits["ranked"] < 0.5 * waits["fifo"]
+    assert {(one.strategy, one.metric): one.verdict for one in summary.thresholds} == {
+        (name, metric): "failed" if (name, metric) == ("fifo", "response_time{stream:chat}") else "ok"
+        for name in passes
+        for metric in ("response_time{stream:chat}", "errors{stream:job}")
+    }
+    assert "response time of chat" in summary.answer
+
+
+def test_streams_repeat_byte_for_byte_and_open_ones_are_the_same_for_every_strategy(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run(scenario(tmp_path, MIXED), tmp_path / name)
+    for file in ("records.jsonl", "summary.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    came: dict[str, set[tuple[int, float]]] = {}
+    for record in records(tmp_path / "one"):
+        if record.stream != "people":
+            came.setdefault(record.strategy, set()).add((record.seq, record.intended))
+    assert came["gather"] == came["ranked"] == came["fifo"]
+
+
+def test_yesterdays_run_can_be_replayed_with_its_streams(tmp_path: Path) -> None:
+    run(scenario(tmp_path, MIXED), tmp_path / "yesterday")
+    replay = """\
+workload: {input_tokens: trace, output_tokens: trace, max_tokens: 200}
+arrivals: {trace: {path: yesterday}}
+strategies: [gather]
+"""
+    run(scenario(tmp_path, replay), tmp_path / "today")
+    before = sorted((r.intended, r.stream) for r in records(tmp_path / "yesterday") if r.strategy == "gather")
+    assert sorted((r.intended, r.stream) for r in records(tmp_path / "today")) == before
+    assert {r.attempts[-1].usage for r in records(tmp_path / "today")} == {Usage(input_tokens=900, output_tokens=90)}
+
+
+def test_people_who_chat_do_not_wait_for_the_job_when_they_go_first(tmp_path: Path) -> None:
+    passes = by_name(run(api.load("interactive-and-background"), tmp_path / "run"))
+    waits = {name: one.streams[0].distributions["response_time"].p95.value or 0 for name, one in passes.items()}
+    assert passes["paced-priority"].streams[0].name == "interactive"
+    assert waits["paced-priority"] < 20 < 300 < waits["paced-fifo"]
+    # The job pays next to nothing for it.
+    assert (makespans_of(passes, "paced-priority")) == pytest.approx(makespans_of(passes, "paced-fifo"), rel=0.05)
+
+
+def makespans_of(passes: dict[str, PassSummary], name: str) -> float:
+    return passes[name].values["makespan"] or 0.0

@@ -7,14 +7,20 @@ import pytest
 from bench.errors import Exit, ScenarioError, UsageError
 from bench.scenario.load import find, load, select, shipped
 from bench.scenario.model import (
+    Diurnal,
+    Exponential,
     Fixed,
     FromTrace,
+    Gamma,
     Lognormal,
+    Point,
+    Ramp,
     Retry,
     Scenario,
     Strategy,
     TokenBucket,
     Uniform,
+    Users,
 )
 
 SMALL = """\
@@ -502,3 +508,110 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
         "summarize-100",
     ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("written", "arrivals"),
+    [
+        ("{gamma: 600/min, burstiness: 2.5}", Gamma(rate=10.0, burstiness=2.5)),
+        (
+            "{ramp: [{rate: 0/s}, {after: 1m, rate: 5/s}]}",
+            Ramp(points=(Point(at=0, rate=0), Point(at=60, rate=5)), burstiness=1),
+        ),
+        (
+            "{steps: [{rate: 2/s, for: 1m}, {rate: 5/s}], burstiness: 0}",
+            Ramp(points=(Point(at=0, rate=2), Point(at=60, rate=2), Point(at=60, rate=5)), burstiness=0),
+        ),
+        (
+            "{steps: [{rate: 2/s, for: 1m}]}",
+            Ramp(points=(Point(at=0, rate=2), Point(at=60, rate=2), Point(at=60, rate=0)), burstiness=1),
+        ),
+        (
+            "{diurnal: {rate: 5/s, amplitude: 60%}}",
+            Diurnal(rate=5, amplitude=0.6, period=86400, peak=43200, burstiness=1),
+        ),
+        (
+            "{diurnal: {rate: 5/s, amplitude: 60%, period: 1h, peak: 0s}, burstiness: 2}",
+            Diurnal(rate=5, amplitude=0.6, period=3600, peak=0, burstiness=2),
+        ),
+        ("{users: 20, think: 10s}", Users(count=20, think=10.0)),
+        ("{users: 2, think: {exponential: 1m}, ramp_up: 30s}", Users(count=2, think=Exponential(mean=60), ramp_up=30)),
+        ("{users: 2, think: {lognormal: {median: 8s, p95: 40s}}}", Users(count=2, think=Lognormal(median=8, p95=40))),
+    ],
+)
+def test_every_kind_of_arrivals(tmp_path: Path, written: str, arrivals: object) -> None:
+    assert loaded(tmp_path, {"arrivals": written}).arrivals == arrivals
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("{gamma: 10/s}", "burstiness: missing"),
+        ("{gamma: 10/s, burstiness: 0}", "expected more than 0"),
+        ("{ramp: [{rate: 1/s}]}", "at least 2"),
+        ("{ramp: [{after: 5s, rate: 1/s}, {after: 9s, rate: 1/s}]}", "the first point is the start: 0s"),
+        ("{ramp: [{rate: 1/s}, {after: 9s, rate: 1/s}, {after: 9s, rate: 2/s}]}", "expected a later moment"),
+        ("{ramp: [{rate: 0/s}, {after: 9s, rate: 0/s}]}", "expected a rate above 0 somewhere"),
+        ("{steps: [{rate: 1/s}, {rate: 2/s}]}", "only the last step can go on"),
+        ("{users: 0, think: 1s}", "expected at least 1"),
+        ("{users: 5}", "think: missing"),
+        ("{users: 5, think: 3}", "expected a time such as 10s"),
+        ("{users: 5, think: soon}", "expected a duration such as 90s or 5m, got `soon`"),
+        ("{diurnal: {rate: 5/s, amplitude: 130%}}", "expected a percentage from 0% to 100%"),
+        ("{diurnall: {rate: 5/s, amplitude: 10%}}", "Did you mean diurnal?"),
+    ],
+)
+def test_arrivals_that_make_no_sense(tmp_path: Path, written: str, words: str) -> None:
+    assert words in problems(tmp_path, SMALL + f"arrivals: {written}\n").replace("  ", ": ")
+
+
+STREAMS = """\
+version: 1
+question: Who waits?
+model: claude-sonnet-5
+arrivals: {poisson: 10/s}
+streams:
+  - name: chat
+    share: 20%
+    priority: 2
+    workload: &work {duration: 1m, input_tokens: 9, output_tokens: 9, max_tokens: 9}
+  - {name: job, share: 80%, model: claude-haiku-4-5, workload: *work}
+strategies: [gather, {semaphore: 2, priority: false}]
+thresholds: {"latency{stream:chat}": ["p(95) < 2s"]}
+"""
+
+
+def test_streams(tmp_path: Path) -> None:
+    scenario = load(write(tmp_path, STREAMS))
+    assert scenario.workload is None
+    assert [(one.name, one.share, one.priority) for one in scenario.streams] == [("chat", 0.2, 2), ("job", 0.8, 0)]
+    assert scenario.models == {"claude-sonnet-5", "claude-haiku-4-5"}
+    assert [one.priority for one in scenario.strategies] == [True, False]
+    assert [(one.metric, one.aggregate, one.line) for one in scenario.thresholds] == [
+        ("latency{stream:chat}", "p95", 9)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("80%", "70%", "streams: the shares come to 90.0000%; expected 100%"),
+        ("name: job", "name: chat", "streams[1].name: a second stream called `chat`"),
+        ("share: 80%, ", "", "streams[1]: expected `arrivals` of its own, or a `share`"),
+        ("share: 80%,", "share: 80%, arrivals: {poisson: 1/s},", "streams[1].share: not with `arrivals` of its own"),
+        ("{poisson: 10/s}", "backlog", "backlog cannot be shared out"),
+        ("duration: 1m", "requestz: 5", "streams[0].workload.requestz: unknown key"),
+        ("duration: 1m, ", "", "streams[0].workload: expected `requests` or `duration`"),
+        ("input_tokens: 9", "input_tokens: trace", "`trace` needs arrivals from a trace"),
+        ("streams:", "workload: {requests: 1}\nstreams:", "workload: not with `streams`"),
+        ("stream:chat", "stream:chad", "no stream `chad`; there are chat, job. Did you mean chat?"),
+        (
+            "{stream:chat}",
+            "{kind:chat}",
+            "tag that is not known; expected one such as latency{stream:interactive}",
+        ),
+        ("streams:", "streamz:", "workload: missing (or `streams`"),
+    ],
+)
+def test_streams_that_make_no_sense(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert words in problems(tmp_path, STREAMS.replace(old, new)).replace("  ", ": ")
