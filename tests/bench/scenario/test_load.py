@@ -14,13 +14,16 @@ from bench.scenario.model import (
     Gamma,
     Lognormal,
     Point,
+    Poisson,
     Ramp,
     Retry,
     Scenario,
     Strategy,
     TokenBucket,
+    Trace,
     Uniform,
     Users,
+    Workload,
 )
 
 SMALL = """\
@@ -42,6 +45,11 @@ def write(folder: Path, text: str, name: str = "job.yaml") -> Path:
 
 def loaded(folder: Path, changes: dict[str, str]) -> Scenario:
     return load(write(folder, SMALL), overrides=changes)
+
+
+def workload_of(scenario: Scenario) -> Workload:
+    assert scenario.workload is not None
+    return scenario.workload
 
 
 def problems(folder: Path, text: str, **changes: str) -> str:
@@ -132,15 +140,15 @@ def test_a_strategys_own_retry_goes_before_the_scenarios(tmp_path: Path) -> None
 def test_sizes(tmp_path: Path, written: str, size: object) -> None:
     write(tmp_path, TRACE, "t.csv")
     scenario = loaded(tmp_path, {"workload.input_tokens": written, "arrivals": "{trace: {path: t.csv}}"})
-    assert scenario.workload.input_tokens == size
+    assert workload_of(scenario).input_tokens == size
 
 
 def test_arrivals(tmp_path: Path) -> None:
     trace = write(tmp_path, TRACE, "t.csv")
-    arrivals = loaded(tmp_path, {"arrivals": "{poisson: 600/min}"}).arrivals
-    assert (arrivals.kind, arrivals.rate) == ("poisson", 10.0)
-    arrivals = loaded(tmp_path, {"arrivals": "{trace: {path: t.csv, window: 30m, time_factor: 2}}"}).arrivals
-    assert (arrivals.kind, arrivals.path, arrivals.window, arrivals.time_factor) == ("trace", trace, 1800.0, 2)
+    assert loaded(tmp_path, {"arrivals": "{poisson: 600/min}"}).arrivals == Poisson(rate=10.0)
+    written = "{trace: {path: t.csv, start: 1s, window: 30m, time_factor: 2, rate_factor: 0.5}}"
+    expected = Trace(path=trace, start=1.0, window=1800.0, time_factor=2, rate_factor=0.5)
+    assert loaded(tmp_path, {"arrivals": written}).arrivals == expected
 
 
 def test_the_mocks_latency(tmp_path: Path) -> None:
@@ -167,8 +175,9 @@ def test_a_path_in_a_file_is_relative_to_it_and_only_its_name_shapes_the_run(tmp
     write(tmp_path / "data", '{"text": "Hello"}\n', "p.jsonl")
     text = SMALL.replace("input_tokens: 100", "dataset: {path: data/p.jsonl, field: text}")
     scenario = load(write(tmp_path, text))
-    assert scenario.workload.dataset is not None
-    assert scenario.workload.dataset.path == tmp_path / "data" / "p.jsonl"
+    dataset = workload_of(scenario).dataset
+    assert dataset is not None
+    assert dataset.path == tmp_path / "data" / "p.jsonl"
     assert scenario.resolved()["workload"]["dataset"] == {"path": "p.jsonl", "field": "text"}
 
 
@@ -334,7 +343,7 @@ def test_arrivals_without_an_end_need_one(tmp_path: Path, kind: str) -> None:
     assert problems(tmp_path, text) == (
         f"job.yaml:4:1  workload: expected `requests` or `duration`: {kind} arrivals have no end of their own"
     )
-    assert load(write(tmp_path, text), overrides={"workload.duration": "1m"}).workload.duration == 60.0
+    assert workload_of(load(write(tmp_path, text), overrides={"workload.duration": "1m"})).duration == 60.0
 
 
 @pytest.mark.parametrize(
@@ -357,7 +366,7 @@ def test_overrides_set_what_the_file_has_and_what_it_lacks(tmp_path: Path) -> No
     scenario = loaded(
         tmp_path, {"workload.requests": "500", "mock.latency.service_time": "2s", "strategies.0": "gather"}
     )
-    assert scenario.workload.requests == 500
+    assert workload_of(scenario).requests == 500
     assert scenario.mock.latency.service_time == 2.0
     assert scenario.strategies[0].name == "gather"
 
@@ -410,7 +419,7 @@ def test_single_quotes_mean_the_text_itself(tmp_path: Path) -> None:
 
 def test_aliases_repeat_a_value_but_cannot_explode(tmp_path: Path) -> None:
     text = SMALL.replace("output_tokens: 20", "output_tokens: &n 20").replace("max_tokens: 50", "max_tokens: *n")
-    assert load(write(tmp_path, text)).workload.max_tokens == 20
+    assert workload_of(load(write(tmp_path, text))).max_tokens == 20
     levels = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]\n" for n in range(1, 12))
     assert "its aliases expand to too much" in problems(tmp_path, "x0: &x0 [1]\n" + levels)
     assert "its aliases expand to too much" in problems(tmp_path, "a: &a [*a]\n")
@@ -502,6 +511,7 @@ def test_find_knows_shipped_names_and_paths(tmp_path: Path) -> None:
 def test_shipped_scenarios_each_answer_a_question() -> None:
     entries = shipped()
     assert [entry.name for entry in entries] == [
+        "chat-users",
         "classify-500",
         "interactive-and-background",
         "replay-conversation",
@@ -588,7 +598,7 @@ def test_streams(tmp_path: Path) -> None:
     assert scenario.models == {"claude-sonnet-5", "claude-haiku-4-5"}
     assert [one.priority for one in scenario.strategies] == [True, False]
     assert [(one.metric, one.aggregate, one.line) for one in scenario.thresholds] == [
-        ("latency{stream:chat}", "p95", 9)
+        ("latency{stream:chat}", "p95", 12)
     ]
 
 

@@ -25,11 +25,14 @@ from bench.scenario.model import (
     Scenario,
     Size,
     Strategy,
+    Stream,
     Trace,
     Uniform,
+    Users,
     Warmup,
     Workload,
 )
+from bench.scenario.traces import Arrival
 from bench.workload.requests import count_of, sources_of, warmup_of
 from mock_server.models import estimate_tokens
 
@@ -235,3 +238,59 @@ def test_the_replay_has_the_traffic_its_claim_says() -> None:
     assert sum(s.input_tokens for s in specs) / 30 == pytest.approx(419_000, rel=0.001)
     assert sum(s.output_tokens for s in specs) / 30 == pytest.approx(73_000, rel=0.005)
     assert max(s.output_tokens for s in specs) <= specs[0].params["max_tokens"]
+
+
+def test_streams_take_turns_with_the_numbers_and_have_their_own_model_and_sizes() -> None:
+    work = Workload(requests=3, input_tokens=Fixed(value=50), output_tokens=Fixed(value=5), max_tokens=9)
+    more = work.model_copy(update={"input_tokens": Fixed(value=70)})
+    scenario = job().model_copy(
+        update={
+            "workload": None,
+            "streams": (
+                Stream(name="chat", workload=work, arrivals=Backlog(), priority=3),
+                Stream(name="job", workload=more, arrivals=Users(count=2, think=1.0), model="claude-haiku-4-5"),
+            ),
+        }
+    )
+    chat, *users = sources_of(scenario)
+    assert (chat.priority, chat.waits, [user.waits for user in users]) == (3, False, [True, True])
+    specs = list(starmap(chat.spec, chat.arrivals))
+    first = [user.spec(*next(user.arrivals)) for user in users]
+    assert [(s.seq, s.stream, s.input_tokens, s.params["model"]) for s in (*specs, *first)] == [
+        (0, "chat", 50, MODEL),
+        (2, "chat", 50, MODEL),
+        (4, "chat", 50, MODEL),
+        (1, "job", 70, "claude-haiku-4-5"),
+        (3, "job", 70, "claude-haiku-4-5"),
+    ]
+    assert count_of(scenario) == 6
+
+
+def test_shares_divide_arrivals_without_losing_or_repeating_any() -> None:
+    work = Workload(duration=200.0, input_tokens=Fixed(value=5), output_tokens=Fixed(value=5), max_tokens=9)
+    shares = {"a": 0.1, "b": 0.6, "c": 0.3}
+    alone = job(arrivals=Poisson(rate=10.0), requests=None, duration=200.0)
+    streams = tuple(Stream(name=name, workload=work, share=share) for name, share in shares.items())
+    shared = alone.model_copy(update={"workload": None, "streams": streams})
+    came = {
+        name: [due.at for _, due in source.arrivals] for name, source in zip(shares, sources_of(shared), strict=True)
+    }
+    assert sorted(at for times in came.values() for at in times) == [spec.intended for spec in requests_of(alone)]
+    for name, share in shares.items():
+        assert len(came[name]) / 2000 == pytest.approx(share, rel=0.15)
+
+
+def test_each_request_of_a_user_has_the_prompt_of_its_place_in_whatever_order_they_ask(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text("".join(f'{{"prompt": "number {n}"}}\n' for n in range(7)))
+    dataset = Dataset(path=tmp_path / "p.jsonl")
+    scenario = job(arrivals=Users(count=3, think=1.0), requests=9, dataset=dataset, input_tokens=None)
+    said = {}
+    for user in reversed(list(sources_of(scenario))):
+        placed: tuple[int, Arrival] | None = next(user.arrivals)
+        while placed is not None:
+            said[placed[0]] = user.spec(*placed).params["messages"][0]["content"]
+            try:
+                placed = user.arrivals.send(placed[1].at + 1)
+            except StopIteration:
+                placed = None
+    assert said == {place: f"number {place % 7}" for place in range(9)}
