@@ -93,6 +93,7 @@ Share = Annotated[float, _InUnits(SHARE)]
 Rate = Annotated[float, _InUnits(RATE), Field(gt=0)]
 """Per second; `600/min` in a file."""
 RateOrZero = Annotated[float, _InUnits(RATE)]
+"""The same, and `0/s` where nothing comes for a while."""
 Dollars = Annotated[float, _InUnits(DOLLARS), Field(gt=0)]
 """US dollars; `$15` in a file."""
 PositiveDuration = Annotated[Duration, Field(gt=0)]
