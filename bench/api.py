@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -40,7 +40,7 @@ from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
 from bench.targets.target import Target, open_target
 from mock_server.rng import Draws
-from mock_server.tiers import TIERS
+from mock_server.tiers import TIERS, limits_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -181,20 +181,41 @@ def print_schema(*, write: bool) -> None:
     print(path)
 
 
-def serve(*, tier: str, host: str, port: int, speed: float) -> None:
-    """Run the mock server until it is interrupted."""
-    from mock_server.__main__ import serve
-    from mock_server.settings import Settings
+def serve(
+    *,
+    host: str,
+    port: int,
+    speed: float,
+    tier: str | None = None,
+    settings: str | None = None,
+    keys: str | None = None,
+    faults: Sequence[str] = (),
+    profile: str | None = None,
+) -> None:
+    """Run the mock server until it is interrupted.  `settings`, `keys` and `profile` are files."""
+    from mock_server.faults import KINDS
+    from mock_server.serving import assemble, read_settings, serve
 
-    if tier not in TIERS:
-        raise UsageError(f"--tier: no tier `{tier}`.{nearest(tier, TIERS)}", f"There are {', '.join(TIERS)}.")
+    if tier and not tier.endswith(".json"):
+        _refuse_unknown("--tier", "tier", tier, TIERS)
+    for fault in faults:
+        _refuse_unknown("--fault", "fault", fault.partition("=")[0], KINDS)
     try:
-        serve(Settings(tier=tier), host, port, speed)
+        assembled = assemble(read_settings(settings), tier=tier, keys=keys, faults=faults, profile=profile)
+    except ValueError as error:
+        raise UsageError(str(error), "See docs/mock-server.md for what it can be told.") from None
+    try:
+        serve(assembled, host, port, speed)
     except OSError as error:
         why = error.strerror or str(error)
         raise UsageError(
             f"cannot listen on {host}:{port}: {why}", "Choose another --port; 0 takes a free one."
         ) from error
+
+
+def _refuse_unknown(flag: str, kind: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UsageError(f"{flag}: no {kind} `{name}`.{nearest(name, known)}", f"There are {', '.join(known)}.")
 
 
 def save_traceback() -> Path:
@@ -239,8 +260,9 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         machine=machine(),
         seed=scenario.seed,
         target=scenario.target,
-        tier=scenario.tier,
+        tier=resolved["tier"],
         tier_as_of=tier_date(scenario.tier),
+        limits=limits_for(scenario.tier, scenario.model)._asdict(),
         prices_as_of=prices_as_of(),
     )
 

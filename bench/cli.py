@@ -32,7 +32,7 @@ def run(
     target: Annotated[
         str | None, Parameter(name=["--target", "-t"], help="sim, mock, api, or the URL of a gateway.")
     ] = None,
-    tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ...")] = None,
+    tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ... or a file.")] = None,
     strategy: Annotated[str | None, Parameter(help="Only these strategies, separated by commas.")] = None,
     set_: Annotated[
         list[str] | None,
@@ -60,7 +60,7 @@ def run(
 
     flags = {
         "target": target,
-        "tier": tier,
+        "tier": str(Path(tier).absolute()) if tier and tier.endswith(".json") else tier,
         "seed": seed,
         "repeat": repeat,
         "speed": speed,
@@ -105,7 +105,9 @@ def scenarios() -> int:
 @app.command
 def serve(
     *,
-    tier: Annotated[str, Parameter(help="Rate limits to enforce: start, build, scale ...")] = "start",
+    tier: Annotated[
+        str | None, Parameter(help="Rate limits to enforce: start, build, scale ..., or a .json file of limits.")
+    ] = None,
     host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, Parameter(help="Port to listen on; 0 takes a free one.", validator=Number(gte=0, lte=65535))
@@ -113,11 +115,26 @@ def serve(
     speed: Annotated[
         float, Parameter(help="Latencies and refills pass this many times faster.", validator=Number(gt=0))
     ] = 1.0,
+    keys: Annotated[str | None, Parameter(help="File of keys, organisations and workspaces.")] = None,
+    fault: Annotated[
+        list[str] | None, Parameter(negative="", help="What goes wrong on purpose: overloaded=5%.  May be repeated.")
+    ] = None,
+    settings: Annotated[str | None, Parameter(help="File with everything that can be set.")] = None,
+    profile: Annotated[str | None, Parameter(help="File of measured latencies, in place of the presets.")] = None,
 ) -> int:
     """Run the mock server alone, for any Claude client."""
     from bench import api
 
-    api.serve(tier=tier, host=host, port=port, speed=speed)
+    api.serve(
+        tier=tier,
+        host=host,
+        port=port,
+        speed=speed,
+        keys=keys,
+        faults=fault or [],
+        settings=settings,
+        profile=profile,
+    )
     return Exit.OK
 
 

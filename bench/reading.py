@@ -14,7 +14,7 @@ from bench.results.question import Question
 from bench.results.summarize import summarize, summarize_pass
 from bench.results.summary import PassSummary, Summary
 from bench.results.thresholds import Op, evaluate
-from mock_server.tiers import TIERS, limits_for
+from mock_server.tiers import find_tier, limits_for
 
 UNFINISHED = "the run was ended before this pass was"
 
@@ -96,7 +96,7 @@ def _question(asked: _Asked, loaded: LoadedRun) -> Question:
         own_times=asked.own_times,
         streams=asked.by_urgency,
         slo=asked.slo,
-        limits=limits_for(asked.tier, asked.model)._asdict(),
+        limits=loaded.info.limits or limits_for(asked.tier, asked.model)._asdict(),
     )
 
 
@@ -115,4 +115,4 @@ def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded:
 
 def tier_date(tier: str) -> str:
     """When the tier's numbers were true, as an ISO date."""
-    return TIERS[tier].as_of.isoformat()
+    return find_tier(tier).as_of.isoformat()

@@ -1,57 +1,34 @@
 """The mock over HTTP: plays Plans in real or scaled time.  Raw ASGI, thin: what is decided is decided in `Engine`.
 
-    POST /v1/messages      the Messages API
-    POST /_mock/reset      a fresh engine at second 0; the ground truth is forgotten
-    GET  /_mock/truth      JSON lines: when each request really arrived, first and last byte, in engine seconds
-    GET  /_mock/health     ok
+    /v1/...       the API: see endpoints.py
+    /_mock/...    the admin side: see control.py
 
-`x-mock-key: 7.12.1` (run seed, request, attempt) and `x-mock-output-tokens: 123` on a request are the `key` and
-`output_tokens` of `Engine.handle`.
+`x-mock-key: 7.12.1` (run seed, request, attempt), `x-mock-output-tokens: 123` and `x-mock-stop-reason: refusal` on a
+request are the `key`, `output_tokens` and `stop_reason` of `Engine.handle`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+from urllib.parse import parse_qsl
 
-import msgspec
-
-from mock_server import wire
-from mock_server.engine import Engine
+from mock_server import control, wire
+from mock_server.encoding import decode, too_large
+from mock_server.endpoints import Call, Reply, Route, find_route
+from mock_server.options import VERSIONS
 from mock_server.plan import Error, Plan
-from mock_server.request import MAX_BODY, RequestError, invalid
+from mock_server.request import RequestError, invalid
 from mock_server.settings import Settings
+from mock_server.tenants import ANYONE, Accounts, Tenant
+from mock_server.world import Server, World
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-VERSIONS = (b"2023-06-01", b"2026-10-21")
-"""Released API versions (migration page, October 2026)."""
-
-MAX_TRUTH = 1_000_000
-"""Exchanges whose ground truth is kept, so that a server left running does not fill the memory."""
-
-
-class Truth(msgspec.Struct, frozen=True):
-    """What really happened to one request: engine seconds at which it came and its bytes went to the transport.
-
-    None where the client went away before.
-    """
-
-    request_id: str
-    arrived: float
-    first_byte: float | None
-    last_byte: float | None
-    status: int
-
-
-_encode_lines = msgspec.json.Encoder().encode_lines
 
 TIMER_GRAIN = 0.001
 """Seconds: uvloop counts timers in whole milliseconds and so fires up to one early; an answer must not come early."""
@@ -61,85 +38,103 @@ class ClientGoneError(Exception):
     """The client closed the connection before it had sent its request."""
 
 
-class World:
-    """An engine with its time and its ground truth: what a reset throws away."""
-
-    def __init__(self, settings: Settings, speed: float) -> None:
-        self.engine = Engine(settings, epoch=time.time())
-        self.truth: deque[Truth] = deque(maxlen=MAX_TRUTH)
-        self._speed = speed
-        self._start = time.monotonic()
-
-    def now(self) -> float:
-        """Engine seconds.  Not the event loop's clock: uvloop's has a grain of a millisecond."""
-        return (time.monotonic() - self._start) * self._speed
-
-    def delay(self, when: float) -> float:
-        """Real seconds until engine second `when`."""
-        return self._start + when / self._speed - time.monotonic()
-
-
 def create_app(settings: Settings, *, speed: float = 1.0) -> App:
     """The ASGI application.  Engine time passes `speed` times faster than the wall clock."""
-    world = World(settings, speed)
+    server = Server(settings, speed)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal world
         if scope["type"] != "http":
             return
-        match scope["method"], scope["path"]:
-            case "POST", "/_mock/reset":
-                world = World(settings, speed)
-                await _reply(send, "application/json", b'{"ok":true}')
-            case "GET", "/_mock/health":
-                await _reply(send, "application/json", b'{"ok":true}')
-            case "GET", "/_mock/truth":
-                await _reply(send, "application/jsonl", _encode_lines(list(world.truth)))
-            case _:
-                await _exchange(world, scope, receive, send)
+        if scope["path"].startswith(control.PREFIX):
+            await _administer(server, scope, receive, send)
+            return
+        world = server.world
+        world.open += 1
+        try:
+            await _exchange(world, scope, receive, send)
+        finally:
+            world.open -= 1
 
     return app
+
+
+async def _administer(server: Server, scope: Scope, receive: Receive, send: Send) -> None:
+    """One request of an admin."""
+    try:
+        body = await _read_body(receive, dict(scope["headers"]), control.MAX_BODY)
+        reply = control.respond(server, scope["method"], scope["path"], body)
+    except RequestError as error:
+        reply = control.wrong(error.status, str(error))
+    except ClientGoneError:
+        return
+    headers = [("content-type", reply.content_type), ("content-length", str(len(reply.body)))]
+    await send(_start(reply.status, headers))
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 async def _exchange(world: World, scope: Scope, receive: Receive, send: Send) -> None:
     """One API request and its answer."""
     arrived = world.now()
+    tenant = None
     try:
-        plan = await _plan(world, scope, receive)
+        route, places = find_route(scope["method"], scope["path"])
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        tenant = _authenticate(headers, world.engine.settings.accounts, route)
+        version = _read_version(headers)
+        key, output_tokens = _read_key(headers), _read_output_tokens(headers)
+        body = await _read_body(receive, headers, route.max_body)
+        call = Call(
+            tenant,
+            version,
+            world.now(),
+            _origin(scope, headers),
+            _read_query(scope),
+            body,
+            key,
+            output_tokens,
+            headers.get(b"x-mock-stop-reason", b"").decode("latin-1") or None,
+            headers.get(b"x-stainless-retry-count", b"0") != b"0",
+        )
+        answer = route.handler(world.engine, call, *places)
     except RequestError as error:
-        plan = world.engine.refuse(error, world.now())
+        answer = world.engine.refuse(error, world.now(), tenant=tenant)
     except ClientGoneError:
         return
-    first_byte, last_byte = await _play(world, plan, receive, send)
-    world.truth.append(Truth(plan.request_id, arrived, first_byte, last_byte, plan.status))
+    if isinstance(answer, Plan):
+        first_byte, last_byte = await _play(world, answer, receive, send)
+        if answer.is_reset and "reset" in scope:
+            scope["reset"]()
+        world.note(answer, arrived, first_byte, last_byte)
+    else:
+        request_id = world.engine.request_id()
+        first_byte, last_byte = await _tell(world, answer, request_id, tenant, send)
+        world.note_reply(request_id, arrived, first_byte, last_byte)
 
 
-async def _plan(world: World, scope: Scope, receive: Receive) -> Plan:
-    _check_route(scope["method"], scope["path"])
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    _check_headers(headers)
-    key, output_tokens = _read_key(headers), _read_output_tokens(headers)
-    params = _decode(await _read_body(receive))
-    return world.engine.handle(params, world.now(), key=key, output_tokens=output_tokens)
-
-
-def _check_route(method: str, path: str) -> None:
-    if path != "/v1/messages":
-        raise RequestError(404, Error("not_found_error", "Not found"))
-    if method != "POST":
-        raise invalid("Method Not Allowed", status=405)
-
-
-def _check_headers(headers: dict[bytes, bytes]) -> None:
+def _authenticate(headers: dict[bytes, bytes], accounts: Accounts | None, route: Route) -> Tenant:
+    """Whose key it is.  An Admin key opens the Admin API and nothing else."""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-    bearer = scheme.lower() == b"bearer" and token.strip()
-    if not (headers.get(b"x-api-key", b"").strip() or bearer):
+    key = headers.get(b"x-api-key", b"").strip() or (token.strip() if scheme.lower() == b"bearer" else b"")
+    if not key:
         raise RequestError(401, Error("authentication_error", "x-api-key or authorization header is required"))
-    version = headers.get(b"anthropic-version")
-    if version is None:
+    if accounts is None:
+        return ANYONE
+    known = accounts.keys.get(key.decode("latin-1"))
+    if known is None:
+        raise RequestError(401, Error("authentication_error", "invalid x-api-key"))
+    if known.admin != route.admin:
+        kind = "an Admin" if route.admin else "no Admin"
+        raise RequestError(403, Error("permission_error", f"This endpoint takes {kind} API key"))
+    return known.tenant
+
+
+def _read_version(headers: dict[bytes, bytes]) -> str:
+    if b"anthropic-version" not in headers:
         raise invalid("anthropic-version: header is required")
+    version = headers[b"anthropic-version"].decode("latin-1")
     if version not in VERSIONS:
-        raise invalid(f"anthropic-version: {version.decode('latin-1')!r} is not a valid version")
+        raise invalid(f"anthropic-version: {version!r} is not a valid version")
+    return version
 
 
 def _read_key(headers: dict[bytes, bytes]) -> tuple[int, ...] | None:
@@ -158,7 +153,23 @@ def _read_output_tokens(headers: dict[bytes, bytes]) -> int | None:
         raise invalid("x-mock-output-tokens: a whole number, such as 123") from None
 
 
-async def _read_body(receive: Receive) -> bytes:
+def _read_query(scope: Scope) -> dict[str, str]:
+    query: bytes = scope["query_string"]
+    return dict(parse_qsl(query.decode("latin-1"), errors="replace")) if query else {}
+
+
+def _origin(scope: Scope, headers: dict[bytes, bytes]) -> str:
+    host = headers.get(b"host")
+    if host is None:
+        name, port = scope["server"]
+        return f"{scope['scheme']}://{name}:{port}"
+    return f"{scope['scheme']}://{host.decode('latin-1')}"
+
+
+async def _read_body(receive: Receive, headers: dict[bytes, bytes], most: int) -> bytes:
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > most:
+        raise too_large()  # the edge says so without reading it
     parts: list[bytes] = []
     size, more = 0, True
     while more:
@@ -167,21 +178,32 @@ async def _read_body(receive: Receive) -> bytes:
             raise ClientGoneError
         part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
-        if size <= MAX_BODY:  # read on to the end, so that the client can read the answer
+        if size <= most:  # read on to the end, so that the client can read the answer
             parts.append(part)
-    if size > MAX_BODY:
-        raise RequestError(413, Error("request_too_large", "Request exceeds the maximum size"))
-    return b"".join(parts)
+    if size > most:
+        raise too_large()
+    encoding = headers.get(b"content-encoding")
+    body = b"".join(parts)
+    return body if encoding is None else decode(body, encoding.decode("latin-1"), most)
 
 
-def _decode(data: bytes) -> dict[str, Any]:
-    try:
-        params = msgspec.json.decode(data)
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"The request body is not valid JSON: {error}") from None
-    if not isinstance(params, dict):
-        raise invalid("The request body must be a JSON object")
-    return params
+async def _tell(
+    world: World, reply: Reply, request_id: str, tenant: Tenant | None, send: Send
+) -> tuple[float | None, float | None]:
+    """Send an answer that is there at once; return when its first and its last byte went out."""
+    rows = [("content-type", reply.content_type), *wire.identity(request_id, tenant)]
+    if isinstance(reply.body, bytes):
+        rows.append(("content-length", str(len(reply.body))))
+        await send(_start(200, rows))
+        await send({"type": "http.response.body", "body": reply.body})
+        return world.now(), world.now()
+    await send(_start(200, rows))
+    first_byte = world.now()
+    for piece in reply.body:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)  # others want to be served too
+    await send({"type": "http.response.body", "body": b""})
+    return first_byte, world.now()
 
 
 async def _play(world: World, plan: Plan, receive: Receive, send: Send) -> tuple[float | None, float | None]:
@@ -194,25 +216,26 @@ async def _play(world: World, plan: Plan, receive: Receive, send: Send) -> tuple
     headers, pieces = _render(plan)
     try:
         for due, data in pieces:
-            if not await presence.wait(world.delay(due)):
-                world.engine.abort(plan, world.now())
+            if not await presence.wait(world.delay(due)) or plan.is_reset:
                 break
             if first_byte is None:
                 await send(_start(plan.status, headers))
-            await send({"type": "http.response.body", "body": data, "more_body": due < plan.ended})
+            more = due < plan.ended or plan.is_cut
+            await send({"type": "http.response.body", "body": data, "more_body": more})
             now = world.now()
             first_byte = now if first_byte is None else first_byte
-            last_byte = now if due == plan.ended else None
+            last_byte = None if more else now
     finally:
         presence.close()
+        world.engine.abort(plan, world.now())  # what is not sent is not produced either
     return first_byte, last_byte
 
 
 def _render(plan: Plan) -> tuple[list[tuple[str, str]], Iterable[tuple[float, bytes]]]:
     """The headers of an answer, and its pieces with the engine second each is due."""
     headers = wire.headers(plan)
-    if plan.status == 200 and plan.stream:
-        return headers, wire.events(plan)
+    if plan.flaw or (plan.status == 200 and plan.stream):
+        return headers, wire.pieces(plan)
     body = wire.body(plan)
     return [*headers, ("content-length", str(len(body)))], [(plan.ended, body)]
 
@@ -254,11 +277,6 @@ class _Presence:
     def _wake(self, _: object = None) -> None:
         if self._woken and not self._woken.done():
             self._woken.set_result(None)
-
-
-async def _reply(send: Send, content_type: str, body: bytes) -> None:
-    await send(_start(200, [("content-type", content_type), ("content-length", str(len(body)))]))
-    await send({"type": "http.response.body", "body": body})
 
 
 def _start(status: int, headers: Iterable[tuple[str, str]]) -> Message:

@@ -8,31 +8,43 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from mock_server.latency import draw_length, draw_timing
-from mock_server.limits import Drain, Gate, Refusal
-from mock_server.models import model_class
-from mock_server.plan import Error, Plan, Usage
-from mock_server.request import Question, RequestError, invalid, read
+import msgspec
+
+from mock_server.account import Account
+from mock_server.batches import Batches
+from mock_server.caching import NOTHING, Cache, Match
+from mock_server.content import Content, check_stop_reason, compose
+from mock_server.faults import Faults, Struck
+from mock_server.latency import Pace, Strain, draw_pace, time
+from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
+from mock_server.models import describe, tuned
+from mock_server.options import NEW_VERSION
+from mock_server.plan import Error, Plan, Usage, base62
+from mock_server.request import Purpose, Question, RequestError, invalid, read
+from mock_server.returns import Returns
 from mock_server.rng import Draws
 from mock_server.settings import Settings
-from mock_server.tiers import limits_for
+from mock_server.spending import spend_cap_error
+from mock_server.tenants import ANYONE, Tenant
+from mock_server.tiers import Limits
 
 EPOCH = 1_795_000_000.0
 """Unix time of engine second 0 where nobody gives one (in November 2026), so that simulated headers repeat."""
 
-ORGANIZATION_ID = "5eed0000-c1a0-4be2-8000-00000000bec4"
-"""The one organisation the mock knows."""
-
-_LIMIT_WORDS = {"requests": "requests", "input_tokens": "input tokens", "output_tokens": "output tokens"}
-
 
 class Engine:
-    """One organisation and its limits.  `now` is seconds since the engine began and never goes back."""
+    """The API's organisations and their limits.  `now` is seconds since the engine began and never goes back."""
 
     def __init__(self, settings: Settings, *, epoch: float = EPOCH) -> None:
         self.settings = settings
         self.epoch = epoch
-        self._gates: dict[str, Gate] = {}
+        self.faults = Faults(settings.faults, settings.seed)
+        self.cache = Cache()
+        self.returns = Returns()
+        self.batches = Batches(self)
+        self._find = tuned(settings.chars_per_token)
+        self._strain = Strain(settings)
+        self._accounts: dict[str, Account] = {}
         self._seen: Counter[int] = Counter()
 
     def handle(
@@ -42,34 +54,135 @@ class Engine:
         *,
         key: tuple[int, ...] | None = None,
         output_tokens: int | None = None,
+        version: str = NEW_VERSION,
+        stop_reason: str | None = None,
+        tenant: Tenant = ANYONE,
+        again: bool = False,
     ) -> Plan:
         """Decide everything about a request that arrives at engine second `now`.  Never raises for bad `params`.
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
         change with the order of arrival.  Without a key the content and how often it came before stand for it.
-        `output_tokens` is the length the answer has unless max_tokens cuts it.
+        `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
+        `content`), `version` the API version.  `again` says of a request without a key that it was sent before.
         """
+        again = again or key is not None
         try:
-            question = read(params)
+            question = self.read(params, version)
             key = self._content_key(params) if key is None else key
+            if stop_reason and (unknown := check_stop_reason(stop_reason)):
+                raise unknown
         except RequestError as refused:
-            return self.refuse(refused, now, key)
-        except RecursionError:
-            return self.refuse(invalid("messages: nested too deeply"), now, key)
-        gate = self._gate(question)
-        estimate = math.ceil(question.input_tokens * self.settings.input_estimate)
+            return self.refuse(refused, now, key, tenant)
+        if again and self.returns:
+            self.returns.came(key[:-1], tenant, now)
+        struck = self.faults.refusal(key, now) if self.faults else None
+        if struck:
+            plan = self._struck(question, struck, key, now, tenant)
+        else:
+            plan = self._serve(question, key, now, output_tokens, stop_reason, tenant)
+        if plan.retry_after is not None:
+            self.returns.told(key[:-1], now + plan.retry_after)
+        return self.faults.disguise(plan) if plan.error else plan
+
+    def _serve(
+        self,
+        question: Question,
+        key: tuple[int, ...],
+        now: float,
+        output_tokens: int | None,
+        stop_reason: str | None,
+        tenant: Tenant,
+    ) -> Plan:
+        account = self.account(tenant.organization)
+        if account.is_limited_in_spending and (unpaid := account.refuse_spending(tenant.workspace, self.epoch + now)):
+            return self.refuse(unpaid, now, key, tenant)
+        gate = account.gate(tenant.workspace, question.model_id, question.model)
+        match = self.cache.look(tenant, question.prompt, now) if question.prompt else NOTHING
+        counted = question.input_tokens - match.read  # what is read from the cache is free
+        estimate = math.ceil(counted * self.settings.input_estimate)
         reserved = question.max_tokens if self.settings.reserve_max_tokens else 0
         refusal = gate.admit(estimate, reserved or 1, now)
         if refusal:
-            return self._rate_limited(question, refusal, gate, key, now)
-        plan = self._answer(question, gate, key, now, output_tokens, reserved)
-        if gate.input and estimate != question.input_tokens:
-            gate.input.schedule(Drain(plan.first_token, plan.first_token, question.input_tokens - estimate))
-        if gate.output:
-            gate.output.schedule(_production(plan))
+            return self._rate_limited(question, refusal, gate, key, now, tenant)
+        plan = self._answer(question, match, gate, key, now, output_tokens, stop_reason, reserved, tenant)
+        if self.faults:
+            plan = self.faults.spoil(plan)
+        self._strain.runs_until(plan.last_token)
+        if estimate != counted:
+            gate.correct(Drain(plan.first_token, plan.first_token, counted - estimate))
+        if gate.counts_output:
+            gate.produce(_production(plan))
+        if match is not NOTHING:
+            self.cache.commit(tenant, match, now, plan.first_token)
+        if account.is_limited_in_spending:
+            account.pay(tenant.workspace, plan.model, plan.usage, self.epoch + now)
+        if account.connections:
+            account.connections.open(plan.ended)
         return plan
 
-    def refuse(self, refused: RequestError, now: float, key: tuple[int, ...] | None = None) -> Plan:
+    def count_tokens(
+        self, params: Mapping[str, Any], now: float, tenant: Tenant = ANYONE, *, version: str = NEW_VERSION
+    ) -> int:
+        """Input tokens of a request, as `POST /v1/messages/count_tokens` says them.  Raises RequestError."""
+        account = self.account(tenant.organization)
+        bucket = account.token_counts
+        if bucket and (wait := bucket.wait(1, now)) > 0:
+            raise too_many_requests("token_counts", account.tier.token_counts or 0, wait, tenant)
+        if bucket:
+            bucket.take(1, now)
+        return self.read(params, version, "count_tokens").input_tokens
+
+    def answer_in_batch(
+        self,
+        params: object,
+        now: float,
+        key: tuple[int, ...],
+        output_tokens: int | None,
+        tenant: Tenant,
+        version: str = NEW_VERSION,
+    ) -> Plan:
+        """The answer to a request of a batch, which draws on no limit and finds nothing in the cache."""
+        try:
+            question = self.read_in_batch(params, version)
+        except RequestError as refused:
+            return self.refuse(refused, now, key, tenant)
+        plan = self._answer(question, NOTHING, _NO_LIMITS, key, now, output_tokens, None, 0, tenant)
+        return msgspec.structs.replace(plan, service_tier="batch")
+
+    def read_in_batch(self, params: object, version: str = NEW_VERSION) -> Question:
+        """Check the parameters of a request of a batch.  Raises RequestError."""
+        if not isinstance(params, Mapping):
+            raise invalid("params: Input should be an object")
+        return self.read(params, version, "batch")
+
+    def read(self, params: Mapping[str, Any], version: str = NEW_VERSION, purpose: Purpose = "messages") -> Question:
+        """`request.read` with this engine's tokenizers."""
+        try:
+            return read(params, version, purpose, find=self._find)
+        except RecursionError:
+            raise invalid("messages: nested too deeply") from None
+
+    def account(self, organization: str) -> Account:
+        """What the engine knows of an organisation, by its name."""
+        account = self._accounts.get(organization)
+        if account is None:
+            account = self._accounts[organization] = Account(organization, self.settings)
+        return account
+
+    def accounts(self) -> Mapping[str, Account]:
+        """Every organisation that has asked for something, by name."""
+        return self._accounts
+
+    def change_tier(self, tier: str, now: float) -> None:
+        """This tier from now on, with full buckets, for all organisations without one of their own."""
+        self.settings = msgspec.structs.replace(self.settings, tier=tier)
+        for account in self._accounts.values():
+            account.change_tier(self.settings, now)
+
+    def refuse(
+        self, refused: RequestError, now: float, key: tuple[int, ...] | None = None, tenant: Tenant | None = None
+    ) -> Plan:
         """The plan of a request that is wrong in itself: no limit is touched."""
         return Plan(
             status=refused.status,
@@ -80,37 +193,56 @@ class Engine:
             last_token=now,
             ended=now,
             error=refused.error,
+            cause=refused.cause,
+            retry_after=refused.retry_after,
+            tenant=tenant,
         )
 
     def abort(self, plan: Plan, now: float) -> None:
         """The client of `plan` went away: nothing more is produced, and nothing more debited.  Say so once."""
-        if plan.status != 200 or now >= plan.last_token:
+        if plan.status != 200 or plan.tenant is None or now >= max(plan.ended, plan.last_token):
             return
-        output = self._gates[model_class(plan.model)].output
-        if output:
-            output.stop(_production(plan), now)
+        if now < plan.first_token:
+            self.cache.withdraw(plan.tenant, plan.match, plan.first_token)
+        account = self.account(plan.tenant.organization)
+        if account.connections and now < plan.ended:
+            account.connections.close(plan.ended)
+        if now >= plan.last_token:
+            return
+        if plan.arrived >= account.since:
+            gate = account.gate(plan.tenant.workspace, plan.model, plan.served or describe(plan.model))
+            gate.stop(_production(plan), now)
             if plan.reserved:
-                output.take(plan.produced(now) - plan.reserved, now)
-
-    def _gate(self, question: Question) -> Gate:
-        name = question.model.limit_class
-        gate = self._gates.get(name)
-        if gate is None:
-            limits = limits_for(self.settings.tier, question.model_id)
-            gate = Gate(limits, self.settings.burst, rejected_count=self.settings.rejected_count)
-            self._gates[name] = gate
-        return gate
+                gate.reserve(plan.produced(now) - plan.reserved, now)
+        workspace, unix = plan.tenant.workspace, self.epoch + plan.arrived
+        account.pay(workspace, plan.model, plan.usage, unix, back=True)
+        produced = msgspec.structs.replace(plan.usage, output_tokens=plan.produced(now))
+        account.pay(workspace, plan.model, produced, unix)
 
     def _answer(
-        self, question: Question, gate: Gate, key: tuple[int, ...], now: float, wished: int | None, reserved: int
+        self,
+        question: Question,
+        match: Match,
+        gate: Gate,
+        key: tuple[int, ...],
+        now: float,
+        wished: int | None,
+        stop_reason: str | None,
+        reserved: int,
+        tenant: Tenant,
     ) -> Plan:
-        if reserved and gate.output:
-            gate.output.take(reserved, now)
-        wished = draw_length(Draws(*key, "length"), self.settings) if wished is None else max(1, wished)
-        tokens = min(wished, question.max_tokens)
-        timing = draw_timing(Draws(*key), question.model.family, self.settings, tokens)
+        if reserved:
+            gate.reserve(reserved, now)
+        settings, options, draws = self.settings, question.options, Draws(*key)
+        uncached, fast = question.input_tokens - match.read, options.speed == "fast"
+        pace = draw_pace(draws, question.model.family, settings, uncached, match.read, fast=fast)
+        if pace and self._strain:
+            factor = self._strain.factor(now, self.epoch)
+            pace = Pace(pace.first_token * factor, pace.interval * factor)
+        content = compose(question, key, draws, settings, wished, stop_reason)
+        timing = time(pace, settings, content.tokens)
         last = now + timing.last_token
-        return Plan(
+        plan = Plan(
             status=200,
             key=key,
             epoch=self.epoch,
@@ -119,22 +251,32 @@ class Engine:
             last_token=last,
             ended=last,
             token_interval=timing.interval,
-            chunk_tokens=self.settings.chunk_tokens,
+            chunk_tokens=settings.chunk_tokens,
             limits=gate.state(now),
             model=question.model_id,
             stream=question.stream,
-            usage=Usage(question.input_tokens, tokens),
-            stop_reason="end_turn" if tokens == wished else "max_tokens",
+            usage=_usage(question, match, content),
+            served=question.model,
+            blocks=content.blocks,
+            stop_reason=content.stop_reason,
+            ping_interval=settings.ping_interval,
+            tenant=tenant,
             reserved=reserved,
         )
-
-    def _rate_limited(self, question: Question, refusal: Refusal, gate: Gate, key: tuple[int, ...], now: float) -> Plan:
-        limit = getattr(gate.limits, refusal.limit)
-        message = (
-            f"This request would exceed your organization's rate limit of {limit:,} {_LIMIT_WORDS[refusal.limit]} per"
-            f" minute (org: {ORGANIZATION_ID}, model: {question.model_id}). The response headers show the current"
-            " use. Shorten the prompt, lower the maximum tokens requested, or try again later."
+        if match is NOTHING and not question.is_special and not stop_reason:
+            return plan
+        return msgspec.structs.replace(
+            plan,
+            stop_sequence=content.stop_sequence,
+            refusal=content.refusal,
+            inference_geo=options.inference_geo,
+            speed=options.speed,
+            match=match,
         )
+
+    def _rate_limited(
+        self, question: Question, refusal: Refusal, gate: Gate, key: tuple[int, ...], now: float, tenant: Tenant
+    ) -> Plan:
         return Plan(
             status=429,
             key=key,
@@ -143,17 +285,69 @@ class Engine:
             first_token=now,
             last_token=now,
             ended=now,
-            error=Error("rate_limit_error", message),
+            error=rate_limit_error(refusal, tenant, question.model_id),
+            cause=refusal.limit,
             retry_after=refusal.retry_after,
             limits=gate.state(now),
             model=question.model_id,
+            tenant=tenant,
         )
+
+    def _struck(self, question: Question, struck: Struck, key: tuple[int, ...], now: float, tenant: Tenant) -> Plan:
+        """The plan of a request that a fault refuses."""
+        gate = self.account(tenant.organization).gate(tenant.workspace, question.model_id, question.model)
+        status = struck.refusal.status
+        return Plan(
+            status=status,
+            key=key,
+            epoch=self.epoch,
+            arrived=now,
+            first_token=struck.when,
+            last_token=struck.when,
+            ended=struck.when,
+            error=self._words(question, struck, gate, now, tenant),
+            cause=struck.name,
+            retry_after=struck.retry_after,
+            limits=gate.state(now) if status == 429 else None,
+            model=question.model_id,
+            tenant=tenant,
+        )
+
+    def _words(self, question: Question, struck: Struck, gate: Gate, now: float, tenant: Tenant) -> Error:
+        """What the refusal would say if it were real."""
+        if struck.refusal.error:
+            return struck.refusal.error
+        if struck.name == "spend_cap":
+            return spend_cap_error(self.epoch + now)
+        allowed = getattr(gate.limits, struck.name, None) or 1_000
+        return rate_limit_error(Refusal(struck.name, allowed, 0), tenant, question.model_id)
+
+    def request_id(self) -> str:
+        """The id of a request that needs no plan."""
+        return "req_" + base62(Draws(*self._content_key({}), "request_id"))
 
     def _content_key(self, params: Mapping[str, Any]) -> tuple[int, int, int]:
         digest = blake2b(repr(params).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         content = int.from_bytes(digest, "big")
         self._seen[content] += 1
         return self.settings.seed, content, self._seen[content]
+
+
+_NO_LIMITS = Gate(Limits(), 60.0)
+
+
+def _usage(question: Question, match: Match, content: Content) -> Usage:
+    thinking = content.blocks[0].tokens if content.blocks and content.blocks[0].kind == "thinking" else 0
+    if match is NOTHING:
+        return Usage(question.input_tokens, content.tokens, thinking_tokens=thinking)
+    return Usage(
+        question.input_tokens - match.cached,
+        content.tokens,
+        match.read,
+        match.write_5m,
+        match.write_1h,
+        thinking,
+    )
 
 
 def _production(plan: Plan) -> Drain:

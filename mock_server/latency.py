@@ -1,35 +1,33 @@
-"""How long answers take and how long they are.  Presets to try things with, never the truth about a model.
-
-Published medians differ by 2 to 5 times (facts gathered 2026-11-20 from Artificial Analysis, modelstats.ai,
-claudexia.tech and others); no source gives percentiles for each model.  The medians here lie in the middle of what was
-published, the 95th percentiles follow the shape of one published set (p95 about 3 times the median).
-"""
+"""How long answers take.  All of it is drawn from the request's own draws; what is not asked for costs nothing."""
 
 from __future__ import annotations
 
-from datetime import date
+import math
+from heapq import heappop, heappush
 from typing import NamedTuple
 
+from mock_server.profile import PRESETS
 from mock_server.rng import Draws
-from mock_server.settings import Settings, Spread
+from mock_server.settings import Settings
 
-AS_OF = date(2026, 11, 20)
+PLAIN_PROMPT = 1_000
+"""Tokens of a prompt up to which its length makes no difference."""
+
+FAST = 2.5
+"""How many times faster tokens come with `speed: fast`, the first one apart (fast mode, 2026-08-22: up to 2.5)."""
+
+BUSIEST_HOUR = 16.0
+"""Hour of the day (UTC) at which answers are slowest, where the settings have a daily swing: working time on both sides
+of the Atlantic.  Made up."""
 
 
-class Speed(NamedTuple):
-    """Seconds to the first token, and tokens per second of one answer, as median and 95th percentile."""
+class Pace(NamedTuple):
+    """How fast one answer comes."""
 
-    ttft: Spread
-    tokens_per_second: Spread
-
-
-PRESETS = {
-    "haiku": Speed((0.55, 1.6), (110.0, 180.0)),
-    "sonnet": Speed((0.85, 2.5), (75.0, 105.0)),
-    "opus": Speed((1.5, 4.5), (50.0, 90.0)),
-    "fable": Speed((2.5, 7.5), (40.0, 60.0)),  # nothing published but its rank: slower than Opus
-}
-"""By model family."""
+    first_token: float
+    """Seconds from the arrival."""
+    interval: float
+    """Seconds between tokens."""
 
 
 class Timing(NamedTuple):
@@ -40,17 +38,54 @@ class Timing(NamedTuple):
     last_token: float
 
 
-def draw_timing(draws: Draws, family: str, settings: Settings, tokens: int) -> Timing:
-    """The timing of an answer of this many tokens."""
+def draw_pace(
+    draws: Draws, family: str, settings: Settings, uncached: int = 0, read: int = 0, *, fast: bool = False
+) -> Pace | None:
+    """The pace of an answer to a prompt with so many tokens; None where its whole time is fixed (`service_time`).
+
+    The length of the prompt counts with the speeds it belongs to: not where the settings name a time to first token.
+    """
     if settings.service_time is not None:
-        interval = settings.service_time / max(1, tokens)
-        return Timing(interval, interval, settings.service_time)
-    preset = PRESETS[family]
-    first = draws.lognormal(*(settings.ttft or preset.ttft))
-    interval = 1 / draws.lognormal(*(settings.tokens_per_second or preset.tokens_per_second))
-    return Timing(first, interval, first + max(0, tokens - 1) * interval)
+        return None
+    profile = settings.profile
+    speed = (profile.families.get(family) if profile else None) or PRESETS[family]
+    first = draws.lognormal(*(settings.ttft or speed.ttft))
+    interval = 1 / draws.lognormal(*(settings.tokens_per_second or speed.tokens_per_second))
+    if settings.ttft is None and uncached + read > PLAIN_PROMPT:
+        first += max(0.0, uncached + read * speed.cached - PLAIN_PROMPT) / 1_000 * speed.prefill
+    return Pace(first, interval / FAST if fast else interval)
 
 
-def draw_length(draws: Draws, settings: Settings) -> int:
-    """Output tokens of an answer for which the request gives no hint."""
-    return max(1, round(draws.lognormal(*settings.output_tokens)))
+def time(pace: Pace | None, settings: Settings, tokens: int) -> Timing:
+    """The timing of an answer of this many tokens."""
+    if pace is None:
+        whole = settings.service_time or 0.0
+        interval = whole / max(1, tokens)
+        return Timing(interval, interval, whole)
+    return Timing(pace.first_token, pace.interval, pace.first_token + max(0, tokens - 1) * pace.interval)
+
+
+class Strain:
+    """How much slower than planned everything is, because of the mock's own load or the time of day."""
+
+    __slots__ = ("_daily", "_ends", "_load")
+
+    def __init__(self, settings: Settings) -> None:
+        self._load, self._daily = settings.load, settings.daily_swing
+        self._ends: list[float] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._load or self._daily)
+
+    def factor(self, now: float, epoch: float) -> float:
+        """By what to multiply times, with the answers that run at engine second `now`."""
+        while self._ends and self._ends[0] <= now:
+            heappop(self._ends)
+        hour = (epoch + now) / 3_600
+        daily = 1 + self._daily * math.cos((hour - BUSIEST_HOUR) / 24 * math.tau)
+        return daily * (1 + self._load * len(self._ends) / 100)
+
+    def runs_until(self, ended: float) -> None:
+        """An answer was taken on that ends then."""
+        if self._load:
+            heappush(self._ends, ended)

@@ -54,6 +54,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     target: str
     tier: str
     tier_as_of: str | None = None
+    limits: dict[str, int | None] | None = None
+    """What the tier allows the model per minute; runs of before this was kept lack it."""
     prices_as_of: str | None = None
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, ValidationInfo
+from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PrivateAttr, Tag, ValidationInfo
 
 from bench.scenario import data
 from bench.scenario.arrivals import (
@@ -28,6 +28,7 @@ from bench.scenario.arrivals import (
     Trace,
     Users,
 )
+from bench.scenario.faults import Fault, FaultsField
 from bench.scenario.notation import (
     Dollars,
     Duration,
@@ -38,12 +39,14 @@ from bench.scenario.notation import (
     Written,
     refuse_rows,
     unknown,
+    wrong,
     wrong_at,
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
 from bench.scenario.strategies import Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
 from bench.scenario.traces import Columns
-from mock_server.tiers import TIERS
+from mock_server.profile import read_profile
+from mock_server.tiers import TIERS, find_tier
 
 __all__ = [
     "Arrivals",
@@ -54,6 +57,7 @@ __all__ = [
     "Dataset",
     "Diurnal",
     "Exponential",
+    "Fault",
     "Fixed",
     "FromTrace",
     "Gamma",
@@ -248,6 +252,11 @@ NumbersForm = Annotated[
 ]
 
 
+def _a_profile(path: Path) -> Path:
+    read_profile(path)
+    return path
+
+
 class Latency(Model):
     """The mock's answer times.  What is left out is the preset of the model's family."""
 
@@ -257,6 +266,12 @@ class Latency(Model):
     """Time to first token: constant, or lognormal from {median: 600ms, p95: 1.4s}."""
     tokens_per_second: Annotated[float | Lognormal, Written(NumbersForm, _resolve_quantiles)] | None = None
     """Tokens a second of one answer: constant, or lognormal from {median: 60, p95: 90}."""
+    profile: Annotated[InputFile, AfterValidator(_a_profile)] | None = None
+    """A JSON file of measured speeds, relative to the scenario, in place of the presets."""
+    load: Annotated[float, Field(ge=0)] = 0.0
+    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again."""
+    daily_swing: Annotated[Share, Field(lt=1)] = 0.0
+    """By how much answers are slower at the busiest hour of the day, and faster at the quietest."""
 
 
 class Mock(Model):
@@ -272,15 +287,29 @@ class Mock(Model):
     latency: Latency = Latency()
     chunk_tokens: Count = 5
     """Tokens per streamed event."""
+    faults: FaultsField = ()
+    """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
 
 
 TARGETS = ("sim", "mock", "api")
 
 
 def _known_tier(tier: str, info: ValidationInfo) -> str:
-    if info.context is not None and tier not in TIERS:
-        raise unknown(", ".join(TIERS), TIERS)
-    return tier
+    if info.context is None or tier in TIERS:
+        return tier
+    if not tier.endswith(".json"):
+        raise unknown(f"{', '.join(TIERS)} or a .json file", TIERS)
+    path = str(info.context.folder / tier)
+    try:
+        find_tier(path)
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    return path
+
+
+def _tier_name(tier: str) -> str:
+    """Only the name of a file shapes the run: folders differ."""
+    return Path(tier).name if tier.endswith(".json") else tier
 
 
 def _known_target(target: str, info: ValidationInfo) -> str:
@@ -304,8 +333,9 @@ class Scenario(Model):
     """Model id, such as claude-sonnet-5."""
     target: Annotated[str, AfterValidator(_known_target)] = "sim"
     """Who answers: sim (virtual time), mock (a local server), api (the real API, which costs money) or a URL."""
-    tier: Annotated[str, AfterValidator(_known_tier)] = "start"
-    """The rate limits to assume on sim and mock, and that `token_bucket: auto` keeps to."""
+    tier: Annotated[str, AfterValidator(_known_tier), PlainSerializer(_tier_name)] = "start"
+    """The rate limits to assume on sim and mock, and that `token_bucket: auto` keeps to: a name, or a .json file,
+    relative to the scenario file, with what GET /v1/organizations/rate_limits answers."""
     workload: Workload | None = None
     """What is sent: how much, how large.  None where there are `streams`, which have their own."""
     arrivals: ArrivalsField = Backlog()

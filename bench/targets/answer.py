@@ -8,6 +8,7 @@ Shapes: the API's pages on messages and streaming (2026-08-22), the types of the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -137,3 +138,27 @@ def _data(event: bytes) -> bytes:
         elif line.startswith(b"data:"):
             data.append(line[5:])
     return b"\n".join(data) if named else b""
+
+
+class Failure(NamedTuple):
+    """Why an answer is none: a name from `causes.CAUSES`, and words."""
+
+    cause: str
+    message: str
+
+
+def incomplete(answer: Answer) -> Failure | None:
+    """What went wrong in an answer that began well, if anything."""
+    if answer.error:
+        return Failure("stream_error", f"{answer.error.type}: {answer.error.message}")
+    return None if answer.complete else Failure("connection", "the stream ended before message_stop")
+
+
+def unreadable(content_type: str, error: Exception) -> Failure:
+    """What is to be said of a response that is none of the API's."""
+    return Failure("malformed", f"not an answer of the Messages API ({content_type}): {error}")
+
+
+def too_late(timeout: float) -> Failure:
+    """What is to be said when the timeout (seconds) ended an attempt."""
+    return Failure("timeout", f"no complete answer within {timeout:g} s")

@@ -5,10 +5,14 @@ httpx2's own ASGITransport runs an application to its end before it returns a re
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
+from errno import ECONNRESET
+from itertools import chain
 
 import httpx2
 import msgspec
+from aiohttp.http_exceptions import TransferEncodingError
 
 from bench.clock import Clock
 from mock_server import wire
@@ -27,31 +31,38 @@ class EngineTransport(httpx2.AsyncBaseTransport):
         params = msgspec.json.decode(await request.aread())
         key = tuple(map(int, request.headers["x-mock-key"].split(".")))
         tokens = int(request.headers["x-mock-output-tokens"])
-        plan = self._engine.handle(params, self._clock.now(), key=key, output_tokens=tokens)
+        version = request.headers["anthropic-version"]
+        plan = self._engine.handle(params, self._clock.now(), key=key, output_tokens=tokens, version=version)
         body = _Body(plan, self._engine, self._clock)
-        await body.wait(plan.first_token if _is_streamed(plan) else plan.ended)
+        try:
+            await body.begin()
+            if plan.is_reset:
+                raise httpx2.ReadError("") from ConnectionResetError(ECONNRESET, os.strerror(ECONNRESET))
+        except BaseException:
+            await body.aclose()
+            raise
         return httpx2.Response(plan.status, headers=wire.headers(plan), stream=body)
 
 
 class _Body(httpx2.AsyncByteStream):
     def __init__(self, plan: Plan, engine: Engine, clock: Clock) -> None:
         self._plan, self._engine, self._clock = plan, engine, clock
+        self._pieces = wire.pieces(plan)
+        self._first = next(self._pieces)
 
-    async def wait(self, when: float) -> None:
-        """Wait for engine second `when`; if the client goes away meanwhile, so does the answer."""
-        try:
-            await self._clock.sleep_until(when)
-        except BaseException:
-            self._engine.abort(self._plan, self._clock.now())
-            raise
+    async def begin(self) -> None:
+        """Wait until the first byte is due."""
+        await self._clock.sleep_until(self._first[0])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        plan = self._plan
-        pieces = wire.events(plan) if _is_streamed(plan) else [(plan.ended, wire.body(plan))]
-        for due, data in pieces:
-            await self.wait(due)
-            yield data
+        for due, data in chain([self._first], self._pieces):
+            await self._clock.sleep_until(due)
+            if data:
+                yield data
+        if self._plan.is_cut:
+            missing = "Not enough data to satisfy transfer length header."
+            raise httpx2.ReadError("") from TransferEncodingError(missing)
 
-
-def _is_streamed(plan: Plan) -> bool:
-    return plan.stream and plan.error is None
+    async def aclose(self) -> None:
+        """The client needs no more, so nothing more is produced."""
+        self._engine.abort(self._plan, self._clock.now())

@@ -12,7 +12,7 @@ import gc
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from types import TracebackType
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import aiohttp
 import anthropic
@@ -24,7 +24,7 @@ from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
 from bench.targets import classify
-from bench.targets.answer import Answer
+from bench.targets.answer import Answer, Failure, incomplete, too_late, unreadable
 from bench.targets.stamps import Stamps, current, stamp
 
 Transport = Literal["aiohttp", "httpx"]
@@ -43,11 +43,6 @@ def http_client(transport: Transport) -> httpx2.AsyncClient:
     """An HTTP client for `SdkClient`.  aiohttp costs about half the CPU of httpx, which many applications run."""
     make = anthropic.DefaultAioHttpClient if transport == "aiohttp" else anthropic.DefaultAsyncHttpxClient
     return make(limits=_LIMITS, timeout=_TIMEOUT, mounts=_LOCAL)
-
-
-class _Failure(NamedTuple):
-    cause: str
-    message: str
 
 
 class SdkClient:
@@ -121,15 +116,15 @@ class SdkClient:
                 self._create(**spec.params, extra_headers=self._headers(spec, attempt)) as raw,
             ):
                 await self._read(raw.http_response, stamps, answer, stream=bool(spec.params.get("stream")))
-            failure = _incomplete(answer)
+            failure = incomplete(answer)
         except TimeoutError:
-            failure = _Failure("timeout", f"no complete answer within {self._timeout:g} s")
+            failure = too_late(self._timeout)
         except anthropic.APIStatusError as error:
             failure = _refused(error.response)
         except (msgspec.DecodeError, httpx2.DecodingError) as error:
             failure = _unreadable(stamps.response, error)
         except (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError) as error:
-            failure = _Failure("connection", _reason(error))
+            failure = Failure("connection", _reason(error))
         finally:
             if stamps.sent is None:
                 self._turn.release()
@@ -150,7 +145,7 @@ class SdkClient:
         elif stamps.first_event is None:
             raise msgspec.DecodeError("no events")
 
-    def _attempt(self, stamps: Stamps, answer: Answer, failure: _Failure | None) -> Attempt:
+    def _attempt(self, stamps: Stamps, answer: Answer, failure: Failure | None) -> Attempt:
         now = self._clock.now()
         headers = dict(stamps.response.headers) if stamps.response else {}
         return Attempt(
@@ -173,22 +168,15 @@ class SdkClient:
         )
 
 
-def _incomplete(answer: Answer) -> _Failure | None:
-    """What went wrong in an answer that began well, if anything."""
-    if answer.error:
-        return _Failure("stream_error", f"{answer.error.type}: {answer.error.message}")
-    return None if answer.complete else _Failure("connection", "the stream ended before message_stop")
-
-
-def _refused(response: httpx2.Response) -> _Failure:
+def _refused(response: httpx2.Response) -> Failure:
     error = classify.read_error(response.content)
     cause = classify.cause_of(response.status_code, error, classify.rate_limits(response.headers))
-    return _Failure(cause, error.message or response.reason_phrase)
+    return Failure(cause, error.message or response.reason_phrase)
 
 
-def _unreadable(response: httpx2.Response | None, error: Exception) -> _Failure:
+def _unreadable(response: httpx2.Response | None, error: Exception) -> Failure:
     kind = response.headers.get("content-type", "no content type") if response else "no response"
-    return _Failure("malformed", f"not an answer of the Messages API ({kind}): {error}")
+    return unreadable(kind, error)
 
 
 def _reason(error: BaseException) -> str:

@@ -15,7 +15,8 @@ from bench.errors import TargetError, UsageError
 from bench.request import RequestSpec
 from bench.scenario.model import Fixed, Lognormal, Scenario
 from bench.targets.client import Client
-from mock_server.settings import Settings, Spread
+from mock_server.profile import Spread, read_profile
+from mock_server.settings import Settings
 
 if TYPE_CHECKING:
     from bench.targets.sdk import SdkClient
@@ -182,6 +183,10 @@ def mock_settings(scenario: Scenario) -> Settings:
             service_time=mock.latency.service_time,
             ttft=_spread(mock.latency.ttft),
             tokens_per_second=_spread(mock.latency.tokens_per_second),
+            profile=read_profile(mock.latency.profile) if mock.latency.profile else None,
+            load=mock.latency.load,
+            daily_swing=mock.latency.daily_swing,
+            faults={fault.kind: fault.setting() for fault in mock.faults},
         )
     except ValueError as error:
         raise UsageError(f"mock: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -268,7 +269,8 @@ strategies: [gather]
     run(scenario(tmp_path, replay), tmp_path / "today")
     before = sorted((r.intended, r.stream) for r in records(tmp_path / "yesterday") if r.strategy == "gather")
     assert sorted((r.intended, r.stream) for r in records(tmp_path / "today")) == before
-    assert {r.attempts[-1].usage for r in records(tmp_path / "today")} == {Usage(input_tokens=900, output_tokens=90)}
+    usages = [r.attempts[-1].usage or Usage() for r in records(tmp_path / "today")]
+    assert {(usage.total_input, usage.output_tokens) for usage in usages} == {(900, 90)}
 
 
 def test_people_who_chat_do_not_wait_for_the_job_when_they_go_first(tmp_path: Path) -> None:
@@ -290,3 +292,26 @@ mock: {latency: {service_time: 2s}}
 """
     one = run(scenario(tmp_path, text), tmp_path / "run").passes[0]
     assert one.values["requests"] == pytest.approx(20 * 60 * 50 / (8 + 2), rel=0.03)
+
+
+def test_a_file_of_limits_is_enforced_and_its_run_readable_without_it(tmp_path: Path) -> None:
+    limits = tmp_path / "limits.json"
+    values = [{"type": "requests_per_minute", "value": 60}]
+    group = {"group_type": "model_group", "models": ["claude-sonnet-5"], "limits": values}
+    limits.write_text(json.dumps({"data": [group]}))
+    text = """\
+tier: limits.json
+workload: {requests: 120, input_tokens: 10, output_tokens: 5, max_tokens: 50}
+strategies: [gather]
+retry: {policy: retry_after, attempts: 100}
+mock: {burst: 60s, latency: {service_time: 1s}}
+"""
+    summary = run(scenario(tmp_path, text), tmp_path / "run")
+    makespan = makespans(summary)["gather"]
+    assert makespan is not None
+    assert 60 <= makespan <= 62, "60 requests at once, the others as they are refilled"
+    assert summary.tier == "limits.json"
+    before = (tmp_path / "run" / "summary.json").read_bytes()
+    limits.unlink()
+    api.report(tmp_path / "run")
+    assert (tmp_path / "run" / "summary.json").read_bytes() == before

@@ -2,44 +2,23 @@
 
 import asyncio
 import json
-import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import anthropic
 import httpx2
-import msgspec
 import pytest
 from anthropic import AsyncAnthropic
+from running import COMMAND, serving
 
 from mock_server.engine import Engine
 from mock_server.settings import Settings
 
-COMMAND = [sys.executable, "-m", "mock_server"]
 ASK: dict[str, Any] = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
 HEADERS = {"x-api-key": "any", "anthropic-version": "2023-06-01"}
-
-
-@contextmanager
-def serving(settings: Settings, speed: float) -> Iterator[str]:
-    """A server of its own process for as long as the block lasts; its URL."""
-    command = [*COMMAND, "--port", "0", "--speed", str(speed), "--settings", "-", "--with-parent"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(msgspec.json.encode(settings) + b"\n")
-        process.stdin.flush()
-        ready = process.stdout.readline().decode()
-        found = re.search(r"claude-bench mock server on (http://127\.0\.0\.1:\d+)", ready)
-        assert found
-        yield found[1]
-        process.stdin.close()
-        assert process.wait(20) == 0
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +46,9 @@ def test_create(quick: str) -> None:
             message = await response.parse()
             assert message.usage.output_tokens == 50
             assert message.stop_reason in {"end_turn", "max_tokens"}
-            assert message.content[0].type == "text"
-            assert message.content[0].text.startswith("The river")
+            thinking, text = message.content
+            assert (thinking.type, text.type) == ("thinking", "text")
+            assert text.text.startswith("The river")
             assert response.headers["request-id"] == message._request_id
 
     asyncio.run(main())
@@ -79,8 +59,8 @@ def test_stream(quick: str) -> None:
         async with sdk(quick) as client, client.messages.stream(**ASK) as stream:
             text = "".join([piece async for piece in stream.text_stream])
             message = await stream.get_final_message()
-            assert message.content[0].type == "text"
-            assert message.content[0].text == text
+            assert message.content[-1].type == "text"
+            assert message.content[-1].text == text
             assert message.usage.output_tokens == 50
 
     asyncio.run(main())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mock_server.engine import Engine
 from mock_server.models import text_of_tokens
-from mock_server.plan import Plan, chunks
+from mock_server.plan import Plan, visible
 from mock_server.settings import Settings
 from mock_server.tiers import TIERS, limits_for
 
@@ -126,7 +126,7 @@ def test_another_seed_gives_other_answers_without_a_key() -> None:
 def test_chunks_carry_every_token_in_time(wished: int, max_tokens: int, chunk: int) -> None:
     engine = Engine(Settings(tier="unlimited", chunk_tokens=chunk))
     plan = engine.handle(params(max_tokens=max_tokens), 3.0, key=(1, 2, 3), output_tokens=wished)
-    times, sizes = zip(*chunks(plan), strict=True)
+    times, sizes = zip(*((due, tokens) for due, _, tokens in visible(plan)), strict=True)
     assert sum(sizes) == plan.usage.output_tokens == min(wished, max_tokens)
     assert plan.stop_reason == ("end_turn" if wished <= max_tokens else "max_tokens")
     assert list(times) == sorted(times)

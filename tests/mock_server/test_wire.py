@@ -1,6 +1,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 from mock_server import wire
 from mock_server.engine import EPOCH, Engine
 from mock_server.models import estimate_tokens
-from mock_server.plan import Plan, chunks
+from mock_server.plan import Plan, visible
 from mock_server.settings import Settings
 
-MODEL = "claude-sonnet-5-5"
+MODEL = "claude-sonnet-4-6"
 ASK = {"model": MODEL, "max_tokens": 5_000, "messages": [{"role": "user", "content": "hello"}], "stream": True}
 
 
@@ -50,7 +51,7 @@ def test_a_stream_has_the_documented_events_in_order(tokens: int, chunk: int) ->
 def test_events_are_due_when_their_tokens_are(tokens: int, chunk: int) -> None:
     plan = answer(tokens, Settings(chunk_tokens=chunk))
     dues = [due for due, _ in wire.events(plan)]
-    assert dues == sorted({due for due, _ in chunks(plan)})
+    assert dues == sorted({due for due, _, _ in visible(plan)})
     assert (dues[0], dues[-1]) == (plan.first_token, plan.ended)
 
 
@@ -59,7 +60,7 @@ def test_streamed_and_whole_answers_say_the_same() -> None:
     message = msgspec.json.decode(wire.body(plan))
     events = list(parse(b"".join(data for _, data in wire.events(plan))))
     text = "".join(event["delta"]["text"] for event in events if event["type"] == "content_block_delta")
-    assert message["content"] == [{"type": "text", "text": text}]
+    assert message["content"] == [{"type": "text", "text": text, "citations": None}]
     assert message["id"] == events[0]["message"]["id"]
     assert message["usage"] == events[0]["message"]["usage"] | events[-2]["usage"]
 
@@ -75,7 +76,10 @@ def test_headers_follow_the_documentation() -> None:
     headers = dict(wire.headers(plan))
     assert re.fullmatch(r"req_[0-9A-Za-z]{24}", headers.pop("request-id"))
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", headers.pop("anthropic-organization-id"))
+    assert re.fullmatch(r"wrkspc_[0-9A-Za-z]{24}", headers.pop("anthropic-workspace-id"))
     full = ("input-tokens", "output-tokens", "tokens")
+    sent = parsedate_to_datetime(headers.pop("date")).timestamp()
+    assert sent == int(EPOCH + plan.first_token)
     assert headers == {f"anthropic-ratelimit-{name}-reset": _stamp(101) for name in full} | {
         "content-type": "text/event-stream; charset=utf-8",
         "anthropic-ratelimit-requests-limit": "50",

@@ -9,6 +9,7 @@ from bench.scenario.load import find, load, select, shipped
 from bench.scenario.model import (
     Diurnal,
     Exponential,
+    Fault,
     Fixed,
     FromTrace,
     Gamma,
@@ -160,6 +161,16 @@ def test_the_mocks_latency(tmp_path: Path) -> None:
     assert mock.latency.tokens_per_second == 60
 
 
+def test_faults(tmp_path: Path) -> None:
+    written = "{overloaded: 5%, stall: {rate: 1%, delay: 20s}, reset: {start: 1m, end: 2m, on: 5s, off: 1m}}"
+    faults = loaded(tmp_path, {"mock.faults": written}).mock.faults
+    assert faults == (
+        Fault(kind="overloaded", rate=0.05),
+        Fault(kind="reset", start=60.0, end=120.0, on=5.0, off=60.0),
+        Fault(kind="stall", rate=0.01, delay=20.0),
+    )
+
+
 def test_thresholds_know_their_lines(tmp_path: Path) -> None:
     text = SMALL + "thresholds:\n  latency:\n    - p(95) < 2s\n    - p(50) < 1s\n  errors: [rate < 1%]\n"
     thresholds = load(write(tmp_path, text)).thresholds
@@ -251,7 +262,7 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
         "job.yaml:4:1  model: expected text, got 5",
         "job.yaml:5:1  target: expected sim, mock, api or a URL, got `simm`. Did you mean sim?",
         "job.yaml:6:1  tier: expected start, build, scale, tier-1, tier-2, tier-3, tier-4, tutorial-1, tutorial-2, "
-        "tutorial-3, tutorial-4, unlimited, got `strat`. Did you mean start?",
+        "tutorial-3, tutorial-4, unlimited or a .json file, got `strat`. Did you mean start?",
         "job.yaml:7:1  workload.max_tokens: missing",
         "job.yaml:8:3  workload.requests: expected at least 1, got 0",
         "job.yaml:9:3  workload.duration: expected a duration such as 90s or 5m, got 5 without a unit",
@@ -328,6 +339,12 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
         ({"arrivals": "{trace: {path: none.csv}}"}, "arrivals.trace.path: no such file: none.csv"),
         ({"target": "https://"}, "target: expected sim, mock, api or a URL, got `https://`"),
         ({"transport": "aiohttpx"}, "transport: expected 'aiohttp' or 'httpx', got `aiohttpx`. Did you mean aiohttp?"),
+        ({"mock.faults": "{overload: 5%}"}, "mock.faults.overload: unknown key. Did you mean overloaded?"),
+        ({"mock.faults": "{overloaded: 0.05}"},
+         "mock.faults.overloaded: expected a percentage from 0% to 100%, such as 10%, got 0.05 without a unit"),
+        ({"mock.faults": "{stall: {delai: 5s}}"}, "mock.faults.stall.delai: unknown key. Did you mean delay?"),
+        ({"mock.faults": "{stall: {start: 5s, end: 4s}}"}, "mock.faults.stall.end: must be after start"),
+        ({"mock.faults": "{stall: {on: 5s}}"}, "mock.faults.stall.on: belong together: mean times of an episode"),
         ({"speed": "0"}, "speed: expected more than 0, got 0"),
         ({"thresholds": "{latency: p(95) < 2s}"}, "thresholds.latency: expected a list, got `p(95) < 2s`"),
     ],
@@ -625,3 +642,25 @@ def test_streams(tmp_path: Path) -> None:
 )
 def test_streams_that_make_no_sense(tmp_path: Path, old: str, new: str, words: str) -> None:
     assert words in problems(tmp_path, STREAMS.replace(old, new)).replace("  ", ": ")
+
+
+LIMITS = """\
+{"data": [{"type": "rate_limit", "group_type": "model_group", "models": ["claude-sonnet-5"],
+           "limits": [{"type": "requests_per_minute", "value": 7}]}], "next_page": null}
+"""
+
+
+def test_a_tier_can_be_a_file_beside_the_scenario(tmp_path: Path) -> None:
+    path = write(tmp_path, LIMITS, "limits.json")
+    scenario = load(write(tmp_path, f"{SMALL}tier: limits.json\n"))
+    assert scenario.tier == str(path)
+    assert scenario.resolved()["tier"] == "limits.json"
+
+
+def test_a_wrong_file_of_limits_is_said_with_its_place(tmp_path: Path) -> None:
+    said = problems(tmp_path, f"{SMALL}tier: limits.json\n")
+    assert "job.yaml:6" in said
+    assert "limits.json: No such file" in said
+    write(tmp_path, '{"data": []}', "limits.json")
+    assert "no entries" in problems(tmp_path, f"{SMALL}tier: limits.json\n")
+    assert "start" in problems(tmp_path, f"{SMALL}tier: strat\n")

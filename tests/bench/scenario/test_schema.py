@@ -68,6 +68,8 @@ GOOD: dict[str, object] = {
         ({"budget": {"max_cost": "$15"}}, True),
         ({"budget": {"max_cost": 15}}, False),
         ({"mock": {"latency": {"ttft": {"median": "600ms", "p95": "1.4s"}, "tokens_per_second": 60}}}, True),
+        ({"mock": {"faults": {"overloaded": "5%", "stall": {"rate": "1%", "delay": "20s"}}}}, True),
+        ({"mock": {"faults": {"overload": "5%"}}}, False),
         ({"tier": "build"}, True),
     ],
 )

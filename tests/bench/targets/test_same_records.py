@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from bench import clock
@@ -18,10 +21,17 @@ from bench.targets.inprocess import EngineTransport
 from bench.targets.sdk import SdkClient
 from bench.targets.sim import SimClient
 from mock_server.engine import Engine
+from mock_server.faults import DISGUISES, FLAWS, REFUSALS, Fault
 from mock_server.rng import Draws
 from mock_server.settings import Settings
 
 SEED = 11
+
+REFUSING = {name: Fault(rate=0.05) for name in (*REFUSALS, *DISGUISES)} | {
+    "overloaded": Fault(on=3.0, off=6.0, delay=0.25, retry_after=2),
+    "gateway_timeout": Fault(start=10.0, end=12.0, delay=7.5),
+}
+SPOILING = {name: Fault(rate=0.1) for name in FLAWS} | {"stall": Fault(rate=0.2, delay=1.5)}
 
 
 def workload(count: int) -> list[RequestSpec]:
@@ -40,7 +50,54 @@ def _spec(seq: int, draws: Draws) -> RequestSpec:
     return RequestSpec(seq, draws.uniform(0.0, 40.0), params, input_tokens=1, output_tokens=tokens)
 
 
-def records(settings: Settings, *, direct: bool, timeout: float, count: int) -> list[list[Attempt]]:
+TOOL = {
+    "name": "get_level",
+    "input_schema": {
+        "type": "object",
+        "properties": {"river": {"type": "string"}, "gauges": {"type": "array", "items": {"type": "integer"}}},
+        "required": ["river"],
+    },
+}
+LONG = [{"type": "text", "text": "word " * 5_000, "cache_control": {"type": "ephemeral"}}]
+SHAPES: list[dict[str, Any]] = [
+    {},
+    {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}},
+    {"thinking": {"type": "disabled"}},
+    {"tools": [TOOL]},
+    {"tools": [TOOL], "tool_choice": {"type": "any"}},
+    {"system": LONG},
+    {"system": LONG, "cache_control": {"type": "ephemeral", "ttl": "5m"}, "tools": [TOOL]},
+    {"stop_sequences": ["water", "lamps"]},
+    {"output_config": {"format": {"type": "json_schema", "schema": TOOL["input_schema"]}}},
+]
+"""All that makes an answer other than plain text."""
+
+
+def shaped_workload(count: int) -> list[RequestSpec]:
+    """The same requests, on a model that thinks, with all kinds of answers."""
+    return [
+        msgspec.structs.replace(
+            spec,
+            params={
+                **spec.params,
+                "model": "claude-sonnet-5",
+                "max_tokens": 500,
+                **SHAPES[spec.seq % len(SHAPES)],
+                "stream": spec.seq % 3 > 0,
+            },
+        )
+        for spec in workload(count)
+    ]
+
+
+def records(
+    settings: Settings,
+    *,
+    direct: bool,
+    timeout: float,
+    count: int,
+    make: Callable[[int], list[RequestSpec]] = workload,
+) -> list[list[Attempt]]:
     """All attempts by request; a 429 is tried again after its retry-after."""
 
     async def main() -> list[list[Attempt]]:
@@ -49,7 +106,7 @@ def records(settings: Settings, *, direct: bool, timeout: float, count: int) -> 
             client: Client = SimClient(engine, time, seed=SEED, timeout=timeout)
             if not direct:
                 client = await stack.enter_async_context(_sdk(engine, time, timeout))
-            return await asyncio.gather(*(_exchange(client, time, spec) for spec in workload(count)))
+            return await asyncio.gather(*(_exchange(client, time, spec) for spec in make(count)))
 
     return clock.run(main(), virtual=True)
 
@@ -77,6 +134,8 @@ async def _exchange(client: Client, time: Clock, spec: RequestSpec) -> list[Atte
         (Settings(tier="tier-1", burst=20.0, seed=3), 8.0, {None, "input_tokens", "output_tokens", "timeout"}),
         (Settings(tier="unlimited", service_time=2.5, chunk_tokens=1), 8.0, {None, "invalid_request", "not_found"}),
         (Settings(tier="tutorial-1", reserve_max_tokens=True, rejected_count=True), 3.0, {None, "requests", "timeout"}),
+        (Settings(tier="tier-1", faults=REFUSING), 8.0, {None, *REFUSALS}),
+        (Settings(tier="scale", faults=SPOILING), 8.0, {None, "connection", "malformed", "stream_error", "timeout"}),
     ],
 )
 def test_the_direct_simulation_gives_the_records_of_the_sdk(
@@ -86,6 +145,27 @@ def test_the_direct_simulation_gives_the_records_of_the_sdk(
     sdk = records(settings, direct=False, timeout=timeout, count=300)
     seen = Counter(attempt.cause for attempts in direct for attempt in attempts)
     assert causes <= set(seen)
+    for ours, theirs in zip(direct, sdk, strict=True):
+        assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("settings", "timeout"),
+    [
+        (Settings(tier="unlimited", seed=3), 8.0),
+        (Settings(tier="tier-2", ttft=(0.4, 0.9), tokens_per_second=(90.0, 200.0), chunk_tokens=3), 4.0),
+        (Settings(tier="start", service_time=3.0, tool_use_rate=0.5), 30.0),
+    ],
+)
+def test_the_records_of_thinking_tools_and_caching_are_those_of_the_sdk(settings: Settings, timeout: float) -> None:
+    direct = records(settings, direct=True, timeout=timeout, count=300, make=shaped_workload)
+    sdk = records(settings, direct=False, timeout=timeout, count=300, make=shaped_workload)
+    last = [attempts[-1] for attempts in direct]
+    assert {attempt.stop_reason for attempt in last} >= {"end_turn", "max_tokens", "tool_use", "stop_sequence"}
+    usage = [attempt.usage for attempt in last if attempt.usage]
+    assert all(any(getattr(row, name) for row in usage) for name in ("cache_read", "cache_write_5m", "thinking_tokens"))
+    assert any(a.first_text and a.first_token and a.first_text > a.first_token for a in last)
+    assert any(a.first_event and a.first_token and a.first_token > a.first_event for a in last)
     for ours, theirs in zip(direct, sdk, strict=True):
         assert ours == theirs
 

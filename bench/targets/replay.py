@@ -1,0 +1,67 @@
+"""An answer with a flaw as the SDK would read it: its bytes, in engine time, through the same reading as over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+
+import msgspec
+
+from bench.clock import Clock
+from bench.results.record import Attempt
+from bench.targets import classify
+from bench.targets.answer import Answer, Failure, incomplete, too_late, unreadable
+from bench.targets.stamps import Stamps
+from mock_server import wire
+from mock_server.plan import Plan
+
+RESET = Failure("connection", f"ConnectionResetError: [Errno {errno.ECONNRESET}] {os.strerror(errno.ECONNRESET)}")
+CUT = Failure("connection", "TransferEncodingError: 400, message: Not enough data to satisfy transfer length header.")
+"""In the words of aiohttp 3.14, the transport that is the default."""
+
+
+def replay(plan: Plan, timeout: float) -> Attempt:
+    """The attempt that comes of the plan, for a client that waits `timeout` seconds at most."""
+    stamps, answer = Stamps(Clock(), asyncio.Lock()), Answer()
+    ended, failure = _read(plan, timeout, stamps, answer)
+    headers = dict(wire.headers(plan)) if stamps.headers is not None else {}
+    return Attempt(
+        sent=plan.arrived,
+        ended=ended,
+        status=plan.status if headers else None,
+        cause=failure.cause if failure else None,
+        message=classify.shorten(failure.message) if failure else None,
+        headers=stamps.headers,
+        first_event=stamps.first_event,
+        first_token=stamps.first_token,
+        first_text=stamps.first_text,
+        last_token=stamps.last_token,
+        request_id=headers.get("request-id"),
+        stop_reason=answer.stop_reason,
+        usage=answer.usage,
+        limits=classify.rate_limits(headers),
+    )
+
+
+def _read(plan: Plan, timeout: float, stamps: Stamps, answer: Answer) -> tuple[float, Failure | None]:
+    """When it ended, and why it failed, if it did."""
+    now, body = plan.arrived, b""
+    kind = "text/event-stream; charset=utf-8" if plan.stream else "application/json"
+    try:
+        for now, data in wire.pieces(plan):
+            if now >= plan.arrived + timeout:
+                return plan.arrived + timeout, too_late(timeout)
+            if plan.is_reset:
+                return now, RESET
+            stamps.headers = now if stamps.headers is None else stamps.headers
+            body += b"" if plan.stream else data
+            for delta in answer.feed(data) if plan.stream else ():
+                stamps.event(delta, now)
+        if plan.is_cut:
+            return now, CUT
+        if not plan.stream:
+            answer.message(body)
+    except msgspec.DecodeError as error:
+        return now, unreadable(kind, error)
+    return now, incomplete(answer)
