@@ -1,17 +1,18 @@
 """One pass: one strategy, once over a workload.
 
-A single dispatcher takes the requests in order: it waits until each is due, then until the strategy lets it through,
-then starts it and turns to the next.  So a million requests that wait are one generator, not a million tasks.
+A single dispatcher takes the requests as the line has them: it waits until one is due, then until the strategy lets it
+through, then starts it and turns to the next.  So a million requests that wait are one generator, not a million tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.clock import Clock
 from bench.engine.budget import BudgetGuard
+from bench.engine.line import Line
 from bench.engine.observe import Observer
 from bench.engine.stop import Stop
 from bench.errors import Exit
@@ -60,9 +61,10 @@ class Pass:
     """One strategy, once over a workload, on a clock that starts at 0."""
 
     def __init__(
-        self, strategy: Strategy, number: int, seed: int, admission: Admission, client: Client, clock: Clock,
-        around: Surroundings,
+        self, line: Line, strategy: Strategy, number: int, seed: int, admission: Admission, client: Client,
+        clock: Clock, around: Surroundings,
     ) -> None:  # fmt: skip
+        self._line = line
         self._strategy = strategy
         self._number = number
         self._seed = seed
@@ -73,21 +75,18 @@ class Pass:
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
 
-    async def run(self, requests: Iterable[RequestSpec]) -> None:
+    async def run(self) -> None:
         """Send all requests and return when each has its final record, or when a stop has run its course."""
         with self._around.stop.heard_by(self._on_stop):
             async with asyncio.TaskGroup() as group:
-                dispatcher = group.create_task(self._dispatch(requests, group))
+                dispatcher = group.create_task(self._dispatch(group))
                 self._waiting.add(dispatcher)
                 dispatcher.add_done_callback(self._waiting.discard)
 
-    async def _dispatch(self, requests: Iterable[RequestSpec], group: asyncio.TaskGroup) -> None:
-        for spec in requests:
-            if self._around.stop.reason is not None:
-                return
-            await self._clock.sleep_until(spec.intended)
-            reserved, worst = reservation(spec), self._around.worst_case(spec)
-            sending = _Sending(spec, reserved, worst, await self._admission.acquire(reserved))
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        while self._around.stop.reason is None and (through := await self._line.next(self._admission)) is not None:
+            spec, ticket = through
+            sending = _Sending(spec, reservation(spec), self._around.worst_case(spec), ticket)
             if self._refused(sending):
                 self._admission.release()
                 return
@@ -119,6 +118,7 @@ class Pass:
         if holds_slot:
             self._admission.release()
         self._keep(sending)
+        self._line.answered(sending.spec, sending.attempts[-1].ended)
         assert sending.task is not None
         self._running.discard(sending.task)
 
@@ -192,6 +192,7 @@ class Pass:
             intended=spec.intended,
             attempts=tuple(sending.attempts),
             expected_output=spec.output_tokens,
+            stream=spec.stream,
         )
         self._around.journal(record)
         self._around.observer.done(record, sending.cost)

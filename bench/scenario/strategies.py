@@ -72,6 +72,8 @@ class Strategy(Model):
     adaptive: Adaptive | None = None
     hold_slot: bool = True
     """Whether a request that waits to retry keeps its slot."""
+    priority: bool = True
+    """Whether streams of a higher priority go first."""
     retry: Retry
     """Its own policy, or the scenario's."""
 
@@ -113,6 +115,8 @@ class Options(Model):
     """What tables and --strategy call it; made from the strategy if left out."""
     hold_slot: bool = True
     """Whether a request that waits to retry keeps its place in flight."""
+    priority: bool = True
+    """Whether streams of a higher priority go first; false is first come, first served for all."""
     retry: RetryField | None = None
     """Instead of the scenario's `retry`."""
 
@@ -248,7 +252,9 @@ def _resolve_strategies(forms: list[StrategyForm], info: ValidationInfo) -> tupl
             if name in strategies:
                 problems.append(((place,), f"a second strategy called `{name}`; give one of them a `name`"))
             retry = default if form.retry is None else form.retry
-            strategies[name] = Strategy(name=name, hold_slot=form.hold_slot, retry=retry, **attributes)
+            strategies[name] = Strategy(
+                name=name, hold_slot=form.hold_slot, priority=form.priority, retry=retry, **attributes
+            )
             problems += _useless(strategies[name].adaptive, place, streamed=streamed)
     wrong_at(problems)
     return tuple(strategies.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
@@ -12,6 +13,7 @@ from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
 from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.run import run_passes
 from bench.engine.stop import Stop
@@ -29,10 +31,11 @@ from bench.scenario.model import (
     TokenBucket,
     Workload,
 )
+from bench.scenario.traces import Arrival
 from bench.strategies.admission import admission_of
 from bench.targets.sim import SimClient
 from bench.targets.target import mock_settings, open_target
-from bench.workload.requests import requests_of
+from bench.workload.requests import Placed, Source, sources_of
 from mock_server.engine import Engine
 from mock_server.tiers import limits_for
 
@@ -162,6 +165,11 @@ def test_smaller_buckets_than_it_hopes_for_cost_no_refusals(shape: Shape, burst:
     assert own.refused(after=60) < 0.01
 
 
+def workload_of(scenario: Scenario) -> Workload:
+    assert scenario.workload is not None
+    return scenario.workload
+
+
 def test_it_keeps_out_of_the_way_of_others_on_the_same_limits() -> None:
     """Half of the requests per minute are used by someone else, evenly, of whom nobody told it."""
     scenario = REQUEST_BOUND.scenario("start", ADAPTIVE)
@@ -174,12 +182,13 @@ def test_it_keeps_out_of_the_way_of_others_on_the_same_limits() -> None:
 
         def other(seq: int) -> None:
             engine.handle(others, clock.now(), key=(9, seq), output_tokens=10)
-            if len(journal) < (scenario.workload.requests or 0):
+            if len(journal) < (workload_of(scenario).requests or 0):
                 clock.call_at((seq + 1) * 60 / 500, other, seq + 1)
 
         other(0)
         admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
-        await Pass(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run(requests_of(scenario))
+        line = Line(sources_of(scenario), clock)
+        await Pass(line, ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run()
         return journal
 
     own = Outcome(run_loop(main(), virtual=True))
@@ -190,7 +199,7 @@ def test_it_keeps_out_of_the_way_of_others_on_the_same_limits() -> None:
 def test_a_herd_of_five_hundred_comes_back_from_a_retry_after_without_a_second_wave() -> None:
     """Somebody else has just used up the minute's requests; all the first ones meet a 429."""
     scenario = REQUEST_BOUND.scenario("start", ADAPTIVE)
-    scenario = scenario.model_copy(update={"workload": scenario.workload.model_copy(update={"requests": 500})})
+    scenario = scenario.model_copy(update={"workload": workload_of(scenario).model_copy(update={"requests": 500})})
     engine = Engine(mock_settings(scenario))
     others = {"model": MODEL, "max_tokens": 10, "messages": [{"role": "user", "content": "hello"}]}
     for seq in range(1000):
@@ -200,7 +209,8 @@ def test_a_herd_of_five_hundred_comes_back_from_a_retry_after_without_a_second_w
         clock, journal = Clock(), list[Record]()
         client = SimClient(engine, clock, seed=5, timeout=600)
         admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
-        await Pass(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run(requests_of(scenario))
+        line = Line(sources_of(scenario), clock)
+        await Pass(line, ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run()
         assert admission.in_flight == 0
         return journal
 
@@ -251,8 +261,13 @@ def test_by_time_to_first_token_it_notices_a_server_that_slows_down_instead_of_r
         client = Crowded(clock)
         admission = admission_of(strategy, limits_for("unlimited", MODEL), clock)
         around = surroundings([])
-        requests = (RequestSpec(seq, 0.0, {"model": MODEL}, 100, 101) for seq in range(20_000))
-        await Pass(strategy, 0, 5, admission, client, clock, around).run(requests)
+
+        def arrivals() -> Generator[Placed, float, None]:
+            yield from ((seq, Arrival(0.0)) for seq in range(20_000))
+
+        source = Source(arrivals(), lambda seq, _: RequestSpec(seq, 0.0, {"model": MODEL}, 100, 101))
+        line = Line([source], clock)
+        await Pass(line, strategy, 0, 5, admission, client, clock, around).run()
         return median(client.seen[5000:])
 
     assert least <= run_loop(main(), virtual=True) <= most

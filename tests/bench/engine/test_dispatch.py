@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import pytest
@@ -15,15 +15,18 @@ from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
 from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.stop import Stop
 from bench.errors import Exit
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record
 from bench.scenario.model import Retry, Strategy
+from bench.scenario.traces import Arrival
 from bench.strategies.admission import Admission
 from bench.strategies.headers import HeaderPacer
 from bench.strategies.limit import Aimd, Limit
+from bench.workload.requests import Placed, Source
 
 Answer = Callable[[RequestSpec, int], tuple[float, str | None]]
 """(request, attempt number) -> (service time, cause of failure)."""
@@ -76,9 +79,11 @@ class Result:
         return sorted(record.seq for record in self.records)
 
 
-def requests(count: int, every: float = 0.0) -> Iterator[RequestSpec]:
-    for seq in range(count):
-        yield RequestSpec(seq, seq * every, {"model": "claude-sonnet-5"}, 1000, 300)
+def open_source(count: int, every: float = 0.0) -> Source:
+    def arrivals() -> Generator[Placed, float, None]:
+        yield from ((seq, Arrival(seq * every)) for seq in range(count))
+
+    return Source(arrivals(), lambda seq, due: RequestSpec(seq, due.at, {"model": "claude-sonnet-5"}, 1000, 300))
 
 
 def play(
@@ -111,7 +116,8 @@ def play(
         )
         for when in interrupts:
             clock.call_at(when, result.stop.interrupt)
-        await Pass(strategy, 0, 7, admission, client, clock, around).run(requests(count, every))
+        line = Line([open_source(count, every)], clock)
+        await Pass(line, strategy, 0, 7, admission, client, clock, around).run()
         result.ended = clock.now()
         result.most_in_flight = client.most_in_flight
         result.left_in_flight = admission.in_flight
