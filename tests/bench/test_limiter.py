@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -150,5 +149,6 @@ def test_the_documented_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-any")
         names: dict[str, Any] = {}
         exec(compile(program, str(GUIDE), "exec"), names)
-    lengths = Counter(message.usage.output_tokens for message in names["messages"])
-    assert lengths == {100: 30}
+    lengths = [message.usage.output_tokens for message in names["messages"]]
+    assert len(lengths) == 30
+    assert min(lengths) >= 100, "a hundred tokens of text, and what was thought before"
