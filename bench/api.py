@@ -232,9 +232,10 @@ def _refuse_unbounded(scenario: Scenario) -> None:
             "the API costs money: a run against it needs a budget",
             "Add --max-cost 2 (dollars), or budget: {max_cost: $2} to the scenario.",
         )
-    if scenario.budget.max_cost is not None and standard_prices(scenario.model, utc_now().date()) is None:
+    unpriced = [model for model in sorted(scenario.models) if standard_prices(model, utc_now().date()) is None]
+    if scenario.budget.max_cost is not None and unpriced:
         raise UsageError(
-            f"the price of {scenario.model} is not known, so no budget can be kept",
+            f"the price of {unpriced[0]} is not known, so no budget can be kept",
             "Check the model's name, or upgrade genai-prices.",
         )
 

@@ -28,6 +28,12 @@ class _Strategy(msgspec.Struct, frozen=True):
     kind: str
 
 
+class _Stream(msgspec.Struct, frozen=True):
+    name: str
+    priority: int = 0
+    arrivals: _Arrivals | None = None
+
+
 class _Threshold(msgspec.Struct, frozen=True):
     metric: str
     expression: str
@@ -51,6 +57,17 @@ class _Asked(msgspec.Struct, frozen=True):
     claim: str | None = None
     slo: Slo = Slo()
     thresholds: tuple[_Threshold, ...] = ()
+    streams: tuple[_Stream, ...] = ()
+
+    @property
+    def own_times(self) -> bool:
+        """Whether requests come at times of their own."""
+        return any(one.kind != "backlog" for one in (self.arrivals, *(s.arrivals for s in self.streams)) if one)
+
+    @property
+    def by_urgency(self) -> tuple[str, ...]:
+        """The streams, the highest priority first, and among equals in the order of the file."""
+        return tuple(one.name for one in sorted(self.streams, key=lambda stream: -stream.priority))
 
 
 def summarize_run(loaded: LoadedRun) -> Summary:
@@ -76,7 +93,8 @@ def _question(asked: _Asked, loaded: LoadedRun) -> Question:
         day=date.fromisoformat(loaded.info.started_at[:10]),
         seed=asked.seed,
         speed=asked.speed,
-        own_times=asked.arrivals.kind != "backlog",
+        own_times=asked.own_times,
+        streams=asked.by_urgency,
         slo=asked.slo,
         limits=loaded.info.limits or limits_for(asked.tier, asked.model)._asdict(),
     )

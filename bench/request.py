@@ -21,3 +21,5 @@ class RequestSpec(msgspec.Struct, frozen=True):
     """Expected input tokens: what a pacer reserves and a budget assumes."""
     output_tokens: int
     """Expected output tokens; the mock and the simulation produce exactly these, up to max_tokens."""
+    stream: str | None = None
+    """Which of several streams of traffic it belongs to."""

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bench.results.format import count
 from bench.results.metrics import METRICS
-from bench.results.summary import PassSummary, Summary
+from bench.results.summary import PassSummary, StreamSummary, Summary
 from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
 
 COLUMNS = (
@@ -30,6 +30,18 @@ COLUMNS = (
     ("per\nsuccess", "cost_per_success", ""),
 )
 """Heading, metric, and for a distribution which percentile."""
+
+STREAM_COLUMNS = (
+    ("requests", "requests", ""),
+    ("latency\np50", "latency", "p50"),
+    ("latency\np95", "latency", "p95"),
+    ("response\np50", "response_time", "p50"),
+    ("response\np95", "response_time", "p95"),
+    ("TTFT\np95", "ttft", "p95"),
+    ("429s", "rate_limited", ""),
+    ("failed", "failed", ""),
+)
+"""The same, of one stream of traffic."""
 
 LEGEND = "latency: from the last send · response: from the moment it should have been sent"
 
@@ -47,7 +59,10 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     _print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
-    _print_strategies(summary.passes, console)
+    _print_table("strategy", [(pass_name(one.strategy, one.pass_), one) for one in summary.passes], COLUMNS, console)
+    for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
+        _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
+    console.print(Text(LEGEND, style="dim"))
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 
 
@@ -84,26 +99,34 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
         console.print(line, no_wrap=True, overflow="ellipsis")
 
 
-def _print_strategies(passes: Sequence[PassSummary], console: Console) -> None:
+def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[str, StreamSummary]]:
+    return [(pass_name(one.strategy, one.pass_), own) for one in passes for own in one.streams if own.name == name]
+
+
+def _print_table(
+    title: str,
+    rows: Sequence[tuple[str, PassSummary | StreamSummary]],
+    columns: Sequence[tuple[str, str, str]],
+    console: Console,
+) -> None:
     """One line a pass.  Only names give way where the width does not suffice."""
-    cells = [[_cell(run, metric, part) for _, metric, part in COLUMNS] for run in passes]
-    headings = [heading for heading, _, _ in COLUMNS]
+    cells = [[_cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
+    headings = [heading for heading, _, _ in columns]
     widths = [
         max(map(len, (*heading.split("\n"), *column)))
         for heading, column in zip(headings, zip(*cells, strict=True), strict=True)
     ]
     room = max(SHORTEST_NAME, console.width - sum(widths) - len(widths))
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("strategy", no_wrap=True, vertical="bottom")
+    table.add_column(Text(shorten(title, room)), no_wrap=True, vertical="bottom")
     for heading, width in zip(headings, widths, strict=True):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width, vertical="bottom")
-    for run, row in zip(passes, cells, strict=True):
-        table.add_row(Text(shorten(pass_name(run.strategy, run.pass_), room)), *row)
+    for (name, _), row in zip(rows, cells, strict=True):
+        table.add_row(Text(shorten(name, room)), *row)
     console.print()
     console.print(table)
-    console.print(Text(LEGEND, style="dim"))
 
 
-def _cell(run: PassSummary, metric: str, part: str) -> str:
+def _cell(run: PassSummary | StreamSummary, metric: str, part: str) -> str:
     value = run.values[metric] if not part else getattr(run.distributions[metric], part).value
     return column_text(value, METRICS[metric].unit)

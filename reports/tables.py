@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from bench.results.causes import CAUSES
 from bench.results.format import DASH, number, text
@@ -105,6 +107,17 @@ GOODPUT = (
     Group("", (Column("within the SLO, per minute", "goodput"), Column("share within the SLO", "goodput_share"))),
 )
 
+ONE_STREAM = (
+    Group("", (Column("requests", "requests"), Column("per minute", "throughput"))),
+    Group("latency, from the last send", _quantiles("latency")),
+    Group("response time, waiting included", _quantiles("response_time")),
+    Group("first token (TTFT)", _quantiles("ttft")),
+    Group(
+        "",
+        (Column("429s", "rate_limited"), Column("failed", "failed"), Column("cost per success", "cost_per_success")),
+    ),
+)
+
 MAIN_NOTE = (
     "Below each percentile its 95 % interval within this run. ★ marks the best of a column among the strategies that "
     "failed at most 1 % of their requests, where its interval touches no other. A dash: not known, or too few samples."
@@ -114,11 +127,31 @@ MAIN_NOTE = (
 def comparisons(passes: Sequence[Pass]) -> list[Comparison]:
     """The main table; one for streams and one for the SLO where there is something to show."""
     tables = [_comparison("Strategies side by side", MAIN, passes, MAIN_NOTE)]
+    tables += [_of_stream(name, passes) for name in _stream_names(passes)]
     if any(one.summary.distributions["ttft"].n for one in passes):
         tables.append(_comparison("The stream", STREAM, passes, "From the last send, requests that succeeded."))
     if any(one.summary.values["goodput"] is not None for one in passes):
         tables.append(_comparison("Goodput", GOODPUT, passes, "Requests that met every part of the scenario's SLO."))
     return tables
+
+
+def _stream_names(passes: Sequence[Pass]) -> list[str]:
+    return list(dict.fromkeys(stream.name for one in passes for stream in one.summary.streams))
+
+
+def _of_stream(name: str, passes: Sequence[Pass]) -> Comparison:
+    """The passes as one stream of traffic met them."""
+    met = [replace(one, summary=_as_met(one.summary, name)) for one in passes if _has(one.summary, name)]
+    return _comparison(f"Stream: {name}", ONE_STREAM, met, f"Requests of the stream {name} alone.")
+
+
+def _has(summary: PassSummary, stream: str) -> bool:
+    return any(one.name == stream for one in summary.streams)
+
+
+def _as_met(summary: PassSummary, stream: str) -> PassSummary:
+    [own] = [one for one in summary.streams if one.name == stream]
+    return msgspec.structs.replace(summary, values=own.values, distributions=own.distributions)
 
 
 def _comparison(label: str, groups: tuple[Group, ...], passes: Sequence[Pass], note: str) -> Comparison:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.results.format import text, three
 from bench.results.metrics import METRICS
 from bench.results.summary import Summary, ThresholdResult
-from bench.results.thresholds import WORDS
+from bench.results.thresholds import WORDS, split_tag
 
 
 def pass_name(strategy: str, pass_: int) -> str:
@@ -55,7 +55,8 @@ def notices(summary: Summary) -> list[Notice]:
 def measured(result: ThresholdResult) -> str:
     """The value a threshold was held against, in its unit."""
     aggregate = re.split("[<>]", result.expression)[0].strip()
-    metric = WORDS.get(result.metric, {}).get(aggregate, result.metric)
+    name, _ = split_tag(result.metric)
+    metric = WORDS.get(name, {}).get(aggregate, name)
     return text(result.value, METRICS[metric].unit)
 
 

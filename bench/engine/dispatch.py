@@ -1,17 +1,18 @@
 """One pass: one strategy, once over a workload.
 
-A single dispatcher takes the requests in order: it waits until each is due, then until the strategy lets it through,
-then starts it and turns to the next.  So a million requests that wait are one generator, not a million tasks.
+A single dispatcher takes the requests as the line has them: it waits until one is due, then until the strategy lets it
+through, then starts it and turns to the next.  So a million requests that wait are one generator, not a million tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.clock import Clock
 from bench.engine.budget import BudgetGuard
+from bench.engine.line import Line
 from bench.engine.observe import Observer
 from bench.engine.stop import Stop
 from bench.errors import Exit
@@ -20,7 +21,7 @@ from bench.results.causes import CAUSES
 from bench.results.record import Attempt, Record
 from bench.scenario.model import Strategy
 from bench.strategies.admission import Admission
-from bench.strategies.pacer import Cost, reservation, use
+from bench.strategies.pacer import Cost, Ticket, reservation
 from bench.strategies.retry import retry_delay
 from bench.targets.client import Client
 from mock_server.rng import Draws
@@ -48,6 +49,8 @@ class _Sending:
     spec: RequestSpec
     reserved: Cost
     worst: float
+    ticket: Ticket
+    """What its attempt was let through with."""
     attempts: list[Attempt] = field(default_factory=list)
     cost: float | None = 0.0
     """Dollars of all attempts; None as soon as one is unknown."""
@@ -58,9 +61,10 @@ class Pass:
     """One strategy, once over a workload, on a clock that starts at 0."""
 
     def __init__(
-        self, strategy: Strategy, number: int, seed: int, admission: Admission, client: Client, clock: Clock,
-        around: Surroundings,
+        self, line: Line, strategy: Strategy, number: int, seed: int, admission: Admission, client: Client,
+        clock: Clock, around: Surroundings,
     ) -> None:  # fmt: skip
+        self._line = line
         self._strategy = strategy
         self._number = number
         self._seed = seed
@@ -71,21 +75,18 @@ class Pass:
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
 
-    async def run(self, requests: Iterable[RequestSpec]) -> None:
+    async def run(self) -> None:
         """Send all requests and return when each has its final record, or when a stop has run its course."""
         with self._around.stop.heard_by(self._on_stop):
             async with asyncio.TaskGroup() as group:
-                dispatcher = group.create_task(self._dispatch(requests, group))
+                dispatcher = group.create_task(self._dispatch(group))
                 self._waiting.add(dispatcher)
                 dispatcher.add_done_callback(self._waiting.discard)
 
-    async def _dispatch(self, requests: Iterable[RequestSpec], group: asyncio.TaskGroup) -> None:
-        for spec in requests:
-            if self._around.stop.reason is not None:
-                return
-            await self._clock.sleep_until(spec.intended)
-            sending = _Sending(spec, reservation(spec), self._around.worst_case(spec))
-            await self._admission.acquire(sending.reserved)
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        while self._around.stop.reason is None and (through := await self._line.next(self._admission)) is not None:
+            spec, ticket = through
+            sending = _Sending(spec, reservation(spec), self._around.worst_case(spec), ticket)
             if self._refused(sending):
                 self._admission.release()
                 return
@@ -111,12 +112,13 @@ class Pass:
             delay = self._delay(sending)
             if delay is None:
                 break
-            holds_slot = await self._wait_to_retry(delay, sending.reserved)
+            holds_slot = await self._wait_to_retry(delay, sending)
             if self._around.stop.reason is not None or self._refused(sending):
                 break
         if holds_slot:
             self._admission.release()
         self._keep(sending)
+        self._line.answered(sending.spec, sending.attempts[-1].ended)
         assert sending.task is not None
         self._running.discard(sending.task)
 
@@ -133,7 +135,7 @@ class Pass:
         sending.attempts.append(attempt)
         sending.cost = None if cost is None or sending.cost is None else sending.cost + cost
         self._around.budget.settle(sending.worst, cost)
-        self._admission.correct(sending.reserved, use(sending.reserved, attempt))
+        self._admission.settle(sending.ticket, attempt)
         self._stop_if_useless(attempt)
 
     def _stop_if_useless(self, attempt: Attempt) -> None:
@@ -151,7 +153,7 @@ class Pass:
             return None
         return retry_delay(self._strategy.retry, made, last, Draws(self._seed, "retry", sending.spec.seq, made))
 
-    async def _wait_to_retry(self, delay: float, reserved: Cost) -> bool:
+    async def _wait_to_retry(self, delay: float, sending: _Sending) -> bool:
         """Wait out the delay and be let through again.  Returns whether the request holds a slot."""
         holds_slot = self._strategy.hold_slot
         if not holds_slot:
@@ -161,7 +163,8 @@ class Pass:
         self._waiting.add(task)
         try:
             await self._clock.sleep_until(self._clock.now() + delay)
-            await (self._admission.pace(reserved) if holds_slot else self._admission.acquire(reserved))
+            let_through = self._admission.pace if holds_slot else self._admission.acquire
+            sending.ticket = await let_through(sending.reserved)
         except asyncio.CancelledError:
             if not self._cancelled_by_stop():
                 raise
@@ -189,6 +192,7 @@ class Pass:
             intended=spec.intended,
             attempts=tuple(sending.attempts),
             expected_output=spec.output_tokens,
+            stream=spec.stream,
         )
         self._around.journal(record)
         self._around.observer.done(record, sending.cost)

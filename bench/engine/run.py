@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.line import Line
 from bench.engine.stop import Stop
 from bench.errors import Exit
 from bench.scenario.model import Scenario, Strategy
-from bench.strategies.admission import Admission
-from bench.strategies.pacer import pacer_of
+from bench.strategies.admission import admission_of
 from bench.targets.target import Session, Target
-from bench.workload.requests import count_of, requests_of, warmup_of
+from bench.workload.requests import count_of, sources_of, warmup_of
 from mock_server.tiers import limits_for
 
 
@@ -77,22 +77,21 @@ async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -
             return
         around.budget.reserve(worst)
         attempt = await session.client.send(spec, 1)
-        around.budget.settle(worst, around.cost(scenario.model, attempt))
+        around.budget.settle(worst, around.cost(spec.params["model"], attempt))
 
 
 async def _send_all(
     scenario: Scenario, strategy: Strategy, number: int, session: Session, clock: Clock, around: Surroundings
 ) -> None:
-    limits = limits_for(scenario.tier, scenario.model)
-    pacer = None if strategy.pacer is None else pacer_of(strategy.pacer, limits)
-    admission = Admission(strategy.limit, pacer, clock)
-    one_pass = Pass(strategy, number, scenario.seed, admission, session.client, clock, around)
+    admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
+    line = Line(sources_of(scenario), clock, by_priority=strategy.priority)
+    one_pass = Pass(line, strategy, number, scenario.seed, admission, session.client, clock, around)
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"
         alarm = clock.call_at(left, around.stop.request, words, Exit.BUDGET)
     try:
-        await one_pass.run(requests_of(scenario))
+        await one_pass.run()
     finally:
         around.budget.time_used += clock.now()
         if alarm is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -64,6 +64,8 @@ class RequestColumns:
     """Which model, into `Columns.models`."""
     stop: Ints
     """Stop reason of the last attempt, into `Columns.stops`; -1 when there was none."""
+    stream: Ints
+    """Which stream of traffic, into `Columns.streams`; -1 where there is only one."""
 
     @property
     def makespan(self) -> float:
@@ -138,6 +140,20 @@ class Columns:
     attempts: AttemptColumns
     models: tuple[str, ...]
     stops: tuple[str, ...]
+    streams: tuple[str, ...] = ()
+
+    def of_stream(self, name: str) -> Columns:
+        """The requests of one stream, and their attempts; none where no request names it."""
+        place = self.streams.index(name) if name in self.streams else len(self.streams)
+        chosen = self.requests.stream == place
+        tried = chosen[self.attempts.request]
+        places = np.cumsum(chosen) - 1
+        attempts = _only(self.attempts, tried)
+        return replace(
+            self,
+            requests=_only(self.requests, chosen),
+            attempts=replace(attempts, request=places[attempts.request]),
+        )
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Columns:
@@ -157,6 +173,7 @@ class ColumnsBuilder:
         self._count = 0
         self._models: dict[str, int] = {}
         self._stops: dict[str, int] = {}
+        self._streams: dict[str, int] = {}
 
     def add(self, record: Record) -> None:
         """Take in one request.  KeyError for a cause that `causes.py` does not know."""
@@ -165,7 +182,8 @@ class ColumnsBuilder:
         model = self._models.setdefault(record.model, len(self._models))
         reason = record.attempts[-1].stop_reason
         stop = -1 if reason is None else self._stops.setdefault(reason, len(self._stops))
-        self._requests += _pack_request(record, model, stop)
+        stream = -1 if record.stream is None else self._streams.setdefault(record.stream, len(self._streams))
+        self._requests += _pack_request(record, model, stop, stream)
         self._count += 1
 
     def columns(self) -> Columns:
@@ -177,6 +195,7 @@ class ColumnsBuilder:
             attempts=_unpack(AttemptColumns, self._attempts),
             models=tuple(self._models),
             stops=tuple(self._stops),
+            streams=tuple(self._streams),
         )
 
 
@@ -218,6 +237,11 @@ def _unpack(columns: type[_T], rows: bytearray) -> _T:
     return columns(*(table[name].copy() for name in _codes(columns)))
 
 
+def _only(columns: _T, rows: Bools) -> _T:
+    """The entries for which `rows` is true."""
+    return type(columns)(*(getattr(columns, field.name)[rows] for field in fields(columns)))
+
+
 _REQUEST = struct.Struct("=" + "".join(_codes(RequestColumns).values()))
 _ATTEMPT = struct.Struct("=" + "".join(_codes(AttemptColumns).values()))
 _CAUSE_CODES: dict[str | None, int] = {None: OK} | {name: code for code, name in enumerate(CAUSE_NAMES)}
@@ -225,7 +249,7 @@ _NO_USAGE = Usage()
 _NO_LIMITS = RateLimits()
 
 
-def _pack_request(record: Record, model: int, stop: int) -> bytes:
+def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
     last = record.attempts[-1]
     usage = _total_usage(record.attempts)
     return _REQUEST.pack(
@@ -247,6 +271,7 @@ def _pack_request(record: Record, model: int, stop: int) -> bytes:
         usage.output_tokens,
         model,
         stop,
+        stream,
     )
 
 

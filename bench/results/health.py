@@ -115,8 +115,8 @@ def _other_limits(columns: Columns, limits: Mapping[str, float | None]) -> Itera
 
 
 def _too_much_offered(columns: Columns, question: Question) -> Iterator[Warning]:
-    if not question.own_times or not len(columns.requests):
-        return
+    if not question.own_times or question.streams or not len(columns.requests):
+        return  # of several streams one may be a backlog, which offers nothing a minute
     for limiter, offered in _offered_per_minute(columns).items():
         limit = question.limits.get(limiter)
         if limit and offered > limit:

@@ -27,7 +27,9 @@ class Question(msgspec.Struct, frozen=True):
     speed: float = 1.0
     """How many times faster than the wall clock scenario time passed."""
     own_times: bool = False
-    """Whether requests come at times of their own (constant, poisson, trace) rather than all at second 0."""
+    """Whether requests come at times of their own rather than all at second 0."""
+    streams: tuple[str, ...] = ()
+    """Where there are several, the most urgent first: its times decide between strategies."""
     slo: Slo = Slo()
     limits: Mapping[str, float | None] = {}
     """Per minute, by limiter: `requests`, `input_tokens`, `output_tokens`; None or absent is no known limit."""

@@ -97,6 +97,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     pass_: int = msgspec.field(default=0, name="pass")
     expected_output: int = 0
     """Output tokens the workload expected, for checking estimates."""
+    stream: str | None = None
+    """Which of several streams of traffic it belongs to."""
 
     @property
     def ok(self) -> bool:

@@ -16,7 +16,15 @@ from bench.results.limits import limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
 from bench.results.question import Question
 from bench.results.statistics import distribution
-from bench.results.summary import SCHEMA_VERSION, Overhead, PassSummary, Summary, ThresholdResult
+from bench.results.summary import (
+    SCHEMA_VERSION,
+    Distribution,
+    Overhead,
+    PassSummary,
+    StreamSummary,
+    Summary,
+    ThresholdResult,
+)
 from bench.results.thresholds import failed
 
 
@@ -24,22 +32,47 @@ def summarize_pass(
     columns: Columns, question: Question, *, kind: str, overhead: Overhead | None = None, stopped: str | None = None
 ) -> PassSummary:
     """One pass in numbers.  `kind` is the strategy's kind; `stopped` says in words why the pass ended early."""
-    cost, limits = cost_of(columns, question.day), limit_use(columns, question.limits)
-    facts = PassFacts(columns, question.slo, cost, limits)
+    facts = _facts(columns, question)
     summary = PassSummary(
         strategy=columns.strategy,
         kind=kind,
         pass_=columns.pass_,
-        values={metric.name: metric.compute(facts) for metric in SCALARS},
-        distributions={metric.name: distribution(metric.compute(facts)) for metric in DISTRIBUTIONS},
+        values=_values(facts),
+        distributions=_distributions(facts),
         failures=_by_cause(columns.requests.cause),
         attempts=_by_cause(columns.attempts.cause),
-        cost=cost,
-        limits=limits,
+        cost=facts.cost,
+        limits=facts.limits,
         overhead=overhead,
         stopped=stopped,
+        streams=tuple(_stream(name, columns, question) for name in _streams(columns, question)),
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
+
+
+def _facts(columns: Columns, question: Question) -> PassFacts:
+    return PassFacts(columns, question.slo, cost_of(columns, question.day), limit_use(columns, question.limits))
+
+
+def _values(facts: PassFacts) -> dict[str, float | None]:
+    return {metric.name: metric.compute(facts) for metric in SCALARS}
+
+
+def _distributions(facts: PassFacts) -> dict[str, Distribution]:
+    return {metric.name: distribution(metric.compute(facts)) for metric in DISTRIBUTIONS}
+
+
+def _streams(columns: Columns, question: Question) -> list[str]:
+    """The streams there are requests of: those of the scenario in its order, then those that only a trace names."""
+    return [
+        *(name for name in question.streams if name in columns.streams),
+        *sorted({*columns.streams} - {*question.streams}),
+    ]
+
+
+def _stream(name: str, columns: Columns, question: Question) -> StreamSummary:
+    facts = _facts(columns.of_stream(name), question)
+    return StreamSummary(name, _values(facts), _distributions(facts))
 
 
 def summarize(

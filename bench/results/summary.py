@@ -80,6 +80,15 @@ class Warning(msgspec.Struct, frozen=True):
     """What to do about it."""
 
 
+class StreamSummary(msgspec.Struct, frozen=True):
+    """One stream of traffic in a pass: the same metrics over its requests alone."""
+
+    name: str
+    values: dict[str, float | None]
+    """Scalar metrics by name.  Use of the limits and what is counted a minute are of its own requests and time."""
+    distributions: dict[str, Distribution]
+
+
 class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One strategy, run once."""
 
@@ -101,6 +110,8 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     stopped: str | None = None
     """Why the pass ended early, in words."""
     warnings: tuple[Warning, ...] = ()
+    streams: tuple[StreamSummary, ...] = ()
+    """The most urgent first; none where the traffic is not divided into streams."""
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):

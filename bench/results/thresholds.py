@@ -3,6 +3,8 @@
 The grammar is AGGREGATE OPERATOR VALUE.  A distribution has `p(N)`, `med`, `avg`, `min` and `max`; a single number has
 `value`, and where that reads better a word of its own (`WORDS`).  A value is written with a unit of its metric; only
 counts are bare.  No samples is a verdict of its own and fails: a condition is never met by nothing.
+
+`response_time{stream:interactive}` holds for the requests of one stream, as a tagged threshold of k6 does.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from bench.results.columns import Columns, Floats
 from bench.results.format import count, seconds, share
 from bench.results.metrics import DISTRIBUTIONS, METRICS, Unit, samples
 from bench.results.statistics import quantile, wilson
-from bench.results.summary import PassSummary, ThresholdResult
+from bench.results.summary import PassSummary, StreamSummary, ThresholdResult
 
 Op: TypeAlias = Literal["<", "<=", ">", ">="]
 
@@ -60,6 +62,7 @@ _SHARES_OF = {
 }
 _PLAIN = {"med": "p50", "avg": "mean", "min": "min", "max": "max"}
 
+_TAGGED = re.compile(r"(?P<metric>[^{}]*)\{\s*stream\s*:\s*(?P<stream>[^{}\s:]+)\s*\}")
 _EXPRESSION = re.compile(r"\s*(?P<aggregate>[^<>=]*?)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^<>=]+?)\s*")
 _PERCENTILE = re.compile(r"p\(\s*(\d+(?:\.\d+)?)\s*\)")
 _VALUE = re.compile(r"(\$?)\s*(\d+(?:\.\d+)?|\.\d+)\s*(\D*)")
@@ -91,8 +94,21 @@ class Condition(Protocol):
     def value(self) -> float: ...  # noqa: D102
 
 
-def parse_threshold(metric: str, expression: str) -> ParsedThreshold:
-    """Check an expression against its metric.  ValueError says what was expected."""
+def split_tag(written: str) -> tuple[str, str | None]:
+    """The metric and the stream of `response_time{stream:interactive}`; None for the whole pass.  ValueError for any
+    other tag."""
+    match = _TAGGED.fullmatch(written)
+    if match is None and ("{" in written or "}" in written):
+        metric = written.partition("{")[0]
+        raise ValueError(
+            f"{written!r} has a tag that is not known; expected one such as {metric}{{stream:interactive}}"
+        )
+    return (match["metric"].strip(), match["stream"]) if match else (written, None)
+
+
+def parse_threshold(written: str, expression: str) -> ParsedThreshold:
+    """Check an expression against its metric, which may be tagged.  ValueError says what was expected."""
+    metric, _ = split_tag(written)
     if metric not in METRICS and metric not in WORDS:
         raise ValueError(f"{metric!r} is not a metric. {_suggestion(metric)}")
     match = _EXPRESSION.fullmatch(expression)
@@ -135,14 +151,19 @@ def _judge(threshold: Condition, summary: PassSummary, columns: Columns) -> Thre
 
 def _measure(threshold: Condition, summary: PassSummary, columns: Columns) -> tuple[float | None, str, str]:
     """The value, or None with the verdict that follows; and the detail."""
-    if threshold.metric in summary.distributions:
-        return _of_distribution(samples(columns, threshold.metric), threshold.aggregate)
-    name = _single_numbers(threshold.metric)[threshold.aggregate]
-    value = summary.values[name]
-    return value, "no samples", "not known" if value is None else _interval(name, value, summary)
+    metric, stream = split_tag(threshold.metric)
+    part = summary if stream is None else next((one for one in summary.streams if one.name == stream), None)
+    if part is None:
+        return None, "no samples", f"no request of stream {stream}"
+    if metric in part.distributions:
+        rows = columns if stream is None else columns.of_stream(stream)
+        return _of_distribution(samples(rows, metric), threshold.aggregate)
+    name = _single_numbers(metric)[threshold.aggregate]
+    value = part.values[name]
+    return value, "no samples", "not known" if value is None else _interval(name, value, part)
 
 
-def _interval(name: str, value: float, summary: PassSummary) -> str:
+def _interval(name: str, value: float, summary: PassSummary | StreamSummary) -> str:
     """The interval of a share of so many requests or attempts; nothing for other numbers."""
     noun = _SHARES_OF.get(name)
     n = int(summary.values[f"{noun}s"] or 0) if noun else 0

@@ -1,4 +1,4 @@
-"""The files a scenario names, read row by row: prompts (JSONL or CSV) and traces (CSV).
+"""The files a scenario names, read row by row: JSON lines and CSV, and the prompts in them.
 
 Every row is yielded as it is read, so a file of any size costs no memory; a row that cannot be used is yielded as a
 `BadRow`.  Loading a scenario reads a file through once to find those; the workload reads it again while it sends.
@@ -10,23 +10,17 @@ import csv
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from bench.errors import Problem
-from bench.scenario.sizes import LARGEST
 
 _SHOWN = 20
 """Bad rows of one file that are reported; the next are not looked for."""
 
 FORMATS = (".jsonl", ".csv")
 """How the name of a dataset may end."""
-
-TRACE_COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
-"""The columns of the Azure LLM inference traces (2023), which later traces kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +31,9 @@ class BadRow:
     message: str
 
 
-class TraceRow(NamedTuple):
-    """One arrival; the tokens are 0 where no trace says them."""
-
-    at: float
-    """Seconds since the first row of a trace, or since the start of the pass."""
-    input_tokens: int
-    output_tokens: int
-
-
 def prompts(path: Path, field: str) -> Iterator[str | BadRow]:
     """The prompts of a dataset in order."""
-    rows = _json_rows(path) if path.suffix == ".jsonl" else _csv_rows(path, [field])
+    rows = json_rows(path) if path.suffix == ".jsonl" else csv_rows(path, [field])
     for line, row in rows:
         if isinstance(row, str):
             yield BadRow(line, row)
@@ -58,25 +43,6 @@ def prompts(path: Path, field: str) -> Iterator[str | BadRow]:
             yield prompt
         else:
             yield BadRow(line, f"field `{field}` holds no text")
-
-
-def trace(path: Path) -> Iterator[TraceRow | BadRow]:
-    """The requests of a trace, in the order of their times."""
-    first: datetime | float | None = None
-    latest = 0.0
-    for line, row in _csv_rows(path, TRACE_COLUMNS):
-        try:
-            if isinstance(row, str):
-                raise ValueError(row)
-            time = _moment(row["TIMESTAMP"])
-            first = time if first is None else first
-            at = _seconds_between(first, time)
-            if at < latest:
-                raise ValueError(f"TIMESTAMP {row['TIMESTAMP']} is earlier than the row before; sort the trace by time")
-            yield TraceRow(at, _tokens(row, "ContextTokens"), _tokens(row, "GeneratedTokens"))
-            latest = at
-        except ValueError as problem:
-            yield BadRow(line, str(problem))
 
 
 def problems(rows: Iterator[object], file: str) -> list[Problem]:
@@ -95,41 +61,12 @@ def problems(rows: Iterator[object], file: str) -> list[Problem]:
     return [Problem(file, 1, 1, "", "the file has no rows")] if empty else found
 
 
-def _moment(written: object) -> datetime | float:
-    text = str(written)
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(
-            f"TIMESTAMP `{text}` is neither a date and time such as 2023-11-16 18:15:46.68 nor seconds"
-        ) from None
-
-
-def _seconds_between(first: datetime | float, time: datetime | float) -> float:
-    if isinstance(first, datetime) and isinstance(time, datetime):
-        if (first.tzinfo is None) == (time.tzinfo is None):
-            return (time - first).total_seconds()
-    elif isinstance(first, float) and isinstance(time, float) and abs(time - first) < float("inf"):
-        return time - first
-    raise ValueError("TIMESTAMP is written in another way than in the first row")
-
-
-def _tokens(row: dict[str, object], column: str) -> int:
-    text = str(row[column])
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LARGEST):
-        raise ValueError(f"{column} `{text}` is not a number of tokens")
-    return int(text)
-
-
 Row = dict[str, object] | str
 """Its fields, or what is wrong with it."""
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
+def json_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """The rows of a file of JSON lines, each with its line."""
     with path.open("rb") as file:
         for line, text in enumerate(file, 1):
             if text.strip():
@@ -144,7 +81,8 @@ def _json_row(text: bytes) -> Row:
     return row if isinstance(row, dict) else "not a JSON object"
 
 
-def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Row]]:
+def csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Row]]:
+    """The rows of a CSV file with a header, each with its line; nothing but a problem where a column is missing."""
     csv.field_size_limit(2**31 - 1)  # the default, 131,072 characters, is less than a long document
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, strict=True)

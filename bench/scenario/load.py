@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from bench.errors import Problem, ScenarioError, UsageError
+from bench.scenario import traces
+from bench.scenario.arrivals import KINDS
 from bench.scenario.document import MOST_BYTES, Document, Loc, read
-from bench.scenario.model import Scenario
+from bench.scenario.model import Scenario, Trace
 from bench.scenario.notation import Source
 from bench.scenario.problems import explain, nearest
+from bench.scenario.traces import RECORDS
+from bench.scenario.units import SHARE
 
 
 def load(path: Path, *, overrides: Mapping[str, str] = {}, flags: Mapping[str, str] = {}) -> Scenario:
@@ -106,10 +112,23 @@ def _validated(document: Document, path: Path) -> Scenario:
         scenario = Scenario.model_validate(written, context=Source(path.parent))
     except ValidationError as errors:
         document.problems += [problem for error in errors.errors() for problem in explain(error, document)]
+    else:
+        for message in _strangers(scenario):
+            document.refuse(("streams",), message)
     if document.problems:
         raise ScenarioError(document.problems)
     scenario._source = path
     return _with_lines(scenario, document)
+
+
+def _strangers(scenario: Scenario) -> Iterator[str]:
+    """Where streams are the rows of a trace: names that only the streams or only the rows have."""
+    names = {one.name for one in scenario.streams if one.arrivals is None and one.share is None}
+    if names and isinstance(scenario.arrivals, Trace):
+        found = traces.streams(scenario.arrivals.file)
+        yield from (f"the trace has no row of `{name}`" for name in sorted(names - found))
+        strange = sorted(name or "no stream" for name in found - names)
+        yield from (f"the trace has rows of `{name}`, which none of the streams is" for name in strange)
 
 
 def _with_lines(scenario: Scenario, document: Document) -> Scenario:
@@ -126,25 +145,95 @@ def _with_lines(scenario: Scenario, document: Document) -> Scenario:
 def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
     """What is wrong between keys that may each be right.  Looks at the file's own words, so that it is found together
     with everything else that is wrong."""
-    workload, kind = written.get("workload"), _kind(written.get("arrivals", "backlog"))
+    arrivals, streams = written.get("arrivals", "backlog"), written.get("streams")
+    yield from _of_thresholds(written.get("thresholds"), streams, arrivals)
+    if streams is None:
+        if "workload" not in written:
+            yield ("workload",), "missing (or `streams`, each with a workload of its own)"
+        yield from _of_workload(("workload",), written.get("workload"), arrivals)
+        return
+    if "workload" in written:
+        yield ("workload",), "not with `streams`, each of which has a workload of its own"
+    if isinstance(streams, list):
+        yield from _of_streams([stream for stream in streams if isinstance(stream, dict)], arrivals)
+
+
+def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple[Loc, str]]:
+    """Between a workload and the arrivals it has."""
     if not isinstance(workload, dict):
         return
+    kind = _kind(arrivals)
     if "dataset" not in workload and "input_tokens" not in workload:
-        yield ("workload",), "expected `input_tokens` for synthetic prompts, or a `dataset`"
+        yield loc, "expected `input_tokens` for synthetic prompts, or a `dataset`"
     if "dataset" in workload and "input_tokens" in workload:
-        yield ("workload", "input_tokens"), "not with a `dataset`, whose prompts have their own sizes"
-    for size in ("input_tokens", "output_tokens"):
+        yield (*loc, "input_tokens"), "not with a `dataset`, whose prompts have their own sizes"
+    for size, column in (("input_tokens", "input"), ("output_tokens", "output")):
         if workload.get(size) == "trace" and kind != "trace":
-            yield ("workload", size), "`trace` needs arrivals from a trace"
+            yield (*loc, size), "`trace` needs arrivals from a trace"
+        elif workload.get(size) == "trace" and not _has_column(arrivals, column):
+            yield (*loc, size), f"the trace's `columns` name no `{column}`"
     if kind == "backlog" and "duration" in workload:
         yield (
-            ("workload", "duration"),
+            (*loc, "duration"),
             "a backlog is all there at once; give `requests`, or arrivals such as {poisson: 10/s}",
         )
     elif kind == "backlog" and "requests" not in workload:
-        yield ("workload",), "expected `requests`: how many the backlog has"
-    elif kind in ("constant", "poisson") and not {"requests", "duration"} & workload.keys():
-        yield ("workload",), f"expected `requests` or `duration`: {kind} arrivals have no end of their own"
+        yield loc, "expected `requests`: how many the backlog has"
+    elif kind not in ("backlog", "trace", "") and not {"requests", "duration"} & workload.keys():
+        yield loc, f"expected `requests` or `duration`: {kind} arrivals have no end of their own"
+
+
+def _of_streams(streams: Sequence[Mapping[str, Any]], arrivals: object) -> Iterator[tuple[Loc, str]]:
+    """Among streams: their names, and which arrivals each has."""
+    names = [stream.get("name") for stream in streams]
+    for place, stream in enumerate(streams):
+        loc: Loc = ("streams", place)
+        own, share = stream.get("arrivals"), stream.get("share")
+        if names.index(names[place]) < place:
+            yield (*loc, "name"), f"a second stream called `{names[place]}`"
+        if own is not None and share is not None:
+            yield (*loc, "share"), "not with `arrivals` of its own: a share is one of the scenario's `arrivals`"
+        elif own is None and share is None and not _has_column(arrivals, "stream"):
+            yield loc, "expected `arrivals` of its own, or a `share` of the scenario's `arrivals`"
+        elif share is not None and _kind(arrivals) in ("backlog", "users"):
+            yield (
+                (*loc, "share"),
+                f"{_kind(arrivals)} cannot be shared out; give each stream `arrivals` of its own",
+            )
+        yield from _of_workload((*loc, "workload"), stream.get("workload"), arrivals if own is None else own)
+    shares = [_share(stream["share"]) for stream in streams if "share" in stream]
+    if shares and None not in shares and abs(sum(filter(None, shares)) - 1) > 1e-9:
+        yield ("streams",), f"the shares come to {sum(filter(None, shares)):.4%}; expected 100%"
+
+
+def _of_thresholds(thresholds: object, streams: object, arrivals: object) -> Iterator[tuple[Loc, str]]:
+    """Thresholds that name a stream which is not there."""
+    if not isinstance(thresholds, dict) or _has_column(arrivals, "stream"):
+        return
+    names = [str(one.get("name")) for one in streams if isinstance(one, dict)] if isinstance(streams, list) else []
+    for metric in thresholds:
+        tag = re.search(r"\{\s*stream\s*:\s*([^{}\s:]+)\s*\}$", str(metric))
+        if tag and tag[1] not in names:
+            there = f"there are {', '.join(names)}" if names else "the scenario has no `streams`"
+            yield ("thresholds", str(metric)), f"no stream `{tag[1]}`; {there}.{nearest(tag[1], names)}"
+
+
+def _share(written: object) -> float | None:
+    with suppress(ValueError):
+        return SHARE.parse(written)
+    return None
+
+
+def _has_column(arrivals: object, column: str) -> bool:
+    """Whether arrivals are a trace that says so much of its requests, as far as the file's words tell."""
+    match arrivals:
+        case {"trace": {"columns": dict(columns)}} if column in columns:
+            return True
+        case {"trace": {"path": str(path), **options}}:
+            ours = path.endswith(RECORDS) or not Path(path).suffix
+            return ours or (column != "stream" and (path.endswith(".json") or "columns" not in options))
+        case _:
+            return False
 
 
 def _kind(arrivals: object) -> str:
@@ -153,5 +242,5 @@ def _kind(arrivals: object) -> str:
         case "backlog":
             return "backlog"
         case dict():
-            return next((kind for kind in ("constant", "poisson", "trace") if kind in arrivals), "")
+            return next((kind for kind in KINDS if kind in arrivals), "")
     return ""

@@ -14,7 +14,20 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PrivateAttr, Tag, ValidationInfo
 
 from bench.scenario import data
-from bench.scenario.arrivals import Arrivals, ArrivalsField
+from bench.scenario.arrivals import (
+    Arrivals,
+    ArrivalsField,
+    Backlog,
+    Constant,
+    Diurnal,
+    Exponential,
+    Gamma,
+    Point,
+    Poisson,
+    Ramp,
+    Trace,
+    Users,
+)
 from bench.scenario.faults import Fault, FaultsField
 from bench.scenario.notation import (
     Dollars,
@@ -30,29 +43,43 @@ from bench.scenario.notation import (
     wrong_at,
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
-from bench.scenario.strategies import Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from bench.scenario.traces import Columns
 from mock_server.profile import read_profile
 from mock_server.tiers import TIERS, find_tier
 
 __all__ = [
+    "Adaptive",
     "Arrivals",
+    "Backlog",
     "Budget",
+    "Columns",
+    "Constant",
     "Dataset",
+    "Diurnal",
+    "Exponential",
     "Fault",
     "Fixed",
     "FromTrace",
+    "Gamma",
     "Latency",
     "Lognormal",
     "Mock",
     "Model",
+    "Point",
+    "Poisson",
+    "Ramp",
     "Retry",
     "Scenario",
     "Size",
     "Slo",
     "Strategy",
+    "Stream",
     "Threshold",
     "TokenBucket",
+    "Trace",
     "Uniform",
+    "Users",
     "Warmup",
     "Workload",
 ]
@@ -102,6 +129,28 @@ class Workload(Model):
     """The Messages API's max_tokens: where an answer is cut off."""
     stream: bool = False
     """Whether answers are streamed; without it there is no time to first token."""
+
+
+class Stream(Model):
+    """One of several streams of traffic that share the limits."""
+
+    name: Name
+    """What records, tables and thresholds call it."""
+    workload: Workload
+    """What it sends, and how much."""
+    arrivals: ArrivalsField | None = None
+    """When its requests come; left out: at the scenario's `arrivals`, of which it takes its `share`, or, where those
+    are a trace that names streams, the rows of its name."""
+    share: Annotated[Share, Field(gt=0)] | None = None
+    """How much of the scenario's `arrivals` are its own."""
+    priority: int = 0
+    """Where requests wait, those of the highest priority go first."""
+    model: Text | None = None
+    """Instead of the scenario's model."""
+
+
+def _in_order(forms: list[Stream], _: ValidationInfo) -> tuple[Stream, ...]:
+    return tuple(forms)
 
 
 class Warmup(Model):
@@ -288,10 +337,12 @@ class Scenario(Model):
     tier: Annotated[str, AfterValidator(_known_tier), PlainSerializer(_tier_name)] = "start"
     """The rate limits to assume on sim and mock, and that `token_bucket: auto` keeps to: a name, or a .json file,
     relative to the scenario file, with what GET /v1/organizations/rate_limits answers."""
-    workload: Workload
-    """What is sent: how much, how large."""
-    arrivals: ArrivalsField = Arrivals()
-    """When requests come: backlog (all at once), {constant: 10/s}, {poisson: 10/s} or {trace: {path: data/x.csv}}."""
+    workload: Workload | None = None
+    """What is sent: how much, how large.  None where there are `streams`, which have their own."""
+    arrivals: ArrivalsField = Backlog()
+    """When requests come: backlog (all at once), a rate such as {poisson: 10/s}, {users: 20, think: 10s}, a trace."""
+    streams: Annotated[tuple[Stream, ...], Written(Annotated[list[Stream], Field(min_length=1)], _in_order)] = ()
+    """Several streams of traffic at once, instead of `workload`."""
     retry: RetryField = Retry()
     """What follows a failed attempt: none, retry_after, exponential, sdk, or a mapping."""
     strategies: StrategiesField
@@ -319,6 +370,11 @@ class Scenario(Model):
     mock: Mock = Mock()
     """Behaviour of the mock server and the simulation; other targets take no notice of it."""
     _source: Path | None = PrivateAttr(None)
+
+    @property
+    def models(self) -> set[str]:
+        """Every model that is asked."""
+        return {self.model if one.model is None else one.model for one in self.streams} or {self.model}
 
     @property
     def source(self) -> Path | None:

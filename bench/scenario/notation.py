@@ -92,6 +92,8 @@ Share = Annotated[float, _InUnits(SHARE)]
 """A fraction; `10%` in a file."""
 Rate = Annotated[float, _InUnits(RATE), Field(gt=0)]
 """Per second; `600/min` in a file."""
+RateOrZero = Annotated[float, _InUnits(RATE)]
+"""The same, and `0/s` where nothing comes for a while."""
 Dollars = Annotated[float, _InUnits(DOLLARS), Field(gt=0)]
 """US dollars; `$15` in a file."""
 PositiveDuration = Annotated[Duration, Field(gt=0)]
@@ -123,11 +125,13 @@ def _origin(value: object) -> str:
     return "<model>" if isinstance(value, BaseModel | tuple) else "<file>"
 
 
-def notations(expected: str, *, words: Sequence[str] = (), keys: Sequence[str] = ()) -> Discriminator:
+def notations(
+    expected: str, *, words: Sequence[str] = (), keys: Sequence[str] = (), other: str | None = None
+) -> Discriminator:
     """Tell several notations of one value apart.
 
     Their tags are `<number>`, `<word>` for one of the words, `<key:>` for a mapping that holds the key and `<mapping>`
-    for another mapping.  `expected` is for the message.
+    for another mapping; `other` is that of any other text.  `expected` is for the message.
     """
 
     def tag(value: object) -> str | None:
@@ -137,7 +141,7 @@ def notations(expected: str, *, words: Sequence[str] = (), keys: Sequence[str] =
             case int() | float():
                 return "<number>"
             case str():
-                return "<word>" if value in words else None
+                return "<word>" if value in words else other
             case dict():
                 return next((f"<{key}:>" for key in keys if key in value), "<mapping>")
         return None

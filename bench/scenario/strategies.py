@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag, ValidationInfo
+from pydantic import Discriminator, Field, Tag, ValidationInfo
 
 from bench.scenario.notation import Duration, Model, PositiveDuration, Rate, Share, Sweep, Written, notations, wrong_at
 from bench.scenario.units import DURATION
@@ -28,6 +28,18 @@ class TokenBucket(Model):
     """Fraction of the rates to use."""
     burst: float = 10.0
     """Seconds' worth of the rate that may go at once."""
+
+
+class Adaptive(Model):
+    """A limit that finds itself, from refusals, answer times and rate-limit headers; it does not look at the tier."""
+
+    by: Literal["refusals", "ttft", "tpot"] = "refusals"
+    """What makes it smaller beside refusals (429, 529): nothing, a growing time to first token, or a growing time per
+    output token.  The latter two need streamed answers."""
+    min_in_flight: Count = 1
+    """How far it may fall."""
+    max_in_flight: Count = 1000
+    """How far it may rise."""
 
 
 class Retry(Model):
@@ -53,12 +65,15 @@ class Strategy(Model):
 
     name: str
     """Unique in the scenario, such as `semaphore-10`."""
-    kind: Literal["sequential", "gather", "semaphore", "token_bucket"]
+    kind: Literal["sequential", "gather", "semaphore", "token_bucket", "adaptive"]
     limit: int | None = None
     """Most requests in flight; None is no limit."""
     pacer: TokenBucket | None = None
+    adaptive: Adaptive | None = None
     hold_slot: bool = True
     """Whether a request that waits to retry keeps its slot."""
+    priority: bool = True
+    """Whether streams of a higher priority go first."""
     retry: Retry
     """Its own policy, or the scenario's."""
 
@@ -100,6 +115,8 @@ class Options(Model):
     """What tables and --strategy call it; made from the strategy if left out."""
     hold_slot: bool = True
     """Whether a request that waits to retry keeps its place in flight."""
+    priority: bool = True
+    """Whether streams of a higher priority go first; false is first come, first served for all."""
     retry: RetryField | None = None
     """Instead of the scenario's `retry`."""
 
@@ -148,17 +165,28 @@ class TokenBucketForm(Options):
     ]
 
 
+class AdaptiveForm(Options):
+    """As many in flight as the server turns out to bear, without being told the tier."""
+
+    adaptive: Annotated[
+        Annotated[None, Tag("<nothing>")] | Annotated[Adaptive, Tag("<mapping>")],
+        Discriminator(lambda value: "<nothing>" if value is None else "<mapping>"),
+    ]
+
+
 StrategyForm = Annotated[
-    Annotated[Literal["sequential", "gather"], Tag("<word>")]
+    Annotated[Literal["sequential", "gather", "adaptive"], Tag("<word>")]
     | Annotated[SequentialForm, Tag("<sequential:>")]
     | Annotated[GatherForm, Tag("<gather:>")]
     | Annotated[SemaphoreForm, Tag("<semaphore:>")]
-    | Annotated[TokenBucketForm, Tag("<token_bucket:>")],
+    | Annotated[TokenBucketForm, Tag("<token_bucket:>")]
+    | Annotated[AdaptiveForm, Tag("<adaptive:>")],
     notations(
-        "sequential, gather, {semaphore: 10} or {token_bucket: auto}",
-        words=("sequential", "gather"), keys=("sequential", "gather", "semaphore", "token_bucket"),
+        "sequential, gather, adaptive, {semaphore: 10} or {token_bucket: auto}",
+        words=("sequential", "gather", "adaptive"),
+        keys=("sequential", "gather", "semaphore", "token_bucket", "adaptive"),
     ),
-]  # fmt: skip
+]
 
 
 Variant = tuple[str, dict[str, Any]]
@@ -174,6 +202,9 @@ def _variants(form: Options) -> list[Variant]:
             return [(f"-{limit}", {"kind": "semaphore", "limit": limit}) for limit in form.semaphore]
         case TokenBucketForm():
             return _paced(Pacing() if form.token_bucket == "auto" else form.token_bucket)
+        case AdaptiveForm():
+            own = form.adaptive or Adaptive()
+            return [("" if own.by == "refusals" else f"-{own.by}", {"kind": "adaptive", "adaptive": own})]
         case _:
             return [("", {"kind": "gather"})]
 
@@ -198,24 +229,42 @@ def _name(form: Options, ending: str, kind: str, *, swept: bool) -> str:
     return kind.replace("_", "-") + ending
 
 
+def _useless(own: Adaptive | None, place: int, *, streamed: bool) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """What an adaptive limit is asked that it cannot do."""
+    if own is None:
+        return
+    if own.by != "refusals" and not streamed:
+        yield (place, "adaptive", "by"), f"`{own.by}` can only be seen of streamed answers; add workload.stream: true"
+    if own.min_in_flight > own.max_in_flight:
+        yield (place, "adaptive", "min_in_flight"), f"more than max_in_flight, which is {own.max_in_flight:,}"
+
+
 def _resolve_strategies(forms: list[StrategyForm], info: ValidationInfo) -> tuple[Strategy, ...]:
     default = info.data.get("retry", Retry())
     strategies: dict[str, Strategy] = {}
-    repeated = []
+    streamed = getattr(info.data.get("workload"), "stream", True)
+    problems: list[tuple[tuple[int | str, ...], str]] = []
     for place, written in enumerate(forms):
         form = _WORDS[written] if isinstance(written, str) else written
         variants = _variants(form)
         for ending, attributes in variants:
             name = _name(form, ending, attributes["kind"], swept=len(variants) > 1)
             if name in strategies:
-                repeated.append(((place,), f"a second strategy called `{name}`; give one of them a `name`"))
+                problems.append(((place,), f"a second strategy called `{name}`; give one of them a `name`"))
             retry = default if form.retry is None else form.retry
-            strategies[name] = Strategy(name=name, hold_slot=form.hold_slot, retry=retry, **attributes)
-    wrong_at(repeated)
+            strategies[name] = Strategy(
+                name=name, hold_slot=form.hold_slot, priority=form.priority, retry=retry, **attributes
+            )
+            problems += _useless(strategies[name].adaptive, place, streamed=streamed)
+    wrong_at(problems)
     return tuple(strategies.values())
 
 
-_WORDS = {"sequential": SequentialForm(sequential=None), "gather": GatherForm(gather=None)}
+_WORDS = {
+    "sequential": SequentialForm(sequential=None),
+    "gather": GatherForm(gather=None),
+    "adaptive": AdaptiveForm(adaptive=None),
+}
 
 StrategiesField = Annotated[
     tuple[Strategy, ...], Written(Annotated[list[StrategyForm], Field(min_length=1)], _resolve_strategies)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 
 _NUMBER = r"[0-9]{1,30}(\.[0-9]{1,30})?"
@@ -46,15 +46,24 @@ class Unit:
 
     def write(self, value: float) -> str:
         """The shortest way to write `value` that reads back as the same number."""
-        exact = Fraction(value)
-        candidates = [f"{self.prefix}{_plain(float(exact / worth))}{suffix}" for suffix, worth in self.scale.items()]
+        exact = Fraction(repr(value))
+        candidates = [
+            f"{self.prefix}{digits}{suffix}"
+            for suffix, worth in self.scale.items()
+            for digits in (_plain(Decimal(repr(float(exact / worth)))), _plain(_decimal(exact / worth)))
+        ]
         faithful = [text for text in candidates if self.parse(text) == value]
         return min(faithful or candidates, key=lambda text: (len(text), "." in text))
 
 
-def _plain(number: float) -> str:
-    """A float in digits, without an exponent or a needless `.0`."""
-    text = format(Decimal(repr(number)), "f")
+def _decimal(number: Fraction) -> Decimal:
+    """To three digits more than a float needs: a float of the quotient alone may be one step off."""
+    return Context(prec=20).divide(Decimal(number.numerator), Decimal(number.denominator))
+
+
+def _plain(number: Decimal) -> str:
+    """Digits, without an exponent or a needless `.0`."""
+    text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -3,14 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
+from bench.strategies.headers import HeaderPacer
+from bench.strategies.limit import Fixed, limit_of
+from bench.strategies.pacer import Ticket, pacer_of
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
     from bench.clock import Clock
-    from bench.strategies.pacer import Cost, Pacer
+    from bench.results.record import Attempt
+    from bench.scenario.model import Strategy
+    from bench.strategies.limit import Limit
+    from bench.strategies.pacer import Cost, Pace
+    from mock_server.tiers import Limits
 
 _TICK = 1e-6
 """Wake-ups are this many seconds late at least, so that a rounding error cannot make one come too early for ever."""
+
+
+class _Line:
+    """First come, first served: whoever entered first stays first until it has what it waits for."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._first: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> None:
+        await self._turn.acquire()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._turn.release()
+
+    async def until(self, wait: Callable[[], float]) -> None:
+        """Wait until `wait` says 0 seconds; asked again when they have passed and whenever something changed."""
+        while (seconds := wait()) > 0:
+            self._first = asyncio.get_running_loop().create_future()
+            timer = None
+            if seconds < math.inf:
+                timer = self._clock.call_at(self._clock.now() + seconds + _TICK, self.changed)
+            try:
+                await self._first
+            finally:
+                self._first = None
+                if timer is not None:
+                    timer.cancel()
+
+    def changed(self) -> None:
+        """Let the first in line look again."""
+        if self._first is not None and not self._first.done():
+            self._first.set_result(None)
 
 
 class Admission:
@@ -18,25 +66,29 @@ class Admission:
 
     Both stages keep their order: whoever is first at the pacer stays first until its cost fits, so a large prompt is
     never overtaken by the small ones behind it.  A request that kept its slot while it waited to retry only needs
-    `pace`; were there one queue for both, it could wait behind a newcomer that waits for its slot.
+    `pace`; were there one queue for both, it could wait behind a newcomer that waits for its slot.  A limit that falls
+    lets what is in flight end.
     """
 
-    def __init__(self, limit: int | None, pacer: Pacer | None, clock: Clock) -> None:
-        self._slots = None if limit is None else asyncio.Semaphore(limit)
+    def __init__(self, limit: int | Limit | None, pacer: Pace | None, clock: Clock) -> None:
+        self._limit = Fixed(limit) if isinstance(limit, int) else limit
         self._pacer = pacer
         self._clock = clock
-        self._turn = asyncio.Lock()
-        self._first: asyncio.Future[None] | None = None
+        self._for_slot = _Line(clock)
+        self._for_pace = _Line(clock)
         self.in_flight = 0
         """Slots taken."""
 
-    async def acquire(self, cost: Cost) -> None:
+    async def acquire(self, cost: Cost) -> Ticket:
         """Wait for a slot, then for `cost` to fit."""
-        if self._slots is not None:
-            await self._slots.acquire()
-        self.in_flight += 1
+        if (limit := self._limit) is not None:
+            async with self._for_slot:
+                await self._for_slot.until(lambda: limit.wait(self.in_flight, self._clock.now()))
+                self.in_flight += 1
+        else:
+            self.in_flight += 1
         try:
-            await self.pace(cost)
+            return await self.pace(cost)
         except asyncio.CancelledError:
             self.release()
             raise
@@ -44,34 +96,30 @@ class Admission:
     def release(self) -> None:
         """Give a slot back."""
         self.in_flight -= 1
-        if self._slots is not None:
-            self._slots.release()
+        self._for_slot.changed()
 
-    async def pace(self, cost: Cost) -> None:
+    async def pace(self, cost: Cost) -> Ticket:
         """Wait until `cost` fits into the pacer, and reserve it."""
-        if self._pacer is None:
-            return
-        async with self._turn:
-            while (wait := self._pacer.wait(cost, self._clock.now())) > 0:
-                await self._change_within(wait)
-            self._pacer.take(cost, self._clock.now())
+        if (pacer := self._pacer) is None:
+            return Ticket(cost)
+        async with self._for_pace:
+            await self._for_pace.until(lambda: pacer.wait(cost, self._clock.now()))
+            return pacer.take(cost, self._clock.now())
 
-    def correct(self, reserved: Cost, used: Cost) -> None:
-        """Tell the pacer what an attempt really used; what comes back may let the first in line go sooner."""
+    def settle(self, ticket: Ticket, attempt: Attempt) -> None:
+        """Tell limit and pacer how an attempt ended; what that frees may let the first in line go sooner."""
+        now = self._clock.now()
+        if self._limit is not None:
+            self._limit.update(attempt, self.in_flight, now)
+            self._for_slot.changed()
         if self._pacer is not None:
-            self._pacer.correct(reserved, used, self._clock.now())
-            self._wake()
+            self._pacer.settle(ticket, attempt, now)
+            self._for_pace.changed()
 
-    async def _change_within(self, wait: float) -> None:
-        """Sleep until `wait` seconds have passed or something was given back."""
-        self._first = asyncio.get_running_loop().create_future()
-        timer = self._clock.call_at(self._clock.now() + wait + _TICK, self._wake)
-        try:
-            await self._first
-        finally:
-            self._first = None
-            timer.cancel()
 
-    def _wake(self) -> None:
-        if self._first is not None and not self._first.done():
-            self._first.set_result(None)
+def admission_of(strategy: Strategy, limits: Limits, clock: Clock) -> Admission:
+    """The admission a strategy asks for, where the tier allows `limits`.  Adaptive strategies do not look at them."""
+    if strategy.adaptive is not None:
+        return Admission(limit_of(strategy.adaptive), HeaderPacer(), clock)
+    pacer = None if strategy.pacer is None else pacer_of(strategy.pacer, limits)
+    return Admission(strategy.limit, pacer, clock)

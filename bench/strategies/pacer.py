@@ -6,7 +6,7 @@ A pacer maps (cost, time) to a wait.  It never sleeps and never reads a clock, s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mock_server.bucket import Bucket
 
@@ -24,6 +24,43 @@ class Cost:
     requests: float
     input_tokens: float
     output_tokens: float
+
+
+class Marks(NamedTuple):
+    """What a pacer that learns believed when it let a request through, so that headers can be held against it."""
+
+    requests: float
+    input_tokens: float
+    output_tokens: float
+    """With all that was in flight and not yet produced, as the server sees it."""
+    length: float
+    """Output tokens of the answer to which a token in flight belonged, on average."""
+
+
+class Ticket(NamedTuple):
+    """What an attempt was let through with: needed to settle it when it has ended."""
+
+    reserved: Cost
+    marks: Marks | None = None
+    """From a pacer that learns."""
+    expected_output: float = 0.0
+    """Output tokens that its request expects, which a pacer that learns may scale."""
+
+
+class Pace(Protocol):
+    """When the next request may go."""
+
+    def wait(self, cost: Cost, now: float) -> float:
+        """Seconds from `now` until `cost` fits, if nothing else is taken; 0 or less if it fits already."""
+        ...
+
+    def take(self, cost: Cost, now: float) -> Ticket:
+        """Reserve `cost`, whether or not it fits: what exceeds a limit becomes a debt."""
+        ...
+
+    def settle(self, ticket: Ticket, attempt: Attempt, now: float) -> None:
+        """Replace a reservation by what the attempt really used.  Every ticket is settled once."""
+        ...
 
 
 class Pacer:
@@ -47,7 +84,7 @@ class Pacer:
             longest = max(longest, self._output.wait(cost.output_tokens, now))
         return longest
 
-    def take(self, cost: Cost, now: float) -> None:
+    def take(self, cost: Cost, now: float) -> Ticket:
         """Reserve `cost`, whether or not it fits: what exceeds a bucket becomes a debt."""
         if self._requests is not None:
             self._requests.take(cost.requests, now)
@@ -55,17 +92,17 @@ class Pacer:
             self._input.take(cost.input_tokens, now)
         if self._output is not None:
             self._output.take(cost.output_tokens, now)
+        return Ticket(cost)
 
-    def correct(self, reserved: Cost, used: Cost, now: float) -> None:
+    def settle(self, ticket: Ticket, attempt: Attempt, now: float) -> None:
         """Replace a reservation by what was really used."""
-        self.take(
-            Cost(
-                used.requests - reserved.requests,
-                used.input_tokens - reserved.input_tokens,
-                used.output_tokens - reserved.output_tokens,
-            ),
-            now,
+        reserved, used = ticket.reserved, use(ticket.reserved, attempt)
+        more = Cost(
+            used.requests - reserved.requests,
+            used.input_tokens - reserved.input_tokens,
+            used.output_tokens - reserved.output_tokens,
         )
+        self.take(more, now)
 
 
 def reservation(spec: RequestSpec) -> Cost:

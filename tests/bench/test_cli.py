@@ -105,7 +105,7 @@ def test_a_torn_last_line_does_not_stop_a_report(good: str) -> None:
 def test_scenarios_lists_the_shipped_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["scenarios"]) == 0
     printed = capsys.readouterr().out
-    for name in ("classify-500", "replay-conversation", "summarize-100"):
+    for name in ("adaptive-or-fixed", "classify-500", "replay-conversation", "summarize-100"):
         assert name in printed
     assert max(map(len, printed.splitlines())) <= 80
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import api
-from bench.results.record import Record, read_records
+from bench.results.record import Record, Usage, read_records
 from bench.results.summary import PassSummary, Summary
 from bench.scenario.model import Scenario
 from mock_server.tiers import limits_for
@@ -207,6 +207,93 @@ def test_no_prompt_and_no_answer_is_kept(tmp_path: Path) -> None:
         assert "marmalade" not in file.read_text(), file
 
 
+MIXED = """\
+tier: start
+arrivals: {poisson: 10/s}
+streams:
+  - name: chat
+    share: 25%
+    priority: 1
+    workload: {duration: 2m, input_tokens: 900, output_tokens: 90, max_tokens: 200, stream: true}
+  - name: job
+    share: 75%
+    workload: {duration: 2m, input_tokens: 900, output_tokens: 90, max_tokens: 200}
+  - name: people
+    arrivals: {users: 10, think: {exponential: 5s}}
+    workload: {requests: 200, input_tokens: 900, output_tokens: 90, max_tokens: 200}
+strategies: [gather, {semaphore: 8, name: ranked}, {semaphore: 8, name: fifo, priority: false}]
+thresholds: {"response_time{stream:chat}": ["p(95) < 60s"], "errors{stream:job}": ["count < 1"]}
+"""
+
+
+def test_streams_share_the_limits_and_are_told_apart(tmp_path: Path) -> None:
+    summary = run(scenario(tmp_path, MIXED), tmp_path / "run")
+    passes = by_name(summary)
+    for one in passes.values():
+        parts = {stream.name: stream for stream in one.streams}
+        assert list(parts) == ["chat", "job", "people"]
+        assert sum(part.values["requests"] or 0 for part in parts.values()) == one.values["requests"]
+        assert sum(part.values["cost"] or 0 for part in parts.values()) == pytest.approx(one.values["cost"])
+        assert parts["people"].values["requests"] == 200
+        assert (parts["chat"].values["requests"] or 0) == pytest.approx(300, rel=0.2)
+        assert parts["job"].distributions["ttft"].n == 0 < parts["chat"].distributions["ttft"].n
+    waits = {name: one.streams[0].distributions["response_time"].p95.value or 0 for name, one in passes.items()}
+    assert waits["ranked"] < 0.5 * waits["fifo"]
+    assert {(one.strategy, one.metric): one.verdict for one in summary.thresholds} == {
+        (name, metric): "failed" if (name, metric) == ("fifo", "response_time{stream:chat}") else "ok"
+        for name in passes
+        for metric in ("response_time{stream:chat}", "errors{stream:job}")
+    }
+    assert "response time of chat" in summary.answer
+
+
+def test_streams_repeat_byte_for_byte_and_open_ones_are_the_same_for_every_strategy(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run(scenario(tmp_path, MIXED), tmp_path / name)
+    for file in ("records.jsonl", "summary.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    came: dict[str, set[tuple[int, float]]] = {}
+    for record in records(tmp_path / "one"):
+        if record.stream != "people":
+            came.setdefault(record.strategy, set()).add((record.seq, record.intended))
+    assert came["gather"] == came["ranked"] == came["fifo"]
+
+
+def test_yesterdays_run_can_be_replayed_with_its_streams(tmp_path: Path) -> None:
+    run(scenario(tmp_path, MIXED), tmp_path / "yesterday")
+    replay = """\
+workload: {input_tokens: trace, output_tokens: trace, max_tokens: 200}
+arrivals: {trace: {path: yesterday}}
+strategies: [gather]
+"""
+    run(scenario(tmp_path, replay), tmp_path / "today")
+    before = sorted((r.intended, r.stream) for r in records(tmp_path / "yesterday") if r.strategy == "gather")
+    assert sorted((r.intended, r.stream) for r in records(tmp_path / "today")) == before
+    usages = [r.attempts[-1].usage or Usage() for r in records(tmp_path / "today")]
+    assert {(usage.total_input, usage.output_tokens) for usage in usages} == {(900, 90)}
+
+
+def test_people_who_chat_do_not_wait_for_the_job_when_they_go_first(tmp_path: Path) -> None:
+    passes = by_name(run(api.load("interactive-and-background"), tmp_path / "run"))
+    waits = {name: one.streams[0].distributions["response_time"].p95.value or 0 for name, one in passes.items()}
+    assert passes["paced-priority"].streams[0].name == "interactive"
+    assert waits["paced-priority"] < 20 < 300 < waits["paced-fifo"]
+    ends = {name: one.values["makespan"] for name, one in passes.items()}
+    assert ends["paced-priority"] == pytest.approx(ends["paced-fifo"], rel=0.05), "the job pays next to nothing for it"
+
+
+def test_people_who_wait_for_their_answers_send_what_the_response_time_law_says(tmp_path: Path) -> None:
+    text = """\
+tier: unlimited
+workload: {duration: 20m, input_tokens: 100, output_tokens: 10, max_tokens: 100}
+arrivals: {users: 50, think: {exponential: 8s}}
+strategies: [gather]
+mock: {latency: {service_time: 2s}}
+"""
+    one = run(scenario(tmp_path, text), tmp_path / "run").passes[0]
+    assert one.values["requests"] == pytest.approx(20 * 60 * 50 / (8 + 2), rel=0.03)
+
+
 def test_a_file_of_limits_is_enforced_and_its_run_readable_without_it(tmp_path: Path) -> None:
     limits = tmp_path / "limits.json"
     values = [{"type": "requests_per_minute", "value": 60}]
@@ -228,3 +315,11 @@ mock: {burst: 60s, latency: {service_time: 1s}}
     limits.unlink()
     api.report(tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").read_bytes() == before
+
+
+def test_a_limit_that_finds_itself_is_the_fastest_that_is_not_refused(tmp_path: Path) -> None:
+    passes = by_name(run(api.load("adaptive-or-fixed", settings=["workload.requests=2500"]), tmp_path / "run"))
+    clean = {name: one.values["makespan"] or 0 for name, one in passes.items() if one.values["rate_limited"] == 0}
+    assert min(clean, key=clean.__getitem__) == "adaptive"
+    assert (passes["semaphore-240"].values["rate_limited"] or 0) > 1000
+    assert all(one.values["succeeded"] == 2500 for one in passes.values())

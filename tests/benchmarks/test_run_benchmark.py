@@ -18,6 +18,7 @@ import pytest
 
 from bench.clock import Clock
 from bench.clock import run as run_loop
+from bench.results.record import Attempt, Usage
 from bench.strategies.admission import Admission
 from bench.strategies.pacer import Cost, Pacer
 from mock_server.bucket import Bucket
@@ -145,10 +146,10 @@ def test_token_bucket_acquire(benchmark: Benchmark[float], say: Say) -> None:
         async def main() -> float:
             admission = Admission(50, pacer, Clock())
             cost = Cost(1, 1000, 300)
+            attempt = Attempt(0, 0, status=200, usage=Usage(1000, 300))
             began = process_time()
             for _ in range(times):
-                await admission.acquire(cost)
-                admission.correct(cost, cost)
+                admission.settle(await admission.acquire(cost), attempt)
                 admission.release()
             return (process_time() - began) / times * 1e6
 

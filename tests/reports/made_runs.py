@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -91,3 +92,9 @@ def made_run(
     write_records(folder / RECORDS, records)
     info = msgspec.structs.replace(INFO, target=question.target)
     return LoadedRun(folder=folder, info=info, summary=summary_of(passes, question, thresholds), passes=passes, torn=0)
+
+
+def in_streams(columns: Columns) -> Columns:
+    """The same pass, every fourth request of which people wait for."""
+    stream = (columns.requests.seq % 4 > 0).astype(int)
+    return replace(columns, requests=replace(columns.requests, stream=stream), streams=("chat", "job"))

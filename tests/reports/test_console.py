@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from made_runs import QUESTION, THRESHOLDS, summary_of
+from made_runs import QUESTION, THRESHOLDS, in_streams, summary_of
 from queue_simulation import FOUR, Queue
 from rich.console import Console
 
 from bench.results.columns import Columns
-from bench.results.summary import Summary, Warning
+from bench.results.summary import Summary, ThresholdResult, Warning
 from reports.console import print_summary
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -56,7 +56,14 @@ def sweep() -> Summary:
     return msgspec.structs.replace(summary(queues), thresholds=(), warnings=())
 
 
-@pytest.mark.parametrize(("name", "found"), [("four", summary()), ("sweep", sweep())])
+def streams() -> Summary:
+    """Two strategies that two streams of traffic went through."""
+    passes = [in_streams(Columns.of(queue.records())) for queue in FOUR[1:3]]
+    found = summary_of(passes, QUESTION, (ThresholdResult("gather", 0, "errors{stream:job}", "rate < 9%", 0, "ok"),))
+    return msgspec.structs.replace(found, answer=ANSWER, warnings=())
+
+
+@pytest.mark.parametrize(("name", "found"), [("four", summary()), ("sweep", sweep()), ("streams", streams())])
 def test_the_end_of_a_run_is_printed_as_agreed(name: str, found: Summary) -> None:
     assert printed(found) == (GOLDEN / f"{name}.txt").read_text()
 

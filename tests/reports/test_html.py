@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from made_runs import QUESTION, made_run
+from made_runs import QUESTION, in_streams, made_run, summary_of
 from queue_simulation import Queue
 
 from bench.errors import UsageError
@@ -258,3 +258,14 @@ def test_an_unknown_price_is_called_unknown(tmp_path: Path) -> None:
 def test_a_run_without_a_summary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no summary"):
         render(replace(made_run(tmp_path), summary=None))
+
+
+def test_each_stream_of_traffic_has_a_table_of_its_own(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    passes = [in_streams(one) for one in run.passes]
+    page = Page(render(replace(run, passes=passes, summary=summary_of(passes)))).root
+    for name, requests in (("chat", 25), ("job", 75)):
+        [region] = page.all("div", **{"aria-label": f"Stream: {name}"})
+        rows = region.all("tbody")[0].all("tr")
+        assert [row.all("th")[0].text.strip() for row in rows] == [one.strategy for one in run.passes]
+        assert {row.all("td")[0].text.strip() for row in rows} == {str(requests)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import pytest
@@ -15,13 +15,18 @@ from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
 from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.stop import Stop
 from bench.errors import Exit
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record
 from bench.scenario.model import Retry, Strategy
+from bench.scenario.traces import Arrival
 from bench.strategies.admission import Admission
+from bench.strategies.headers import HeaderPacer
+from bench.strategies.limit import Aimd, Limit
+from bench.workload.requests import Placed, Source
 
 Answer = Callable[[RequestSpec, int], tuple[float, str | None]]
 """(request, attempt number) -> (service time, cause of failure)."""
@@ -74,14 +79,16 @@ class Result:
         return sorted(record.seq for record in self.records)
 
 
-def requests(count: int, every: float = 0.0) -> Iterator[RequestSpec]:
-    for seq in range(count):
-        yield RequestSpec(seq, seq * every, {"model": "claude-sonnet-5"}, 1000, 300)
+def open_source(count: int, every: float = 0.0) -> Source:
+    def arrivals() -> Generator[Placed, float, None]:
+        yield from ((seq, Arrival(seq * every)) for seq in range(count))
+
+    return Source(arrivals(), lambda seq, due: RequestSpec(seq, due.at, {"model": "claude-sonnet-5"}, 1000, 300))
 
 
 def play(
     count: int,
-    limit: int | None,
+    limit: int | Limit | None,
     answer: Answer,
     *,
     every: float = 0.0,
@@ -93,12 +100,12 @@ def play(
     interrupts: tuple[float, ...] = (),
 ) -> Result:
     result = Result(budget=budget or BudgetGuard())
-    strategy = Strategy(name="s", kind="semaphore", limit=limit, retry=retry, hold_slot=hold_slot)
+    strategy = Strategy(name="s", kind="semaphore", retry=retry, hold_slot=hold_slot)
 
     async def main() -> None:
         clock = Clock()
         client = ScriptedClient(clock, answer, retry_after)
-        admission = Admission(limit, None, clock)
+        admission = Admission(limit, HeaderPacer() if isinstance(limit, Aimd) else None, clock)
         around = Surroundings(
             journal=result.records.append,
             observer=Observers(),
@@ -109,7 +116,8 @@ def play(
         )
         for when in interrupts:
             clock.call_at(when, result.stop.interrupt)
-        await Pass(strategy, 0, 7, admission, client, clock, around).run(requests(count, every))
+        line = Line([open_source(count, every)], clock)
+        await Pass(line, strategy, 0, 7, admission, client, clock, around).run()
         result.ended = clock.now()
         result.most_in_flight = client.most_in_flight
         result.left_in_flight = admission.in_flight
@@ -144,6 +152,41 @@ def test_every_request_has_one_record_and_frees_its_slot(
     assert result.budget.at_risk == 0
     for record in result.records:
         assert record.response_time == pytest.approx(record.queue_time + record.throttle_wait + record.latency)
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.booleans(), st.integers(0, 3), st.sampled_from([None, 0.5, 7.0]))
+def test_a_limit_that_changes_leaks_nothing_either(
+    n: int, most: int, hold_slot: bool, failures: int, retry_after: float | None
+) -> None:
+    causes = ("requests", "overloaded", "acceleration", "timeout", "connection")
+
+    def sometimes(spec: RequestSpec, attempt: int) -> tuple[float, str | None]:
+        return 1.0, causes[(spec.seq + attempt) % 5] if attempt <= (spec.seq * 7) % (failures + 1) else None
+
+    retry = Retry(attempts=3, base=0.5)
+    result = play(n, Aimd(most=most), sometimes, hold_slot=hold_slot, retry=retry, retry_after=retry_after)
+    assert result.seqs == list(range(n))
+    assert result.left_in_flight == 0
+    assert result.most_in_flight <= most
+
+
+@pytest.mark.parametrize("interrupts", [(12.0,), (12.0, 14.0)])
+def test_an_interrupt_during_a_shared_pause_ends_it(interrupts: tuple[float, ...]) -> None:
+    def refused(spec: RequestSpec, attempt: int) -> tuple[float, str | None]:
+        return 1.0, "requests" if attempt == 1 else None
+
+    result = play(100, Aimd(), refused, retry_after=600, interrupts=interrupts)
+    assert result.ended <= 14.0
+    assert result.left_in_flight == 0
+
+
+def test_a_limit_that_falls_lets_what_is_in_flight_end() -> None:
+    def late_refusal(spec: RequestSpec, attempt: int) -> tuple[float, str | None]:
+        return (1.0, "overloaded") if spec.seq == 0 and attempt == 1 else (10.0, None)
+
+    result = play(10, Aimd(), late_refusal, retry=Retry(policy="none", attempts=1))
+    assert [record.ok for record in result.records] == [False] + [True] * 9
+    assert result.ended == 10.0
 
 
 def test_a_request_that_keeps_its_slot_while_waiting_holds_up_the_others() -> None:

@@ -4,6 +4,7 @@ import math
 import tracemalloc
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -160,3 +161,15 @@ def test_reading_a_journal_needs_a_few_hundred_bytes_a_request(tmp_path: Path) -
     tracemalloc.stop()
     assert len(passes[0].requests) == 5000
     assert peak / 5000 < 1000
+
+
+@given(st.lists(st.tuples(records(), st.sampled_from([None, "chat", "job"])), min_size=1, max_size=20))
+def test_the_columns_of_a_stream_are_those_of_its_records_alone(tagged: list[tuple[Record, str | None]]) -> None:
+    rows = [msgspec.structs.replace(one, stream=stream) for one, stream in tagged]
+    whole = Columns.of(rows)
+    assert set(whole.streams) == {one.stream for one in rows if one.stream}
+    for name in ("chat", "job"):
+        part, own = whole.of_stream(name), [one for one in rows if one.stream == name]
+        assert part.requests.seq.tolist() == [one.seq for one in own]
+        assert part.attempts.request.tolist() == [k for k, one in enumerate(own) for _ in one.attempts]
+        assert part.attempts.sent.tolist() == [attempt.sent for one in own for attempt in one.attempts]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 from result_rows import QUESTION, attempt, backlog, record, refused, summary_of
 
@@ -150,3 +151,44 @@ def test_every_pass_is_judged() -> None:
 
 def test_every_word_stands_for_a_metric() -> None:
     assert {name for words in WORDS.values() for name in words.values()} <= METRICS.keys()
+
+
+def streams() -> list[Record]:
+    """A hundred quick requests of one stream, a hundred slow ones of another, of which two were refused."""
+    slow = refused(backlog(100, 3.0, 10), 2)
+    return [
+        *(msgspec.structs.replace(one, stream="chat") for one in backlog(100, 1.0, 100)),
+        *(msgspec.structs.replace(one, stream="job", seq=one.seq + 100) for one in slow),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "expression", "value", "verdict", "detail"),
+    [
+        ("latency{stream:chat}", "p(95) < 2s", 1.0, "ok", "1.00 s .. 1.00 s, 100 samples"),
+        ("latency{stream:job}", "p(95) < 2s", 3.0, "failed", "3.00 s .. 3.00 s, 100 samples"),
+        ("latency{ stream: job }", "max < 4s", 3.0, "ok", "100 samples"),
+        ("rate_limited{stream:job}", "count < 1", 2.0, "failed", ""),
+        ("rate_limited{stream:chat}", "count < 1", 0.0, "ok", ""),
+        ("errors{stream:chat}", "rate < 1%", 0.0, "ok", ", 100 requests"),
+        ("latency{stream:other}", "max < 4s", None, "no samples", "no request of stream other"),
+    ],
+)
+def test_a_threshold_on_one_stream(
+    metric: str, expression: str, value: float | None, verdict: str, detail: str
+) -> None:
+    result = judged(streams(), metric, expression)
+    assert (result.value, result.verdict) == (value, verdict)
+    assert detail in result.detail
+    assert failed(result) is (verdict != "ok")
+
+
+@pytest.mark.parametrize("metric", ["latency{kind:chat}", "latency{stream:}", "latency{stream:a", "latency}", "{}"])
+def test_other_tags_are_refused(metric: str) -> None:
+    with pytest.raises(ValueError, match=r"a tag that is not known; expected one such as .*\{stream:interactive\}"):
+        parse_threshold(metric, "p(95) < 2s")
+
+
+def test_the_metric_of_a_tagged_threshold_must_be_known() -> None:
+    with pytest.raises(ValueError, match="Did you mean latency"):
+        parse_threshold("latncy{stream:chat}", "p(95) < 2s")

@@ -7,15 +7,25 @@ import pytest
 from bench.errors import Exit, ScenarioError, UsageError
 from bench.scenario.load import find, load, select, shipped
 from bench.scenario.model import (
+    Adaptive,
+    Diurnal,
+    Exponential,
     Fault,
     Fixed,
     FromTrace,
+    Gamma,
     Lognormal,
+    Point,
+    Poisson,
+    Ramp,
     Retry,
     Scenario,
     Strategy,
     TokenBucket,
+    Trace,
     Uniform,
+    Users,
+    Workload,
 )
 
 SMALL = """\
@@ -37,6 +47,11 @@ def write(folder: Path, text: str, name: str = "job.yaml") -> Path:
 
 def loaded(folder: Path, changes: dict[str, str]) -> Scenario:
     return load(write(folder, SMALL), overrides=changes)
+
+
+def workload_of(scenario: Scenario) -> Workload:
+    assert scenario.workload is not None
+    return scenario.workload
 
 
 def problems(folder: Path, text: str, **changes: str) -> str:
@@ -69,6 +84,12 @@ def test_a_small_file_gets_all_defaults(tmp_path: Path) -> None:
             "[{semaphore: [4, 8]}, {semaphore: 2}]",
             {"semaphore-4": ("semaphore", 4), "semaphore-8": ("semaphore", 8), "semaphore-2": ("semaphore", 2)},
         ),
+        ("[adaptive]", {"adaptive": ("adaptive", None)}),
+        ("[{adaptive: , name: own}]", {"own": ("adaptive", None)}),
+        (
+            "[adaptive, {adaptive: {max_in_flight: 50}, name: few}]",
+            {"adaptive": ("adaptive", None), "few": ("adaptive", None)},
+        ),
         ("[{token_bucket: auto}]", {"token-bucket": ("token_bucket", None)}),
         ("[{token_bucket: {in_flight: 50}}]", {"token-bucket": ("token_bucket", 50)}),
         (
@@ -91,6 +112,15 @@ def test_a_token_bucket_in_si_units(tmp_path: Path) -> None:
     written = "[{token_bucket: {requests: 600/min, input_tokens: 6/s, output_tokens: 3600/h, share: 90%, burst: 5s}}]"
     (strategy,) = loaded(tmp_path, {"strategies": written}).strategies
     assert strategy.pacer == TokenBucket(requests=10.0, input_tokens=6.0, output_tokens=1.0, share=0.9, burst=5.0)
+
+
+def test_an_adaptive_limit(tmp_path: Path) -> None:
+    written = "[{adaptive: {by: ttft, min_in_flight: 2, max_in_flight: 50}}]"
+    (strategy,) = loaded(tmp_path, {"workload.stream": "true", "strategies": written}).strategies
+    assert strategy.name == "adaptive-ttft"
+    assert strategy.adaptive == Adaptive(by="ttft", min_in_flight=2, max_in_flight=50)
+    (plain,) = loaded(tmp_path, {"strategies": "[adaptive]"}).strategies
+    assert plain.adaptive == Adaptive()
 
 
 @pytest.mark.parametrize(
@@ -127,15 +157,15 @@ def test_a_strategys_own_retry_goes_before_the_scenarios(tmp_path: Path) -> None
 def test_sizes(tmp_path: Path, written: str, size: object) -> None:
     write(tmp_path, TRACE, "t.csv")
     scenario = loaded(tmp_path, {"workload.input_tokens": written, "arrivals": "{trace: {path: t.csv}}"})
-    assert scenario.workload.input_tokens == size
+    assert workload_of(scenario).input_tokens == size
 
 
 def test_arrivals(tmp_path: Path) -> None:
     trace = write(tmp_path, TRACE, "t.csv")
-    arrivals = loaded(tmp_path, {"arrivals": "{poisson: 600/min}"}).arrivals
-    assert (arrivals.kind, arrivals.rate) == ("poisson", 10.0)
-    arrivals = loaded(tmp_path, {"arrivals": "{trace: {path: t.csv, window: 30m, time_factor: 2}}"}).arrivals
-    assert (arrivals.kind, arrivals.path, arrivals.window, arrivals.time_factor) == ("trace", trace, 1800.0, 2)
+    assert loaded(tmp_path, {"arrivals": "{poisson: 600/min}"}).arrivals == Poisson(rate=10.0)
+    written = "{trace: {path: t.csv, start: 1s, window: 30m, time_factor: 2, rate_factor: 0.5}}"
+    expected = Trace(path=trace, start=1.0, window=1800.0, time_factor=2, rate_factor=0.5)
+    assert loaded(tmp_path, {"arrivals": written}).arrivals == expected
 
 
 def test_the_mocks_latency(tmp_path: Path) -> None:
@@ -172,8 +202,9 @@ def test_a_path_in_a_file_is_relative_to_it_and_only_its_name_shapes_the_run(tmp
     write(tmp_path / "data", '{"text": "Hello"}\n', "p.jsonl")
     text = SMALL.replace("input_tokens: 100", "dataset: {path: data/p.jsonl, field: text}")
     scenario = load(write(tmp_path, text))
-    assert scenario.workload.dataset is not None
-    assert scenario.workload.dataset.path == tmp_path / "data" / "p.jsonl"
+    dataset = workload_of(scenario).dataset
+    assert dataset is not None
+    assert dataset.path == tmp_path / "data" / "p.jsonl"
     assert scenario.resolved()["workload"]["dataset"] == {"path": "p.jsonl", "field": "text"}
 
 
@@ -235,7 +266,7 @@ NO_LOGIC = (
     "variables and templates such as ${NAME} or {{ name }} are not replaced in scenario files: write the value, "
     "give it with --set, or make the scenario in Python"
 )
-STRATEGIES = "expected sequential, gather, {semaphore: 10} or {token_bucket: auto}"
+STRATEGIES = "expected sequential, gather, adaptive, {semaphore: 10} or {token_bucket: auto}"
 
 
 def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
@@ -319,6 +350,14 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
          "strategies[1]: a second strategy called `gather`; give one of them a `name`"),
         ({"strategies": "[{semaphore: [4, 4]}]"},
          "strategies[0]: a second strategy called `semaphore-4`; give one of them a `name`"),
+        ({"strategies": "[adaptve]"}, f"strategies[0]: {STRATEGIES}, got `adaptve`. Did you mean adaptive?"),
+        ({"strategies": "[{adaptive: {buy: ttft}}]"}, "strategies[0].adaptive.buy: unknown key. Did you mean by?"),
+        ({"strategies": "[{adaptive: {by: latency}}]"},
+         "strategies[0].adaptive.by: expected 'refusals', 'ttft' or 'tpot', got `latency`"),
+        ({"strategies": "[{adaptive: {by: tpot}}]"},
+         "strategies[0].adaptive.by: `tpot` can only be seen of streamed answers; add workload.stream: true"),
+        ({"strategies": "[{adaptive: {min_in_flight: 9, max_in_flight: 8}}]"},
+         "strategies[0].adaptive.min_in_flight: more than max_in_flight, which is 8"),
         ({"workload": "{requests: 1, dataset: none.jsonl, output_tokens: 5, max_tokens: 5}"},
          "workload.dataset: no such file: none.jsonl"),
         ({"arrivals": "{trace: {path: none.csv}}"}, "arrivals.trace.path: no such file: none.csv"),
@@ -345,7 +384,7 @@ def test_arrivals_without_an_end_need_one(tmp_path: Path, kind: str) -> None:
     assert problems(tmp_path, text) == (
         f"job.yaml:4:1  workload: expected `requests` or `duration`: {kind} arrivals have no end of their own"
     )
-    assert load(write(tmp_path, text), overrides={"workload.duration": "1m"}).workload.duration == 60.0
+    assert workload_of(load(write(tmp_path, text), overrides={"workload.duration": "1m"})).duration == 60.0
 
 
 @pytest.mark.parametrize(
@@ -368,7 +407,7 @@ def test_overrides_set_what_the_file_has_and_what_it_lacks(tmp_path: Path) -> No
     scenario = loaded(
         tmp_path, {"workload.requests": "500", "mock.latency.service_time": "2s", "strategies.0": "gather"}
     )
-    assert scenario.workload.requests == 500
+    assert workload_of(scenario).requests == 500
     assert scenario.mock.latency.service_time == 2.0
     assert scenario.strategies[0].name == "gather"
 
@@ -421,7 +460,7 @@ def test_single_quotes_mean_the_text_itself(tmp_path: Path) -> None:
 
 def test_aliases_repeat_a_value_but_cannot_explode(tmp_path: Path) -> None:
     text = SMALL.replace("output_tokens: 20", "output_tokens: &n 20").replace("max_tokens: 50", "max_tokens: *n")
-    assert load(write(tmp_path, text)).workload.max_tokens == 20
+    assert workload_of(load(write(tmp_path, text))).max_tokens == 20
     levels = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]\n" for n in range(1, 12))
     assert "its aliases expand to too much" in problems(tmp_path, "x0: &x0 [1]\n" + levels)
     assert "its aliases expand to too much" in problems(tmp_path, "a: &a [*a]\n")
@@ -512,8 +551,122 @@ def test_find_knows_shipped_names_and_paths(tmp_path: Path) -> None:
 
 def test_shipped_scenarios_each_answer_a_question() -> None:
     entries = shipped()
-    assert [entry.name for entry in entries] == ["classify-500", "replay-conversation", "summarize-100"]
+    assert [entry.name for entry in entries] == [
+        "adaptive-or-fixed",
+        "chat-users",
+        "classify-500",
+        "interactive-and-background",
+        "replay-conversation",
+        "summarize-100",
+    ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("written", "arrivals"),
+    [
+        ("{gamma: 600/min, burstiness: 2.5}", Gamma(rate=10.0, burstiness=2.5)),
+        (
+            "{ramp: [{rate: 0/s}, {after: 1m, rate: 5/s}]}",
+            Ramp(points=(Point(at=0, rate=0), Point(at=60, rate=5)), burstiness=1),
+        ),
+        (
+            "{steps: [{rate: 2/s, for: 1m}, {rate: 5/s}], burstiness: 0}",
+            Ramp(points=(Point(at=0, rate=2), Point(at=60, rate=2), Point(at=60, rate=5)), burstiness=0),
+        ),
+        (
+            "{steps: [{rate: 2/s, for: 1m}]}",
+            Ramp(points=(Point(at=0, rate=2), Point(at=60, rate=2), Point(at=60, rate=0)), burstiness=1),
+        ),
+        (
+            "{diurnal: {rate: 5/s, amplitude: 60%}}",
+            Diurnal(rate=5, amplitude=0.6, period=86400, peak=43200, burstiness=1),
+        ),
+        (
+            "{diurnal: {rate: 5/s, amplitude: 60%, period: 1h, peak: 0s}, burstiness: 2}",
+            Diurnal(rate=5, amplitude=0.6, period=3600, peak=0, burstiness=2),
+        ),
+        ("{users: 20, think: 10s}", Users(count=20, think=10.0)),
+        ("{users: 2, think: {exponential: 1m}, ramp_up: 30s}", Users(count=2, think=Exponential(mean=60), ramp_up=30)),
+        ("{users: 2, think: {lognormal: {median: 8s, p95: 40s}}}", Users(count=2, think=Lognormal(median=8, p95=40))),
+    ],
+)
+def test_every_kind_of_arrivals(tmp_path: Path, written: str, arrivals: object) -> None:
+    assert loaded(tmp_path, {"arrivals": written}).arrivals == arrivals
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("{gamma: 10/s}", "burstiness: missing"),
+        ("{gamma: 10/s, burstiness: 0}", "expected more than 0"),
+        ("{ramp: [{rate: 1/s}]}", "at least 2"),
+        ("{ramp: [{after: 5s, rate: 1/s}, {after: 9s, rate: 1/s}]}", "the first point is the start: 0s"),
+        ("{ramp: [{rate: 1/s}, {after: 9s, rate: 1/s}, {after: 9s, rate: 2/s}]}", "expected a later moment"),
+        ("{ramp: [{rate: 0/s}, {after: 9s, rate: 0/s}]}", "expected a rate above 0 somewhere"),
+        ("{steps: [{rate: 1/s}, {rate: 2/s}]}", "only the last step can go on"),
+        ("{users: 0, think: 1s}", "expected at least 1"),
+        ("{users: 5}", "think: missing"),
+        ("{users: 5, think: 3}", "expected a time such as 10s"),
+        ("{users: 5, think: soon}", "expected a duration such as 90s or 5m, got `soon`"),
+        ("{diurnal: {rate: 5/s, amplitude: 130%}}", "expected a percentage from 0% to 100%"),
+        ("{diurnall: {rate: 5/s, amplitude: 10%}}", "Did you mean diurnal?"),
+    ],
+)
+def test_arrivals_that_make_no_sense(tmp_path: Path, written: str, words: str) -> None:
+    assert words in problems(tmp_path, SMALL + f"arrivals: {written}\n").replace("  ", ": ")
+
+
+STREAMS = """\
+version: 1
+question: Who waits?
+model: claude-sonnet-5
+arrivals: {poisson: 10/s}
+streams:
+  - name: chat
+    share: 20%
+    priority: 2
+    workload: &work {duration: 1m, input_tokens: 9, output_tokens: 9, max_tokens: 9}
+  - {name: job, share: 80%, model: claude-haiku-4-5, workload: *work}
+strategies: [gather, {semaphore: 2, priority: false}]
+thresholds: {"latency{stream:chat}": ["p(95) < 2s"]}
+"""
+
+
+def test_streams(tmp_path: Path) -> None:
+    scenario = load(write(tmp_path, STREAMS))
+    assert scenario.workload is None
+    assert [(one.name, one.share, one.priority) for one in scenario.streams] == [("chat", 0.2, 2), ("job", 0.8, 0)]
+    assert scenario.models == {"claude-sonnet-5", "claude-haiku-4-5"}
+    assert [one.priority for one in scenario.strategies] == [True, False]
+    assert [(one.metric, one.aggregate, one.line) for one in scenario.thresholds] == [
+        ("latency{stream:chat}", "p95", 12)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("80%", "70%", "streams: the shares come to 90.0000%; expected 100%"),
+        ("name: job", "name: chat", "streams[1].name: a second stream called `chat`"),
+        ("share: 80%, ", "", "streams[1]: expected `arrivals` of its own, or a `share`"),
+        ("share: 80%,", "share: 80%, arrivals: {poisson: 1/s},", "streams[1].share: not with `arrivals` of its own"),
+        ("{poisson: 10/s}", "backlog", "backlog cannot be shared out"),
+        ("duration: 1m", "requestz: 5", "streams[0].workload.requestz: unknown key"),
+        ("duration: 1m, ", "", "streams[0].workload: expected `requests` or `duration`"),
+        ("input_tokens: 9", "input_tokens: trace", "`trace` needs arrivals from a trace"),
+        ("streams:", "workload: {requests: 1}\nstreams:", "workload: not with `streams`"),
+        ("stream:chat", "stream:chad", "no stream `chad`; there are chat, job. Did you mean chat?"),
+        (
+            "{stream:chat}",
+            "{kind:chat}",
+            "tag that is not known; expected one such as latency{stream:interactive}",
+        ),
+        ("streams:", "streamz:", "workload: missing (or `streams`"),
+    ],
+)
+def test_streams_that_make_no_sense(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert words in problems(tmp_path, STREAMS.replace(old, new)).replace("  ", ": ")
 
 
 LIMITS = """\

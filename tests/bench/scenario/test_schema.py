@@ -56,6 +56,8 @@ GOOD: dict[str, object] = {
         ({"strategies": [{"token_bucket": "auto"}]}, True),
         ({"strategies": [{"token_bucket": {"share": ["80%", "90%"], "requests": "600/min"}}]}, True),
         ({"strategies": [{"token_bucket": {"share": 0.9}}]}, False),
+        ({"strategies": ["adaptive", {"adaptive": None}, {"adaptive": {"by": "ttft", "max_in_flight": 9}}]}, True),
+        ({"strategies": [{"adaptive": {"by": "latency"}}]}, False),
         ({"retry": "sdk"}, True),
         ({"retry": {"policy": "exponential", "jitter": "25%"}}, True),
         ({"retry": "sdkk"}, False),

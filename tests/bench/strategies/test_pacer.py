@@ -94,9 +94,9 @@ def test_a_correction_lets_the_first_in_line_go_sooner() -> None:
     async def main() -> float:
         clock = Clock()
         admission = Admission(None, Pacer(None, None, Bucket.full(100, 1)), clock)
-        first = Cost(1, 0, 100)
-        await admission.acquire(first)
-        asyncio.get_running_loop().call_later(5, admission.correct, first, Cost(1, 0, 20))
+        first = await admission.acquire(Cost(1, 0, 100))
+        short = Attempt(0, 5, status=200, usage=Usage(0, 20))
+        asyncio.get_running_loop().call_later(5, admission.settle, first, short)
         await admission.acquire(Cost(1, 0, 60))
         return clock.now()
 
@@ -105,9 +105,8 @@ def test_a_correction_lets_the_first_in_line_go_sooner() -> None:
 
 def test_using_more_than_reserved_is_a_debt_for_those_behind() -> None:
     gate = Pacer(None, None, Bucket.full(100, 1))
-    reserved = Cost(1, 0, 10)
-    gate.take(reserved, 0)
-    gate.correct(reserved, Cost(1, 0, 150), 0)
+    ticket = gate.take(Cost(1, 0, 10), 0)
+    gate.settle(ticket, Attempt(0, 0, status=200, usage=Usage(0, 150)), 0)
     assert gate.wait(Cost(1, 0, 10), 0) == pytest.approx(60)
 
 

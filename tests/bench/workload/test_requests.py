@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import tracemalloc
-from itertools import islice
+from collections.abc import Iterator
+from itertools import islice, starmap
 from pathlib import Path
 
 import pytest
@@ -9,26 +10,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
+from bench.request import RequestSpec
 from bench.scenario.load import load
 from bench.scenario.model import (
     Arrivals,
+    Backlog,
+    Constant,
     Dataset,
     Fixed,
     FromTrace,
     Lognormal,
+    Poisson,
     Retry,
     Scenario,
     Size,
     Strategy,
+    Stream,
+    Trace,
     Uniform,
+    Users,
     Warmup,
     Workload,
 )
-from bench.workload.requests import count_of, requests_of, warmup_of
+from bench.scenario.traces import Arrival
+from bench.workload.requests import count_of, sources_of, warmup_of
 from mock_server.models import estimate_tokens
 
 MODEL = "claude-sonnet-5"
-BACKLOG = Arrivals()
+BACKLOG = Backlog()
 
 
 def job(
@@ -52,6 +61,11 @@ def job(
         seed=seed,
         warmup=Warmup(requests=warmup),
     )
+
+
+def requests_of(scenario: Scenario) -> Iterator[RequestSpec]:
+    [source] = sources_of(scenario)
+    return starmap(source.spec, source.arrivals)
 
 
 def prompts(scenario: Scenario) -> list[str]:
@@ -127,7 +141,7 @@ def test_input_and_output_are_drawn_apart() -> None:
 def test_sizes_from_a_trace(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n0,11,5\n2.5,12,6\n")
-    arrivals = Arrivals(kind="trace", path=path)
+    arrivals = Trace(path=path)
     scenario = job(arrivals=arrivals, requests=None, input_tokens=FromTrace(), output_tokens=FromTrace(), warmup=1)
     assert [(s.intended, s.input_tokens, s.output_tokens) for s in requests_of(scenario)] == [(0, 11, 5), (2.5, 12, 6)]
     assert [(s.seq, s.intended, s.input_tokens) for s in warmup_of(scenario)] == [(-1, 0.0, 11)]
@@ -161,7 +175,7 @@ def test_a_dataset_that_was_spoilt_since_loading_says_so(tmp_path: Path) -> None
 
 
 def test_warmup_is_numbered_backwards_and_all_due_at_once() -> None:
-    scenario = job(arrivals=Arrivals(kind="constant", rate=1.0), warmup=3)
+    scenario = job(arrivals=Constant(rate=1.0), warmup=3)
     warmup = list(warmup_of(scenario))
     assert [(spec.seq, spec.intended, spec.input_tokens) for spec in warmup] == [
         (-1, 0, 100),
@@ -175,9 +189,9 @@ def test_warmup_is_numbered_backwards_and_all_due_at_once() -> None:
 @pytest.mark.parametrize(
     ("arrivals", "requests", "duration", "expected"),
     [
-        (Arrivals(), 7, None, 7),
-        (Arrivals(kind="constant", rate=2.0), None, 5.0, 10),
-        (Arrivals(kind="poisson", rate=2.0), 4, 1e6, 4),
+        (Backlog(), 7, None, 7),
+        (Constant(rate=2.0), None, 5.0, 10),
+        (Poisson(rate=2.0), 4, 1e6, 4),
     ],
 )
 def test_count(arrivals: Arrivals, requests: int | None, duration: float | None, expected: int) -> None:
@@ -199,7 +213,7 @@ def test_memory_does_not_grow_with_the_number_of_requests() -> None:
 
 
 def test_an_endless_workload_is_made_as_it_is_taken() -> None:
-    scenario = job(requests=None, arrivals=Arrivals(kind="poisson", rate=5.0))
+    scenario = job(requests=None, arrivals=Poisson(rate=5.0))
     assert len(list(islice(requests_of(scenario), 3))) == 3
 
 
@@ -224,3 +238,59 @@ def test_the_replay_has_the_traffic_its_claim_says() -> None:
     assert sum(s.input_tokens for s in specs) / 30 == pytest.approx(419_000, rel=0.001)
     assert sum(s.output_tokens for s in specs) / 30 == pytest.approx(73_000, rel=0.005)
     assert max(s.output_tokens for s in specs) <= specs[0].params["max_tokens"]
+
+
+def test_streams_take_turns_with_the_numbers_and_have_their_own_model_and_sizes() -> None:
+    work = Workload(requests=3, input_tokens=Fixed(value=50), output_tokens=Fixed(value=5), max_tokens=9)
+    more = work.model_copy(update={"input_tokens": Fixed(value=70)})
+    scenario = job().model_copy(
+        update={
+            "workload": None,
+            "streams": (
+                Stream(name="chat", workload=work, arrivals=Backlog(), priority=3),
+                Stream(name="job", workload=more, arrivals=Users(count=2, think=1.0), model="claude-haiku-4-5"),
+            ),
+        }
+    )
+    chat, *users = sources_of(scenario)
+    assert (chat.priority, chat.waits, [user.waits for user in users]) == (3, False, [True, True])
+    specs = list(starmap(chat.spec, chat.arrivals))
+    first = [user.spec(*next(user.arrivals)) for user in users]
+    assert [(s.seq, s.stream, s.input_tokens, s.params["model"]) for s in (*specs, *first)] == [
+        (0, "chat", 50, MODEL),
+        (2, "chat", 50, MODEL),
+        (4, "chat", 50, MODEL),
+        (1, "job", 70, "claude-haiku-4-5"),
+        (3, "job", 70, "claude-haiku-4-5"),
+    ]
+    assert count_of(scenario) == 6
+
+
+def test_shares_divide_arrivals_without_losing_or_repeating_any() -> None:
+    work = Workload(duration=200.0, input_tokens=Fixed(value=5), output_tokens=Fixed(value=5), max_tokens=9)
+    shares = {"a": 0.1, "b": 0.6, "c": 0.3}
+    alone = job(arrivals=Poisson(rate=10.0), requests=None, duration=200.0)
+    streams = tuple(Stream(name=name, workload=work, share=share) for name, share in shares.items())
+    shared = alone.model_copy(update={"workload": None, "streams": streams})
+    came = {
+        name: [due.at for _, due in source.arrivals] for name, source in zip(shares, sources_of(shared), strict=True)
+    }
+    assert sorted(at for times in came.values() for at in times) == [spec.intended for spec in requests_of(alone)]
+    for name, share in shares.items():
+        assert len(came[name]) / 2000 == pytest.approx(share, rel=0.15)
+
+
+def test_each_request_of_a_user_has_the_prompt_of_its_place_in_whatever_order_they_ask(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text("".join(f'{{"prompt": "number {n}"}}\n' for n in range(7)))
+    dataset = Dataset(path=tmp_path / "p.jsonl")
+    scenario = job(arrivals=Users(count=3, think=1.0), requests=9, dataset=dataset, input_tokens=None)
+    said = {}
+    for user in reversed(list(sources_of(scenario))):
+        placed: tuple[int, Arrival] | None = next(user.arrivals)
+        while placed is not None:
+            said[placed[0]] = user.spec(*placed).params["messages"][0]["content"]
+            try:
+                placed = user.arrivals.send(placed[1].at + 1)
+            except StopIteration:
+                placed = None
+    assert said == {place: f"number {place % 7}" for place in range(9)}

@@ -1,0 +1,159 @@
+"""Who goes next: the requests of all streams and users, the most urgent of those that are due first."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from bench.clock import Clock
+from bench.request import RequestSpec
+from bench.scenario.traces import Arrival
+from bench.strategies.pacer import Cost, Ticket, reservation
+from bench.workload.requests import Source
+
+
+class Gate(Protocol):
+    """What lets requests through."""
+
+    async def acquire(self, cost: Cost) -> Ticket:
+        """Wait to be let through."""
+        ...
+
+    def release(self) -> None:
+        """Give back what a request that is not sent was given."""
+
+
+class _Next(NamedTuple):
+    """The next request of a source.  Earlier ones go first, then lower places, then earlier sources."""
+
+    at: float
+    place: int
+    source: int
+    arrival: Arrival
+
+
+class Line:
+    """The requests of several sources in the order in which they are to be sent.
+
+    A request joins when it is due.  Higher priorities go first, and within one first come is first served.  Whoever
+    waits to be let through is overtaken by a more urgent request that comes meanwhile; what was sent stays sent.
+    Nothing keeps a low priority from starving.  Of each source only the next request exists.
+    """
+
+    def __init__(self, sources: Iterable[Source], clock: Clock, *, by_priority: bool = True) -> None:
+        self._sources = tuple(sources)
+        self._clock = clock
+        ranks = sorted({-source.priority for source in self._sources}) if by_priority else [0]
+        self._ranks = [ranks.index(-source.priority) if by_priority else 0 for source in self._sources]
+        self._coming: list[list[_Next]] = [[] for _ in ranks]
+        self._specs: dict[int, RequestSpec] = {}
+        self._asking: dict[int, int] = {}
+        self._changed: asyncio.Future[None] | None = None
+        self._reached = 0.0
+        for number, source in enumerate(self._sources):
+            self._join(number, next(source.arrivals, None))
+
+    async def next(self, gate: Gate) -> tuple[RequestSpec, Ticket] | None:
+        """Wait until a request is let through, and return it with its ticket; None when there will be no more."""
+        while (rank := await self._first_due()) is not None:
+            spec = self._spec(self._coming[rank][0])
+            ticket = await self._let_through(gate, spec, rank)
+            if ticket is not None:
+                self._leave(rank, spec)
+                return spec, ticket
+        return None
+
+    def answered(self, spec: RequestSpec, ended: float) -> None:
+        """Tell that a request has its final answer: a user goes on."""
+        number = self._asking.pop(spec.seq, None)
+        if number is not None:
+            self._join(number, _after(self._sources[number], ended))
+            self._wake()
+
+    def _join(self, number: int, placed: tuple[int, Arrival] | None) -> None:
+        if placed is not None:
+            place, arrival = placed
+            heapq.heappush(self._coming[self._ranks[number]], _Next(arrival.at, place, number, arrival))
+
+    def _spec(self, first: _Next) -> RequestSpec:
+        """The request itself, made once, when it is first in line."""
+        if first.source not in self._specs:
+            self._specs[first.source] = self._sources[first.source].spec(first.place, first.arrival)
+        return self._specs[first.source]
+
+    def _leave(self, rank: int, spec: RequestSpec) -> None:
+        number = heapq.heappop(self._coming[rank]).source
+        source = self._sources[number]
+        del self._specs[number]
+        if source.waits:
+            self._asking[spec.seq] = number
+        else:
+            self._join(number, next(source.arrivals, None))
+
+    async def _first_due(self) -> int | None:
+        """Wait until something is due; the rank of the most urgent, None when nothing will come any more."""
+        while (at := min((rank[0].at for rank in self._coming if rank), default=None)) is not None or self._asking:
+            if at is not None and at <= self._now():
+                return next(place for place, rank in enumerate(self._coming) if rank and rank[0].at <= self._now())
+            await self._change(math.inf if at is None else at)
+        return None
+
+    async def _let_through(self, gate: Gate, spec: RequestSpec, rank: int) -> Ticket | None:
+        """Wait until `spec` is let through; None as soon as something more urgent is due instead."""
+        if rank == 0:
+            return await gate.acquire(reservation(spec))
+        waiting = asyncio.ensure_future(gate.acquire(reservation(spec)))
+        waiting.add_done_callback(lambda _: self._wake())
+        try:
+            while not waiting.done() and (at := self._more_urgent(rank)) > self._now():
+                await self._change(at)
+        except asyncio.CancelledError:
+            if await _ticket(waiting) is not None:
+                gate.release()
+            raise
+        return await _ticket(waiting)
+
+    def _more_urgent(self, rank: int) -> float:
+        """When the next request of a higher priority is due."""
+        return min((other[0].at for other in self._coming[:rank] if other), default=math.inf)
+
+    def _now(self) -> float:
+        """The time, at least that of the last timer: rounding must not make it seem too early."""
+        return max(self._clock.now(), self._reached)
+
+    async def _change(self, at: float) -> None:
+        """Sleep until `at`, or until the line changes."""
+        self._changed = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(at, self._reach, at) if at < math.inf else None
+        try:
+            await self._changed
+        finally:
+            self._changed = None
+            if timer is not None:
+                timer.cancel()
+
+    def _reach(self, at: float) -> None:
+        self._reached = at
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+
+async def _ticket(waiting: asyncio.Future[Ticket]) -> Ticket | None:
+    """End the waiting; what it got, if it had succeeded already."""
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    return None if waiting.cancelled() else waiting.result()
+
+
+def _after(source: Source, ended: float) -> tuple[int, Arrival] | None:
+    """What a user asks for next, if anything."""
+    try:
+        return source.arrivals.send(ended)
+    except StopIteration:
+        return None

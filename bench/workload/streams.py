@@ -1,0 +1,46 @@
+"""The streams of traffic of a scenario, each with everything filled in that it takes from the scenario."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from bench.scenario.model import Arrivals, Scenario, Workload
+
+
+class Traffic(NamedTuple):
+    """One stream: what is sent to which model, and when."""
+
+    model: str
+    workload: Workload
+    arrivals: Arrivals
+    name: str | None = None
+    """None for the only stream of a scenario without `streams`."""
+    priority: int = 0
+    key: tuple[str, ...] = ()
+    """What tells its draws of arrival times from those of other streams."""
+    part: tuple[float, float] | None = None
+    """Of arrivals that several streams share, its own are those whose draw is in here."""
+    named_rows: bool = False
+    """Whether its own are the rows of a trace that bear its name."""
+
+
+def traffic_of(scenario: Scenario) -> list[Traffic]:
+    """The streams of a scenario, in the order of the file."""
+    if not scenario.streams:
+        assert scenario.workload is not None, "neither a workload nor streams"
+        return [Traffic(scenario.model, scenario.workload, scenario.arrivals)]
+    parts = pairwise(accumulate((one.share or 0.0 for one in scenario.streams), initial=0.0))
+    return [
+        Traffic(
+            model=scenario.model if one.model is None else one.model,
+            workload=one.workload,
+            arrivals=scenario.arrivals if one.arrivals is None else one.arrivals,
+            name=one.name,
+            priority=one.priority,
+            key=() if one.arrivals is None else (one.name,),
+            part=None if one.share is None else part,
+            named_rows=one.arrivals is None and one.share is None,
+        )
+        for one, part in zip(scenario.streams, parts, strict=True)
+    ]
