@@ -92,7 +92,6 @@ class Pass:
                 return
             self._around.observer.sent(self._strategy.name)
             sending.task = group.create_task(self._answer(sending))
-            self._running.add(sending.task)
             # Let it get on the wire before the next one is built, or a burst would wait for its own last request.
             await self._clock.yield_turn()
 
@@ -106,6 +105,8 @@ class Pass:
 
     async def _answer(self, sending: _Sending) -> None:
         """Attempt until success, or until the retry policy, the budget or a stop gives up; then keep the record."""
+        assert sending.task is not None
+        self._running.add(sending.task)  # not before: a task cancelled before it began would lose its slot and record
         holds_slot = True
         while True:
             await self._attempt(sending)
@@ -119,24 +120,27 @@ class Pass:
             self._admission.release()
         self._keep(sending)
         self._line.answered(sending.spec, sending.attempts[-1].ended)
-        assert sending.task is not None
         self._running.discard(sending.task)
 
     async def _attempt(self, sending: _Sending) -> None:
         """One exchange, settled with the pacer and the budget."""
-        sent = self._clock.now()
-        try:
-            attempt = await self._client.send(sending.spec, len(sending.attempts) + 1)
-        except asyncio.CancelledError:
-            if not self._cancelled_by_stop():
-                raise
-            attempt = Attempt(sent=sent, ended=self._clock.now(), cause="cancelled")
+        attempt = await self._send(sending)
         cost = self._around.cost(sending.spec.params["model"], attempt)
         sending.attempts.append(attempt)
         sending.cost = None if cost is None or sending.cost is None else sending.cost + cost
         self._around.budget.settle(sending.worst, cost)
         self._admission.settle(sending.ticket, attempt)
         self._stop_if_useless(attempt)
+
+    async def _send(self, sending: _Sending) -> Attempt:
+        sent = self._clock.now()
+        if not self._around.stop.cut:
+            try:
+                return await self._client.send(sending.spec, len(sending.attempts) + 1)
+            except asyncio.CancelledError:
+                if not self._cancelled_by_stop():
+                    raise
+        return Attempt(sent=sent, ended=self._clock.now(), cause="cancelled")
 
     def _stop_if_useless(self, attempt: Attempt) -> None:
         """End the run on a failure that every further request would share."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.clock import Clock
@@ -153,6 +153,7 @@ def test_who_waits_for_the_pacer_is_overtaken_too() -> None:
     st.integers(1, 3),
     st.lists(st.floats(0, 15), max_size=2).map(sorted),
 )
+@example(low=[], high=[0.0, 2.0], limit=1, interrupts=[2.0, 2.0])
 def test_every_request_is_sent_once_and_no_slot_is_lost(
     low: list[float], high: list[float], limit: int, interrupts: list[float]
 ) -> None:

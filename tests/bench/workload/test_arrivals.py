@@ -215,7 +215,7 @@ def test_a_rate_that_ends_at_nothing_ends_the_arrivals() -> None:
     assert arrived[-1] < 6
 
 
-rates = st.floats(0, 50)
+rates = st.just(0.0) | st.floats(0.001, 50)
 ramps = st.lists(st.tuples(st.floats(0.1, 100), rates), min_size=1, max_size=5)
 
 
