@@ -226,8 +226,8 @@ PARENT = """
 import signal, sys
 from bench.targets.mock_process import mock_process
 from mock_server.settings import Settings
-if sys.argv[1:] == ["catch"]:
-    signal.signal(signal.SIGINT, lambda *_: None)
+# Set in either case: what starts the tests in the background may have had it ignored.
+signal.signal(signal.SIGINT, (lambda *_: None) if sys.argv[1:] == ["catch"] else signal.default_int_handler)
 with mock_process(Settings(service_time=0.5), 1.0) as server:
     print(server.url, flush=True)
     sys.stdin.read()
