@@ -116,6 +116,7 @@ class Runner(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 date_header=False,  # the mock's own, in its own time
+                proxy_headers=False,
                 http=Protocol,
                 ws="none",
                 timeout_graceful_shutdown=1,

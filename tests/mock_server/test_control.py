@@ -231,7 +231,7 @@ def test_the_page_needs_nothing_but_its_server() -> None:
     page = response.body.decode()
     links = _Links()
     links.feed(page)
-    assert set(links.loaded) == {"state", "metrics", "truth"}
+    assert set(links.loaded) == {"state", "metrics", "truth", "data:,"}
     assert "://" not in page
     assert "prefers-color-scheme: dark" in page
     assert files("mock_server").joinpath("status.html").read_bytes() == response.body
