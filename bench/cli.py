@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextvars import ContextVar
 from importlib.metadata import version
@@ -165,8 +166,6 @@ def call(arguments: list[str]) -> int:
         return _fail(problem.exit_code, str(problem), problem.hint)
     except KeyboardInterrupt:
         return _fail(Exit.INTERRUPTED, "interrupted", "")
-    except BrokenPipeError:
-        return Exit.OK
     except Exception:
         from bench import api
 
@@ -188,5 +187,10 @@ def _show(finished: object, *, json: bool, quiet: bool) -> int:
     from bench import api
 
     assert isinstance(finished, api.Finished)
-    api.show(finished, json=json, quiet=quiet)
+    try:
+        api.show(finished, json=json, quiet=quiet)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # rich turns the former into the latter, with a code of its own
+        # Whoever read (head, say) has seen enough.  The exit code stays that of the run.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return finished.summary.exit_code

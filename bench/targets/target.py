@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from bench.clock import Clock
 from bench.errors import TargetError, UsageError
 from bench.request import RequestSpec
-from bench.scenario.model import Fixed, Lognormal, Scenario
+from bench.scenario.model import Lognormal, Scenario
 from bench.targets.client import Client
 from mock_server.profile import Spread, read_profile
 from mock_server.settings import Settings
@@ -192,14 +192,12 @@ def mock_settings(scenario: Scenario) -> Settings:
         raise UsageError(f"mock: {error}") from None
 
 
-def _spread(size: Fixed | Lognormal | float | None) -> Spread | None:
+def _spread(size: Lognormal | float | None) -> Spread | None:
     match size:
         case None:
             return None
         case Lognormal():
             return (size.median, size.p95)
-        case Fixed():
-            return (size.value, size.value)
         case _:
             return (size, size)
 

@@ -94,6 +94,23 @@ def test_report_rebuilds_without_sending(good: str, capsys: pytest.CaptureFixtur
     assert Path("here/report.html").is_file()
 
 
+def test_a_reader_that_closes_early_does_not_change_the_exit_code(good: str) -> None:
+    failing = ["--set", 'thresholds={throughput: ["per_minute < 1/min"]}']
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "run", good, *failing],
+        stdout=writes,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    os.close(writes)
+    assert done.returncode == 99, done.stderr
+    assert "bug" not in done.stderr
+
+
 def test_a_torn_last_line_does_not_stop_a_report(good: str) -> None:
     assert call(["run", good, "-o", "here"]) == 0
     journal = Path("here/records.jsonl")
