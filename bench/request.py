@@ -23,3 +23,9 @@ class RequestSpec(msgspec.Struct, frozen=True):
     """Expected output tokens; the mock and the simulation produce exactly these, up to max_tokens."""
     stream: str | None = None
     """Which of several streams of traffic it belongs to."""
+    conversation: int | None = None
+    """Which conversation it is a turn of."""
+    turn: int | None = None
+    """Which turn, from 0."""
+    group: int | None = None
+    """Which prompt that several models are asked at once: the requests of a group bear the same number."""

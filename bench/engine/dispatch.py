@@ -197,6 +197,9 @@ class Pass:
             attempts=tuple(sending.attempts),
             expected_output=spec.output_tokens,
             stream=spec.stream,
+            conversation=spec.conversation,
+            turn=spec.turn,
+            group=spec.group,
         )
         self._around.journal(record)
         self._around.observer.done(record, sending.cost)

@@ -66,6 +66,12 @@ class RequestColumns:
     """Stop reason of the last attempt, into `Columns.stops`; -1 when there was none."""
     stream: Ints
     """Which stream of traffic, into `Columns.streams`; -1 where there is only one."""
+    conversation: Ints
+    """Which conversation; -1 where there are none."""
+    turn: Ints
+    """Which turn of it, from 0; -1 where there are none."""
+    group: Ints
+    """Which prompt that several models are asked at once; -1 where one model is asked."""
 
     @property
     def makespan(self) -> float:
@@ -124,6 +130,10 @@ class AttemptColumns:
     input_tokens_remaining: Floats
     output_tokens_limit: Floats
     output_tokens_remaining: Floats
+    batch: Bools
+    """Whether it was a request of a message batch."""
+    hedge: Bools
+    """Whether it was sent beside another one that was late."""
 
     def __len__(self) -> int:
         return len(self.request)
@@ -272,6 +282,9 @@ def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
         model,
         stop,
         stream,
+        _place(record.conversation),
+        _place(record.turn),
+        _place(record.group),
     )
 
 
@@ -297,6 +310,8 @@ def _pack_attempt(request: int, attempt: Attempt) -> bytes:
         _number(limits.input_tokens_remaining),
         _number(limits.output_tokens_limit),
         _number(limits.output_tokens_remaining),
+        attempt.batch is not None,
+        attempt.hedge,
     )
 
 
@@ -316,6 +331,10 @@ def _seconds_per_token(attempt: Attempt) -> float:
 
 def _since(start: float, moment: float | None) -> float:
     return math.nan if moment is None else moment - start
+
+
+def _place(number: int | None) -> int:
+    return -1 if number is None else number
 
 
 def _number(value: float | None) -> float:

@@ -75,6 +75,10 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     stop_reason: str | None = None
     usage: Usage | None = None
     limits: RateLimits | None = None
+    batch: str | None = None
+    """The id of the message batch that it was a request of; such an attempt has batch prices."""
+    hedge: bool = False
+    """Whether it was sent beside another one that was late."""
 
     @property
     def ok(self) -> bool:
@@ -85,7 +89,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request with all its attempts.  response = queue + throttle wait + latency, always.
 
-    `strategy` and `pass_` (0-based repeat) say which pass it belongs to; `seq` is its place in the workload.
+    `case`, `strategy` and `pass_` (0-based repeat) say which pass it belongs to; `seq` is its place in the workload.
     """
 
     strategy: str
@@ -99,6 +103,14 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Output tokens the workload expected, for checking estimates."""
     stream: str | None = None
     """Which of several streams of traffic it belongs to."""
+    conversation: int | None = None
+    """Which conversation it is a turn of."""
+    turn: int | None = None
+    """Which turn, from 0."""
+    group: int | None = None
+    """Which prompt that several models are asked at once."""
+    case: str | None = None
+    """Which case of the scenario the pass is of."""
 
     @property
     def ok(self) -> bool:
