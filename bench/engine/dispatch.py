@@ -119,7 +119,8 @@ class Pass:
         if holds_slot:
             self._admission.release()
         self._keep(sending)
-        self._line.answered(sending.spec, sending.attempts[-1].ended)
+        last = sending.attempts[-1]
+        self._line.answered(sending.spec, last.ended, ok=last.ok)
         self._running.discard(sending.task)
 
     async def _attempt(self, sending: _Sending) -> None:
@@ -199,6 +200,7 @@ class Pass:
             stream=spec.stream,
             conversation=spec.conversation,
             turn=spec.turn,
+            final=spec.final,
             group=spec.group,
         )
         self._around.journal(record)

@@ -84,7 +84,8 @@ async def _send_all(
     scenario: Scenario, strategy: Strategy, number: int, session: Session, clock: Clock, around: Surroundings
 ) -> None:
     admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
-    line = Line(sources_of(scenario), clock, by_priority=strategy.priority)
+    sources = sources_of(scenario, f"{strategy.name} {number}")
+    line = Line(sources, clock, by_priority=strategy.priority)
     one_pass = Pass(line, strategy, number, scenario.seed, admission, session.client, clock, around)
     alarm = None
     if (left := around.budget.time_left) is not None:

@@ -70,6 +70,8 @@ class RequestColumns:
     """Which conversation; -1 where there are none."""
     turn: Ints
     """Which turn of it, from 0; -1 where there are none."""
+    final: Bools
+    """Whether its answer ends the conversation."""
     group: Ints
     """Which prompt that several models are asked at once; -1 where one model is asked."""
 
@@ -284,6 +286,7 @@ def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
         stream,
         _place(record.conversation),
         _place(record.turn),
+        record.final,
         _place(record.group),
     )
 

@@ -107,6 +107,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which conversation it is a turn of."""
     turn: int | None = None
     """Which turn, from 0."""
+    final: bool = False
+    """Whether its answer ends the conversation."""
     group: int | None = None
     """Which prompt that several models are asked at once."""
     case: str | None = None

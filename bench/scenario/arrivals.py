@@ -249,12 +249,16 @@ def _resolve_think(form: ThinkForm, _: ValidationInfo) -> float | Exponential | 
             return form
 
 
+Think = Annotated[float | Exponential | Lognormal, Written(ThinkForm, _resolve_think)]
+"""Seconds from an answer to what a person sends next."""
+
+
 class UsersForm(Model):
     """The closed model: so many users, each of whom waits for an answer and thinks before sending again."""
 
     users: Annotated[int, Field(ge=1, le=1_000_000)]
     """How many."""
-    think: Annotated[float | Exponential | Lognormal, Written(ThinkForm, _resolve_think)]
+    think: Think
     """From an answer to the user's next request."""
     ramp_up: Duration = 0.0
     """Over how long the users begin, evenly; left out, all send at second 0."""

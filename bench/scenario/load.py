@@ -14,6 +14,7 @@ from bench.errors import Problem, ScenarioError, UsageError
 from bench.scenario import traces
 from bench.scenario.arrivals import KINDS
 from bench.scenario.document import MOST_BYTES, Document, Loc, read
+from bench.scenario.misfits import misfits
 from bench.scenario.model import Scenario, Trace
 from bench.scenario.notation import Source
 from bench.scenario.problems import explain, nearest
@@ -115,6 +116,8 @@ def _validated(document: Document, path: Path) -> Scenario:
     else:
         for message in _strangers(scenario):
             document.refuse(("streams",), message)
+        for loc, message in misfits(scenario):
+            document.refuse(loc, message)
     if document.problems:
         raise ScenarioError(document.problems)
     scenario._source = path
@@ -162,7 +165,7 @@ def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple
     """Between a workload and the arrivals it has."""
     if not isinstance(workload, dict):
         return
-    kind = _kind(arrivals)
+    kind, counted = _kind(arrivals), _counted(workload)
     if "dataset" not in workload and "input_tokens" not in workload:
         yield loc, "expected `input_tokens` for synthetic prompts, or a `dataset`"
     if "dataset" in workload and "input_tokens" in workload:
@@ -177,10 +180,20 @@ def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple
             (*loc, "duration"),
             "a backlog is all there at once; give `requests`, or arrivals such as {poisson: 10/s}",
         )
-    elif kind == "backlog" and "requests" not in workload:
-        yield loc, "expected `requests`: how many the backlog has"
-    elif kind not in ("backlog", "trace", "") and not {"requests", "duration"} & workload.keys():
-        yield loc, f"expected `requests` or `duration`: {kind} arrivals have no end of their own"
+    elif kind == "backlog" and not counted:
+        yield loc, f"expected `{_count_key(workload)}`: how many the backlog has"
+    elif kind not in ("backlog", "trace", "") and not counted and "duration" not in workload:
+        yield loc, f"expected `{_count_key(workload)}` or `duration`: {kind} arrivals have no end of their own"
+
+
+def _counted(workload: Mapping[str, Any]) -> bool:
+    """Whether a workload says how many requests or conversations it has."""
+    conversations = workload.get("conversations")
+    return "requests" in workload or (isinstance(conversations, dict) and "count" in conversations)
+
+
+def _count_key(workload: Mapping[str, Any]) -> str:
+    return "conversations.count" if "conversations" in workload else "requests"
 
 
 def _of_streams(streams: Sequence[Mapping[str, Any]], arrivals: object) -> Iterator[tuple[Loc, str]]:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PrivateAttr, Tag, ValidationInfo
 
-from bench.scenario import data
 from bench.scenario.arrivals import (
     Arrivals,
     ArrivalsField,
@@ -37,14 +36,21 @@ from bench.scenario.notation import (
     PositiveDuration,
     Share,
     Written,
-    refuse_rows,
     unknown,
     wrong,
     wrong_at,
 )
-from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
+from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Uniform
 from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
 from bench.scenario.traces import Columns
+from bench.scenario.workload import (
+    Cache,
+    Conversations,
+    Dataset,
+    ThinkingBudget,
+    Tools,
+    Workload,
+)
 from mock_server.profile import read_profile
 from mock_server.tiers import TIERS, find_tier
 
@@ -53,8 +59,10 @@ __all__ = [
     "Arrivals",
     "Backlog",
     "Budget",
+    "Cache",
     "Columns",
     "Constant",
+    "Conversations",
     "Dataset",
     "Diurnal",
     "Exponential",
@@ -75,8 +83,10 @@ __all__ = [
     "Slo",
     "Strategy",
     "Stream",
+    "ThinkingBudget",
     "Threshold",
     "TokenBucket",
+    "Tools",
     "Trace",
     "Uniform",
     "Users",
@@ -85,50 +95,6 @@ __all__ = [
 ]
 
 Text = Annotated[str, Field(min_length=1)]
-
-
-class Dataset(Model):
-    """Prompts from a JSONL or CSV file, taken in order and again from the start when they run out."""
-
-    path: InputFile
-    """A .jsonl or .csv file, relative to the scenario file."""
-    field: Text = "prompt"
-    """The field or column that holds the prompt."""
-
-
-DatasetForm = Annotated[
-    Annotated[InputFile, Tag("<path>")] | Annotated[Dataset, Tag("<mapping>")],
-    Discriminator(lambda value: "<path>" if isinstance(value, str) else "<mapping>"),
-]
-
-
-def _resolve_dataset(form: DatasetForm, _: ValidationInfo) -> Dataset:
-    dataset, loc = (form, ("path",)) if isinstance(form, Dataset) else (Dataset(path=form), ())
-    if dataset.path.suffix not in data.FORMATS:
-        wrong_at([(loc, f"expected a file that ends in {' or '.join(data.FORMATS)}, got {dataset.path.name}")])
-    refuse_rows(loc, data.problems(data.prompts(dataset.path, dataset.field), str(dataset.path)))
-    return dataset
-
-
-class Workload(Model):
-    """What is sent."""
-
-    requests: Count | None = None
-    """How many.  Left out with a trace: all of its window; with a `duration`: as many as arrive."""
-    duration: PositiveDuration | None = None
-    """How long requests arrive (constant, poisson and trace arrivals)."""
-    dataset: Annotated[Dataset, Written(DatasetForm, _resolve_dataset)] | None = None
-    """Prompts from a file; left out: synthetic prompts of `input_tokens`."""
-    input_tokens: Size | None = None
-    """Tokens of each synthetic prompt."""
-    output_tokens: Size
-    """Expected answer length; on mock and sim what is produced, on the API an assumption."""
-    system: Text | None = None
-    """System prompt of every request."""
-    max_tokens: Tokens
-    """The Messages API's max_tokens: where an answer is cut off."""
-    stream: bool = False
-    """Whether answers are streamed; without it there is no time to first token."""
 
 
 class Stream(Model):

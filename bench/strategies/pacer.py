@@ -107,7 +107,7 @@ class Pacer:
 
 def reservation(spec: RequestSpec) -> Cost:
     """What to reserve for a request before its usage is known."""
-    return Cost(1, spec.input_tokens, spec.output_tokens)
+    return Cost(1, spec.input_tokens - spec.cached_tokens, spec.output_tokens)
 
 
 def use(reserved: Cost, attempt: Attempt) -> Cost:

@@ -23,7 +23,7 @@ from mock_server.rng import Draws
 
 def arrivals_of(traffic: Traffic, seed: int) -> Iterator[Arrival]:
     """The arrivals of an open stream: as many as its workload asks for, as long as its duration lasts."""
-    wanted, duration = traffic.workload.requests, traffic.workload.duration
+    wanted, duration = traffic.workload.arriving, traffic.workload.duration
     arrivals = _own(traffic, _arrivals(traffic, seed), seed)
     if duration is not None:
         arrivals = takewhile(lambda arrival: arrival.at < duration, arrivals)

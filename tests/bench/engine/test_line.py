@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -32,20 +32,17 @@ from bench.scenario.model import (
 from bench.scenario.traces import Arrival
 from bench.strategies.admission import Admission
 from bench.strategies.pacer import Pacer
-from bench.workload.requests import Placed, Source, sources_of
+from bench.workload.requests import Source, sources_of
 from mock_server.bucket import Bucket
 
 MODEL = {"model": "claude-sonnet-5"}
 
 
 def stream(name: str, times: Sequence[float], priority: int = 0, number: int = 0) -> Source:
-    def arrivals() -> Generator[Placed, float, None]:
-        yield from enumerate(map(Arrival, times))
-
     def spec(place: int, due: Arrival) -> RequestSpec:
         return RequestSpec(place * 10 + number, due.at, MODEL, 100, 10, stream=name)
 
-    return Source(arrivals(), spec, priority)
+    return Source(enumerate(map(Arrival, times)), spec, priority)
 
 
 @dataclass
