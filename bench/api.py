@@ -292,7 +292,7 @@ def _cost(model: str, attempt: Attempt, day: date) -> float | None:
 
 
 def _worst(spec: RequestSpec, day: date) -> float:
-    worst = worst_case(spec.params["model"], spec.input_tokens, spec.params["max_tokens"], day)
+    worst = worst_case(spec.params["model"], spec.input_tokens, spec.params["max_tokens"], day, spec.cache)
     return 0.0 if worst is None else worst
 
 

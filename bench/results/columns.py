@@ -100,6 +100,31 @@ class RequestColumns:
         """Seconds from the intended moment to the end."""
         return self.ended - self.intended
 
+    @property
+    def ttft_warm(self) -> Floats:
+        """`ttft` of the requests that read some of their prompt from the cache."""
+        return np.where(self.cache_read > 0, self.ttft, np.nan)
+
+    @property
+    def ttft_cold(self) -> Floats:
+        """`ttft` of those that had to write to the cache all that they asked it to keep."""
+        wrote = self.cache_write_5m + self.cache_write_1h > 0
+        return np.where(wrote & (self.cache_read == 0), self.ttft, np.nan)
+
+    @property
+    def conversation_time(self) -> Floats:
+        """Seconds from the start of a conversation to its end, at the request that ended it."""
+        took = self.ended - _earliest(self.intended, self.conversation)
+        return np.where(self.final & (self.conversation >= 0), took, np.nan)
+
+    @property
+    def turn_time(self) -> Floats:
+        """Seconds from the start of a turn to its end, at the last request of each turn that came to its end."""
+        turns = np.where(self.conversation < 0, -1, self.conversation * (self.turn.max(initial=0) + 2) + self.turn)
+        ends = self.final | np.isin(turns + 1, turns)  # the next turn began
+        last = self.ended == -_earliest(-self.ended, turns)
+        return np.where(ends & last & (turns >= 0), self.ended - _earliest(self.intended, turns), np.nan)
+
     def __len__(self) -> int:
         return len(self.seq)
 
@@ -157,7 +182,10 @@ class Columns:
     def of_stream(self, name: str) -> Columns:
         """The requests of one stream, and their attempts; none where no request names it."""
         place = self.streams.index(name) if name in self.streams else len(self.streams)
-        chosen = self.requests.stream == place
+        return self.only(self.requests.stream == place)
+
+    def only(self, chosen: Bools) -> Columns:
+        """Some of the requests, and their attempts."""
         tried = chosen[self.attempts.request]
         places = np.cumsum(chosen) - 1
         attempts = _only(self.attempts, tried)
@@ -247,6 +275,17 @@ def _unpack(columns: type[_T], rows: bytearray) -> _T:
     """Rows as columns, each in memory of its own."""
     table = np.frombuffer(rows, dtype=np.dtype(list(_codes(columns).items())))
     return columns(*(table[name].copy() for name in _codes(columns)))
+
+
+def _earliest(moments: Floats, groups: Ints) -> Floats:
+    """For each entry the earliest moment of its group; groups are numbers, and -1 is none."""
+    if not (groups >= 0).any():
+        return moments
+    _, place = np.unique(groups, return_inverse=True)
+    first = np.full(place.max() + 1, np.inf)
+    np.minimum.at(first, place, moments)
+    earliest: Floats = first[place]
+    return earliest
 
 
 def _only(columns: _T, rows: Bools) -> _T:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from importlib.metadata import version
@@ -110,13 +110,38 @@ def cost_of(columns: Columns, day: date) -> Cost:
         cache_write=kind["cache_write_5m"] + kind["cache_write_1h"],
         cache_read=kind["cache_read"],
         output=kind["output_tokens"],
+        cache_saving=_saving(columns, day, float(spent.sum())),
     )
 
 
-def worst_case(model: str, input_tokens: int, max_tokens: int, day: date) -> float | None:
-    """The most one request can cost if it sends this many uncached tokens and is answered in full; None if unknown."""
+def _saving(columns: Columns, day: date, spent: float) -> float | None:
+    """What the cache saved: negative where writing to it cost more than reading from it saved."""
+    attempts = columns.attempts
+    cached = attempts.cache_read + attempts.cache_write_5m + attempts.cache_write_1h
+    if not cached.any():
+        return None
+    none = np.zeros_like(cached)
+    plain = replace(
+        attempts,
+        input_tokens=attempts.input_tokens + cached,
+        cache_read=none,
+        cache_write_5m=none,
+        cache_write_1h=none,
+    )
+    uncached = cost_of(replace(columns, attempts=plain), day).total
+    return None if uncached is None else uncached - spent
+
+
+_WRITES = {None: "input_tokens", "5m": "cache_write_5m", "1h": "cache_write_1h"}
+
+
+def worst_case(model: str, input_tokens: int, max_tokens: int, day: date, cache: str | None = None) -> float | None:
+    """The most one request can cost if it is answered in full and nothing of it is cached yet; None if unknown.
+
+    `cache` is for how long it asks the API to keep what it sends, which costs more than sending alone.
+    """
     prices = standard_prices(model, day)
-    return None if prices is None else prices.of(Usage(input_tokens=input_tokens, output_tokens=max_tokens))
+    return None if prices is None else prices.of(Usage(**{_WRITES[cache]: input_tokens, "output_tokens": max_tokens}))
 
 
 def _prices(model: str, day: date, context: Mapping[str, str]) -> Prices | None:

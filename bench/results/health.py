@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from bench.results.columns import Columns, Floats
-from bench.results.format import count, number, seconds, share
+from bench.results.format import count, dollars, number, seconds, share
 from bench.results.question import Question
 from bench.results.statistics import samples_needed
 from bench.results.summary import Overhead, PassSummary, Warning
@@ -31,6 +31,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_other_limits(columns, question.limits),
             *_too_much_offered(columns, question),
             *_rate_limited(summary),
+            *_dear_cache(summary),
         )
     )
 
@@ -149,6 +150,17 @@ def _rate_limited(summary: PassSummary) -> Iterator[Warning]:
             f"{refused:,} of {count(attempts, 'attempt')} {'was' if refused == 1 else 'were'} refused with a 429.",
             "Retries hide in the response time, not in the latency; what else uses the same limits is slowed down too.",
             "Fewer in flight, or a token bucket, gets the same work done without being refused.",
+        )
+
+
+def _dear_cache(summary: PassSummary) -> Iterator[Warning]:
+    saved = summary.values["cache_saving"]
+    if saved is not None and saved < 0:
+        yield Warning(
+            "dear_cache",
+            f"Prompt caching cost {dollars(-saved)} more than no caching would have.",
+            "A write costs more than plain input and pays only when it is read again before it expires.",
+            "Let one request go first (cache: {warm: true}), keep less, or keep it for an hour.",
         )
 
 

@@ -99,6 +99,24 @@ def _output_tokens(facts: PassFacts) -> int:
     return int(facts.columns.requests.output_tokens.sum())
 
 
+def _cached(facts: PassFacts) -> int | None:
+    """Input tokens read from the cache; None where nothing was asked of it, as far as usage tells."""
+    requests = facts.columns.requests
+    read, written = requests.cache_read.sum(), (requests.cache_write_5m + requests.cache_write_1h).sum()
+    return int(read) if read or written else None
+
+
+def _conversations(facts: PassFacts) -> int | None:
+    """None where requests belong to none."""
+    numbers = facts.columns.requests.conversation
+    return len(np.unique(numbers[numbers >= 0])) or None
+
+
+def _completed(facts: PassFacts) -> int:
+    requests = facts.columns.requests
+    return int((requests.final & requests.ok).sum())
+
+
 def _good(facts: PassFacts) -> int | None:
     """Requests that met every demand; None without demands, or when what is demanded was never measured."""
     requests, demands = facts.columns.requests, facts.slo.demands()
@@ -293,6 +311,56 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "Cost of all attempts divided by succeeded requests.",
         lambda f: _ratio(f.cost.total, _succeeded(f)),
     ),
+    Metric(
+        "cache_hit_share",
+        "read from cache",
+        "share",
+        "higher",
+        "Input tokens read from the prompt cache, divided by all input tokens.",
+        lambda f: _ratio(_cached(f), _input_tokens(f)),
+    ),
+    Metric(
+        "cache_write_cost",
+        "cache writes",
+        "USD",
+        "lower",
+        "What writing to the prompt cache cost, at list price.",
+        lambda f: None if _cached(f) is None else f.cost.cache_write,
+    ),
+    Metric(
+        "cache_saving",
+        "saved by caching",
+        "USD",
+        "higher",
+        "What the same tokens would have cost without prompt caching, minus what they cost: reads are cheaper, writes "
+        "dearer than plain input.  Negative where too little of what was written was read again.",
+        lambda f: f.cost.cache_saving,
+    ),
+    Metric(
+        "conversations",
+        "conversations",
+        "count",
+        None,
+        "Conversations of which at least one request was sent and ended.",
+        _conversations,
+    ),
+    Metric(
+        "conversations_completed",
+        "completed",
+        "share",
+        "higher",
+        "Conversations whose last turn was answered, divided by all.  A turn that fails for good ends its "
+        "conversation.",
+        lambda f: _ratio(_completed(f), _conversations(f)),
+    ),
+    Metric(
+        "cost_per_conversation",
+        "cost per conversation",
+        "USD",
+        "lower",
+        "Cost of all attempts divided by conversations.",
+        lambda f: _ratio(f.cost.total, _conversations(f)),
+    ),
 )
 """Metrics that are one number a pass; None means not known."""
 
@@ -319,11 +387,29 @@ DISTRIBUTIONS: tuple[Metric[Floats], ...] = (
         "TTFT",
         "Seconds from the send of the last attempt to its first token of any kind, thinking included.",
     ),
+    _timing(
+        "ttft_cold",
+        "TTFT, cold",
+        "TTFT of the requests that found nothing in the prompt cache and wrote to it all that they asked it to keep.",
+    ),
+    _timing("ttft_warm", "TTFT, warm", "TTFT of the requests that read some of their prompt from the cache."),
     _timing("first_text", "first text", "Seconds from the send of the last attempt to its first visible text."),
     _timing(
         "tpot",
         "TPOT",
         "Seconds per output token after the first: (last token - first token) / (output tokens - 1).",
+    ),
+    _timing(
+        "turn_time",
+        "turn",
+        "Seconds from the moment a turn of a conversation was meant to begin to the end of the answer that ended it, "
+        "calls of tools and their results included.",
+    ),
+    _timing(
+        "conversation_time",
+        "conversation",
+        "Seconds from the moment a conversation was meant to begin to the end of its last answer, think times "
+        "included.",
     ),
 )
 """Metrics that have a value for each request that succeeded."""

@@ -10,6 +10,7 @@ import numpy as np
 from bench.errors import PRECEDENCE, Exit
 from bench.results.answer import answer
 from bench.results.columns import CAUSE_NAMES, Columns, Floats, Ints
+from bench.results.conversations import turns
 from bench.results.cost import cost_of, prices_as_of
 from bench.results.health import pass_warnings, run_warnings
 from bench.results.limits import limit_use
@@ -46,6 +47,7 @@ def summarize_pass(
         overhead=overhead,
         stopped=stopped,
         streams=tuple(_stream(name, columns, question) for name in _streams(columns, question)),
+        turns=turns(columns, question.day),
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 

@@ -43,6 +43,8 @@ class Cost(msgspec.Struct, frozen=True):
     cache_write: float | None
     cache_read: float | None
     output: float | None
+    cache_saving: float | None = None
+    """What the same tokens would have cost uncached, less what they cost; None where the cache was not used."""
 
 
 class LimitUse(msgspec.Struct, frozen=True):
@@ -89,6 +91,24 @@ class StreamSummary(msgspec.Struct, frozen=True):
     distributions: dict[str, Distribution]
 
 
+class TurnSummary(msgspec.Struct, frozen=True):
+    """What all conversations of a pass have in common in their n-th turn."""
+
+    turn: int
+    """From 0."""
+    conversations: int
+    """That came to this turn."""
+    requests: int
+    input_tokens: float
+    """Of a request, on average."""
+    cache_hit_share: float | None
+    """Input tokens read from the cache, of all; None where the cache was not used."""
+    cost: float | None
+    """US dollars of a conversation's turn, on average."""
+    ttft: Distribution
+    turn_time: Distribution
+
+
 class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One strategy, run once."""
 
@@ -112,6 +132,8 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     warnings: tuple[Warning, ...] = ()
     streams: tuple[StreamSummary, ...] = ()
     """The most urgent first; none where the traffic is not divided into streams."""
+    turns: tuple[TurnSummary, ...] = ()
+    """Of conversations, up to the hundredth."""
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):
