@@ -16,6 +16,7 @@ from rich.text import Text
 from bench.results.format import count
 from bench.results.metrics import METRICS
 from bench.results.summary import PassSummary, StreamSummary, Summary
+from reports.turns import turn_table
 from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
 
 COLUMNS = (
@@ -43,11 +44,29 @@ STREAM_COLUMNS = (
 )
 """The same, of one stream of traffic."""
 
+CONVERSATION_COLUMNS = (
+    ("conver-\nsations", "conversations", ""),
+    ("com-\npleted", "conversations_completed", ""),
+    ("turn\np50", "turn_time", "p50"),
+    ("turn\np95", "turn_time", "p95"),
+    ("whole\np50", "conversation_time", "p50"),
+    ("cost\nof each", "cost_per_conversation", ""),
+)
+CACHE_COLUMNS = (
+    ("read from\ncache", "cache_hit_share", ""),
+    ("TTFT cold\np50", "ttft_cold", "p50"),
+    ("TTFT warm\np50", "ttft_warm", "p50"),
+    ("cost of\nwrites", "cache_write_cost", ""),
+    ("saved by\ncaching", "cache_saving", ""),
+)
+"""The same, where there are conversations or prompt caching."""
+
 LEGEND = "latency: from the last send · response: from the moment it should have been sent"
 
 MOST_NOTICES = 4
 MOST_THRESHOLDS = 12
 SHORTEST_NAME = 8
+MOST_TURNS = 8
 
 _VERDICTS = {"ok": "ok", "inconclusive": "?"}
 _STYLES = {"ok": "green", "?": "yellow", "FAIL": "bold red"}
@@ -59,9 +78,13 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     _print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
-    _print_table("strategy", [(pass_name(one.strategy, one.pass_), one) for one in summary.passes], COLUMNS, console)
+    _print_table("strategy", _rows(summary), COLUMNS, console)
     for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
+    for title, columns in (("conversations", CONVERSATION_COLUMNS), ("prompt caching", CACHE_COLUMNS)):
+        if rows := [row for row in _rows(summary) if row[1].values[columns[0][1]] is not None]:
+            _print_table(title, rows, columns, console)
+    _print_turns(summary, console)
     console.print(Text(LEGEND, style="dim"))
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 
@@ -97,6 +120,23 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
         said = result.detail if result.value is None else measured(result)
         line = Text.assemble("  ", (f"{verdict:<5}", _STYLES[verdict]), f" {condition:<30}  {name:<16}  {said}")
         console.print(line, no_wrap=True, overflow="ellipsis")
+
+
+def _rows(summary: Summary) -> list[tuple[str, PassSummary]]:
+    return [(pass_name(one.strategy, one.pass_), one) for one in summary.passes]
+
+
+def _print_turns(summary: Summary, console: Console) -> None:
+    """Turn by turn, where there is one pass to speak of; of more the report has them."""
+    for one in summary.passes if len(summary.passes) == 1 and len(summary.passes[0].turns) > 1 else ():
+        turns = turn_table(one.turns, MOST_TURNS)
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for heading in turns.headings:
+            table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
+        for row in turns.rows:
+            table.add_row(*row)
+        console.print()
+        console.print(table)
 
 
 def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[str, StreamSummary]]:

@@ -23,14 +23,22 @@ from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
-from reports import figures, tables
+from reports import figures, tables, turns
 from reports.passes import Pass
 from reports.tables import Table
 from reports.timeline import timeline
+from reports.turns import turn_table
 from reports.words import measured, notices, pass_name, thresholds_met
 
 TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
+
+
+TURNS = 25
+"""Rows of the table of turns; of more turns, some are left out between the first and the last."""
+
+TURN_TABLES = 12
+"""Passes that have such a table."""
 
 
 def write(run: LoadedRun, path: Path) -> None:
@@ -48,6 +56,8 @@ def render(run: LoadedRun) -> str:
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
+        turns=[(one.name, turn_table(one.summary.turns, TURNS)) for one in passes[:TURN_TABLES] if one.summary.turns],
+        turns_note=turns.NOTE,
         figures=_figures(passes),
         limits=tables.limits(passes),
         errors=_errors(run, passes),
@@ -102,6 +112,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("validity", "Validity"),
         *([("thresholds", "Thresholds")] if summary.thresholds else []),
         ("strategies", "Strategies"),
+        *([("turns", "Turns")] if any(one.summary.turns for one in passes) else []),
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),

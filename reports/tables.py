@@ -107,6 +107,26 @@ GOODPUT = (
     Group("", (Column("within the SLO, per minute", "goodput"), Column("share within the SLO", "goodput_share"))),
 )
 
+CACHING = (
+    Group(
+        "",
+        (
+            Column("read from cache", "cache_hit_share"),
+            Column("spent on writes", "cache_write_cost"),
+            Column("saved by caching", "cache_saving"),
+            Column("cost", "cost"),
+        ),
+    ),
+    Group("first token (TTFT), cold", _quantiles("ttft_cold")),
+    Group("first token (TTFT), warm", _quantiles("ttft_warm")),
+)
+CONVERSATIONS = (
+    Group("", (Column("conversations", "conversations"), Column("completed", "conversations_completed"))),
+    Group("turn, from what was said to its answer", _quantiles("turn_time")),
+    Group("conversation, from its beginning to its end", _quantiles("conversation_time")),
+    Group("", (Column("read from cache", "cache_hit_share"), Column("cost of each", "cost_per_conversation"))),
+)
+
 ONE_STREAM = (
     Group("", (Column("requests", "requests"), Column("per minute", "throughput"))),
     Group("latency, from the last send", _quantiles("latency")),
@@ -123,6 +143,11 @@ MAIN_NOTE = (
     "failed at most 1 % of their requests, where its interval touches no other. A dash: not known, or too few samples."
 )
 
+CACHING_NOTE = (
+    "A request is warm when it read some of its prompt from the cache, cold when it had to write all of it. Saved: "
+    "what the same tokens would have cost without caching, less what they cost."
+)
+
 
 def comparisons(passes: Sequence[Pass]) -> list[Comparison]:
     """The main table; one for streams and one for the SLO where there is something to show."""
@@ -130,6 +155,10 @@ def comparisons(passes: Sequence[Pass]) -> list[Comparison]:
     tables += [_of_stream(name, passes) for name in _stream_names(passes)]
     if any(one.summary.distributions["ttft"].n for one in passes):
         tables.append(_comparison("The stream", STREAM, passes, "From the last send, requests that succeeded."))
+    if any(one.summary.values["conversations"] is not None for one in passes):
+        tables.append(_comparison("Conversations", CONVERSATIONS, passes, "All turns of all conversations."))
+    if any(one.summary.values["cache_hit_share"] is not None for one in passes):
+        tables.append(_comparison("Prompt caching", CACHING, passes, CACHING_NOTE))
     if any(one.summary.values["goodput"] is not None for one in passes):
         tables.append(_comparison("Goodput", GOODPUT, passes, "Requests that met every part of the scenario's SLO."))
     return tables
@@ -186,7 +215,7 @@ def _found(one: PassSummary, column: Column) -> Quantile:
     value = one.values[column.metric]
     if value is None:
         return Quantile(None, None, None, 0)
-    return Quantile(value, value * (1 - SAME / 2), value * (1 + SAME / 2), 0)
+    return Quantile(value, value - abs(value) * SAME / 2, value + abs(value) * SAME / 2, 0)
 
 
 def _interval(quantile: Quantile, unit: str) -> str:
@@ -213,7 +242,7 @@ def _best(found: Sequence[Quantile], better: str | None) -> float | None:
 
 
 def everything(passes: Sequence[Pass]) -> Table:
-    """Each metric a row, each pass a column; of distributions the median and the p95."""
+    """Each metric that is known a row, each pass a column; of distributions the median and the p95."""
     rows = []
     for name, metric in METRICS.items():
         if metric in DISTRIBUTIONS:
@@ -222,7 +251,8 @@ def everything(passes: Sequence[Pass]) -> Table:
                 rows.append((f"{metric.title} {part}", *(text(value, metric.unit) for value in values)))
         else:
             rows.append((metric.title, *(text(one.summary.values[name], metric.unit) for one in passes)))
-    return Table(("metric", *(one.name for one in passes)), rows)
+    known = [row for row in rows if {*row[1:]} != {DASH}]
+    return Table(("metric", *(one.name for one in passes)), known)
 
 
 LIMITERS = {"requests": "requests", "input_tokens": "input tokens", "output_tokens": "output tokens"}

@@ -51,8 +51,8 @@ def share(value: float) -> str:
 
 def dollars(value: float) -> str:
     """US dollars: cents below $100, whole dollars above, three significant digits below a dollar."""
-    if value == 0:
-        return "$0"
+    if value <= 0:
+        return f"-{dollars(-value)}" if value else "$0"
     if value >= 99.995:
         return f"${value:,.0f}"
     if value >= 0.9995:
