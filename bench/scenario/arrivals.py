@@ -234,7 +234,7 @@ ThinkForm = Annotated[
     | Annotated[ThinkLognormalForm, Tag("<lognormal:>")],
     notations(
         "a time such as 10s, {exponential: 10s} or {lognormal: {median: 8s, p95: 40s}}",
-        keys=("exponential", "lognormal"), other="<time>",
+        keys=("exponential", "lognormal"), other="<time>", number="<time>",
     ),
 ]  # fmt: skip
 

@@ -126,11 +126,16 @@ def _origin(value: object) -> str:
 
 
 def notations(
-    expected: str, *, words: Sequence[str] = (), keys: Sequence[str] = (), other: str | None = None
+    expected: str,
+    *,
+    words: Sequence[str] = (),
+    keys: Sequence[str] = (),
+    other: str | None = None,
+    number: str = "<number>",
 ) -> Discriminator:
     """Tell several notations of one value apart.
 
-    Their tags are `<number>`, `<word>` for one of the words, `<key:>` for a mapping that holds the key and `<mapping>`
+    Their tags are `number`, `<word>` for one of the words, `<key:>` for a mapping that holds the key and `<mapping>`
     for another mapping; `other` is that of any other text.  `expected` is for the message.
     """
 
@@ -139,7 +144,7 @@ def notations(
             case bool():
                 return None
             case int() | float():
-                return "<number>"
+                return number
             case str():
                 return "<word>" if value in words else other
             case dict():

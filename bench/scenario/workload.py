@@ -282,7 +282,7 @@ class Workload(Model):
             yield ("cache",), "nothing to keep: there are no `system`, `system_tokens`, `tools` or `conversations`"
         for place, part in enumerate(self.cache.breakpoints):
             if not self.has(part):
-                yield ("cache", "breakpoints", place), f"there is no {part} in this workload"
+                yield ("cache", "breakpoints", place), f"this workload has no {part}"
         if self.cache.warm and not {"tools", "system"} & {*self.breakpoints}:
             yield ("cache", "warm"), "nothing that requests share is kept; a conversation warms its own cache"
         if self.cache.warm and isinstance(self.thinking, ThinkingBudget):
