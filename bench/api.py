@@ -29,7 +29,7 @@ from bench.request import RequestSpec
 from bench.results import folder as folders
 from bench.results.cost import prices_as_of, standard_prices, worst_case
 from bench.results.environment import machine, versions
-from bench.results.folder import Ending, Journal, PassNote, RunInfo
+from bench.results.folder import CaseInfo, Ending, Journal, PassNote, RunInfo
 from bench.results.record import Attempt, Record, read_records
 from bench.results.redact import redact
 from bench.results.summarize import overhead
@@ -38,7 +38,7 @@ from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
-from bench.targets.target import Target, open_target
+from bench.targets.target import Target, open_targets
 from mock_server.rng import Draws
 from mock_server.tiers import TIERS, limits_for
 
@@ -63,11 +63,13 @@ def load(
     flags: Mapping[str, str] | None = None,
     settings: Sequence[str] = (),
     strategies: Sequence[str] = (),
+    cases: Sequence[str] = (),
 ) -> Scenario:
     """Read a shipped scenario or a file.
 
     `settings` replace values, each as on a command line (`workload.requests=500`); `flags` do so by path and win
-    (`{"budget.max_cost": "$2"}`); `strategies` keeps only those named.  Raises ScenarioError with every problem.
+    (`{"budget.max_cost": "$2"}`); `strategies` and `cases` keep only those named.  Raises ScenarioError with every
+    problem.
     """
     changes: dict[str, str] = {}
     for setting in settings:
@@ -76,7 +78,7 @@ def load(
             raise UsageError(f"--set {setting}: expected KEY=VALUE, such as workload.requests=500")
         changes[path.strip()] = value
     scenario = load_file(find(name_or_path), overrides=changes, flags=flags or {})
-    return select(scenario, strategies) if strategies else scenario
+    return select(scenario, strategies, cases)
 
 
 def run(
@@ -94,22 +96,22 @@ def run(
     """
     _refuse_unbounded(scenario)
     stop, now = Stop(), utc_now()
-    with open_target(scenario) as target:
+    with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
         folders.write_info(folder, _info(scenario, folder, now, command), _secrets())
         folders.write_ending(folder, Ending())
         with Journal(folder / folders.RECORDS) as journal, interruptible(stop, say):
             around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
-            _run_passes(scenario, target, around, folder)
+            _run_passes(scenario, targets, around, folder)
     return report(folder)
 
 
-def _run_passes(scenario: Scenario, target: Target, around: Surroundings, folder: Path) -> None:
+def _run_passes(scenario: Scenario, targets: Mapping[str | None, Target], around: Surroundings, folder: Path) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
     notes: list[PassNote] = []
     try:
-        for end in run_passes(scenario, target, around):
-            notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder)))
+        for end in run_passes(scenario, targets, around):
+            notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder), end.case))
             _write_ending(folder, notes, around.stop)
     except TargetError as lost:
         if not notes:
@@ -162,7 +164,7 @@ def print_scenarios() -> None:
     """List the shipped scenarios, one question each."""
     from reports.listing import print_scenarios
 
-    print_scenarios([(entry.name, entry.question) for entry in shipped()], _console(sys.stdout))
+    print_scenarios([(entry.name, entry.question, entry.cases) for entry in shipped()], _console(sys.stdout))
 
 
 def print_schema(*, write: bool) -> None:
@@ -263,8 +265,14 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         tier=resolved["tier"],
         tier_as_of=tier_date(scenario.tier),
         limits=limits_for(scenario.tier, scenario.model)._asdict(),
+        cases={case.name: _case_info(case.scenario) for case in scenario.cases},
         prices_as_of=prices_as_of(),
     )
+
+
+def _case_info(scenario: Scenario) -> CaseInfo:
+    limits = limits_for(scenario.tier, scenario.model)._asdict()
+    return CaseInfo(scenario.resolved()["tier"], tier_date(scenario.tier), limits)
 
 
 def _surroundings(
@@ -303,7 +311,7 @@ def _overhead(end: PassEnd, folder: Path) -> Overhead | None:
     recorded, served = [], []
     for record in read_records(folder / folders.RECORDS):
         last = record.attempts[-1]
-        mine = (record.strategy, record.pass_) == (end.strategy, end.number)
+        mine = record.of_pass == (end.case, end.strategy, end.number)
         if mine and last.ok and last.request_id in end.server_latencies:
             recorded.append(record.latency)
             served.append(end.server_latencies[last.request_id])

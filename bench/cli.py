@@ -35,6 +35,7 @@ def run(
     ] = None,
     tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ... or a file.")] = None,
     strategy: Annotated[str | None, Parameter(help="Only these strategies, separated by commas.")] = None,
+    case: Annotated[str | None, Parameter(help="Only these cases of the scenario, separated by commas.")] = None,
     set_: Annotated[
         list[str] | None,
         Parameter(name="--set", negative="", help="Override a value: workload.requests=500.  May be repeated."),
@@ -74,6 +75,7 @@ def run(
         flags={key: str(value) for key, value in flags.items() if value is not None},
         settings=set_ or [],
         strategies=strategy.split(",") if strategy else [],
+        cases=case.split(",") if case else [],
     )
     with api.progress(quiet=quiet) as observer:
         finished = api.run(loaded, out=out, observer=observer, command=_line.get(), say=_say)

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.format import count
+from bench.results.format import count, pass_name
 from bench.results.metrics import METRICS
 from bench.results.summary import PassSummary, StreamSummary, Summary
-from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
+from reports.words import Notice, column_text, measured, notices, shorten, thresholds_met
 
 COLUMNS = (
     ("wall\nclock", "makespan", ""),
@@ -59,7 +59,9 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     _print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
-    _print_table("strategy", [(pass_name(one.strategy, one.pass_), one) for one in summary.passes], COLUMNS, console)
+    _print_table(
+        "strategy", [(pass_name(one.strategy, one.pass_, one.case), one) for one in summary.passes], COLUMNS, console
+    )
     for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
     console.print(Text(LEGEND, style="dim"))
@@ -93,14 +95,16 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
     for result in results:
         verdict = _VERDICTS.get(result.verdict, "FAIL")
         condition = shorten(f"{result.metric} {result.expression}", 30)
-        name = shorten(pass_name(result.strategy, result.pass_), 16)
+        name = shorten(pass_name(result.strategy, result.pass_, result.case), 16)
         said = result.detail if result.value is None else measured(result)
         line = Text.assemble("  ", (f"{verdict:<5}", _STYLES[verdict]), f" {condition:<30}  {name:<16}  {said}")
         console.print(line, no_wrap=True, overflow="ellipsis")
 
 
 def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[str, StreamSummary]]:
-    return [(pass_name(one.strategy, one.pass_), own) for one in passes for own in one.streams if own.name == name]
+    return [
+        (pass_name(one.strategy, one.pass_, one.case), own) for one in passes for own in one.streams if own.name == name
+    ]
 
 
 def _print_table(

@@ -18,7 +18,7 @@ from bench.errors import UsageError
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES
 from bench.results.folder import RECORDS, LoadedRun
-from bench.results.format import DASH, count, number, text
+from bench.results.format import DASH, count, number, pass_name, text
 from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
 from bench.results.record import read_records
@@ -27,7 +27,7 @@ from reports import figures, tables
 from reports.passes import Pass
 from reports.tables import Table
 from reports.timeline import timeline
-from reports.words import measured, notices, pass_name, thresholds_met
+from reports.words import measured, notices, thresholds_met
 
 TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
@@ -70,11 +70,11 @@ def _template() -> jinja2.Template:
 
 def _passes(run: LoadedRun, summary: Summary) -> list[Pass]:
     """Summaries with their rows, in the summary's order; a pass that sent nothing has no rows and is left out."""
-    rows = {(columns.strategy, columns.pass_): columns for columns in run.passes}
+    rows = {columns.of_pass: columns for columns in run.passes}
     return [
-        Pass(pass_name(one.strategy, one.pass_), one, rows[one.strategy, one.pass_])
+        Pass(pass_name(one.strategy, one.pass_, one.case), one, rows[one.of_pass])
         for one in summary.passes
-        if (one.strategy, one.pass_) in rows
+        if one.of_pass in rows
     ]
 
 
@@ -168,7 +168,7 @@ def _trust(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> list[str
 
 def _threshold(result: ThresholdResult) -> dict[str, str]:
     return {
-        "name": pass_name(result.strategy, result.pass_),
+        "name": pass_name(result.strategy, result.pass_, result.case),
         "metric": result.metric,
         "expression": result.expression,
         "measured": measured(result),
@@ -201,7 +201,7 @@ def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
         for cause, failed in one.summary.attempts.items():
             when = attempts.ended[attempts.cause == CAUSE_NAMES.index(cause)]
             lost = one.summary.failures.get(cause, 0)
-            examples = ", ".join(ids.get((one.summary.strategy, one.summary.pass_, cause), [])) or DASH
+            examples = ", ".join(ids.get((one.summary.of_pass, cause), [])) or DASH
             moments = (text(float(when.min()), "s"), text(float(when.max()), "s"))
             rows.append((one.name, CAUSES[cause].meaning, examples, number(failed), number(lost), *moments))
     headings = ("strategy", "cause", "request ids", "attempts", "requests failed for good", "first", "last")
@@ -217,13 +217,13 @@ def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
     }
 
 
-def _request_ids(run: LoadedRun) -> dict[tuple[str, int, str], list[str]]:
+def _request_ids(run: LoadedRun) -> dict[tuple[tuple[str | None, str, int], str], list[str]]:
     """Up to three ids of requests that failed for good, by pass and cause."""
-    found: dict[tuple[str, int, str], list[str]] = {}
+    found: dict[tuple[tuple[str | None, str, int], str], list[str]] = {}
     for record in read_records(run.folder / RECORDS):
         last = record.attempts[-1]
         if last.cause is not None and last.request_id is not None:
-            ids = found.setdefault((record.strategy, record.pass_, last.cause), [])
+            ids = found.setdefault((record.of_pass, last.cause), [])
             if len(ids) < 3:
                 ids.append(last.request_id)
     return found
