@@ -55,13 +55,12 @@ _STYLES = {"ok": "green", "?": "yellow", "FAIL": "bold red"}
 
 def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     """Print what a run found; `folder` holds its report."""
-    console.print(Text(fill(summary.answer, console.width), style="bold"))
+    for line in summary.answer.splitlines():
+        console.print(Text(fill(line, console.width), style="bold"))
     _print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
-    _print_table(
-        "strategy", [(pass_name(one.strategy, one.pass_, one.case), one) for one in summary.passes], COLUMNS, console
-    )
+    _print_table("strategy", [(one, one) for one in summary.passes], COLUMNS, console)
     for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
     console.print(Text(LEGEND, style="dim"))
@@ -101,19 +100,17 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
         console.print(line, no_wrap=True, overflow="ellipsis")
 
 
-def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[str, StreamSummary]]:
-    return [
-        (pass_name(one.strategy, one.pass_, one.case), own) for one in passes for own in one.streams if own.name == name
-    ]
+def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[PassSummary, StreamSummary]]:
+    return [(one, own) for one in passes for own in one.streams if own.name == name]
 
 
 def _print_table(
     title: str,
-    rows: Sequence[tuple[str, PassSummary | StreamSummary]],
+    rows: Sequence[tuple[PassSummary, PassSummary | StreamSummary]],
     columns: Sequence[tuple[str, str, str]],
     console: Console,
 ) -> None:
-    """One line a pass.  Only names give way where the width does not suffice."""
+    """One line a pass, those of a case below its name.  Only names give way where the width does not suffice."""
     cells = [[_cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
     headings = [heading for heading, _, _ in columns]
     widths = [
@@ -125,8 +122,12 @@ def _print_table(
     table.add_column(Text(shorten(title, room)), no_wrap=True, vertical="bottom")
     for heading, width in zip(headings, widths, strict=True):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width, vertical="bottom")
-    for (name, _), row in zip(rows, cells, strict=True):
-        table.add_row(Text(shorten(name, room)), *row)
+    case = None
+    for (one, _), row in zip(rows, cells, strict=True):
+        if one.case != case:
+            case = one.case
+            table.add_row(Text(shorten(case or "", room), style="bold"))
+        table.add_row(Text(shorten(pass_name(one.strategy, one.pass_), room)), *row)
     console.print()
     console.print(table)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jinja2
@@ -24,7 +24,7 @@ from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
 from reports import figures, tables
-from reports.passes import Pass
+from reports.passes import Pass, by_case
 from reports.tables import Table
 from reports.timeline import timeline
 from reports.words import measured, notices, thresholds_met
@@ -87,11 +87,11 @@ def _any_success(passes: Sequence[Pass]) -> bool:
 
 def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str, object]:
     costs = [one.summary.cost.total for one in passes if one.summary.cost.total is not None]
-    tier = f"{summary.tier}, as of {summary.tier_as_of}" if summary.tier_as_of else summary.tier
+    asked = summary.cases or (summary,)
     facts = [
         ("target", summary.target),
-        ("model", summary.model),
-        ("tier", tier),
+        ("model", ", ".join(dict.fromkeys(one.model for one in asked))),
+        ("tier", _tiers(dict.fromkeys((one.tier, one.tier_as_of) for one in asked))),
         ("requests", number(sum(len(one.columns.requests) for one in passes))),
         ("cost of all", text(sum(costs), "USD") if costs and len(costs) == len(passes) else "unknown"),
         ("seed", str(summary.seed)),
@@ -114,9 +114,18 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         "summary": summary,
         "facts": facts,
         "sections": sections,
-        "answer": _sentences(summary.answer),
+        "answers": [(one.name, *_sentences(one.answer)) for one in summary.cases]
+        or [(None, *_sentences(summary.answer))],
         "measured": [_in_brief(one) for one in passes],
     }
+
+
+def _tiers(tiers: Iterable[tuple[str, str | None]]) -> str:
+    """Tiers with the date of their numbers, which most of them share."""
+    by_date: dict[str | None, list[str]] = {}
+    for name, as_of in tiers:
+        by_date.setdefault(as_of, []).append(name)
+    return "; ".join(", ".join(names) + (f", as of {as_of}" if as_of else "") for as_of, names in by_date.items())
 
 
 def _sentences(answer: str) -> tuple[str, str]:
@@ -179,17 +188,26 @@ def _threshold(result: ThresholdResult) -> dict[str, str]:
 
 
 def _figures(passes: Sequence[Pass]) -> dict[str, object]:
-    """Timelines show the first run of each strategy; the others show every pass they have room for."""
-    firsts = [one for one in passes if one.summary.pass_ == 0]
-    drawn = firsts[:TIMELINES]
+    """Of each case.  Timelines show the first run of each strategy; the others show every pass they have room for."""
+    cases = by_case(passes)
+    answered = [(case, own) for case, own in cases if _any_success(own)]
+    costs = [figures.cost(own, case) for case, own in cases]
+    drawn = _with_timeline(passes, max(1, TIMELINES // max(1, len(cases))))
     left_out = [one.name for one in passes if one not in drawn]
     return {
-        "percentiles": figures.percentiles(passes) if _any_success(passes) else None,
-        "where_time_went": figures.where_time_went(passes) if _any_success(passes) else None,
+        "percentiles": [figures.percentiles(own, case) for case, own in answered],
+        "where_time_went": [figures.where_time_went(own, case) for case, own in answered],
         "timelines": [timeline(one, f"timeline-{place}") for place, one in enumerate(drawn)],
         "left_out": f"Not drawn here: {', '.join(left_out)}." if left_out else "",
-        "cost": figures.cost(passes),
+        "cost": [one for one in costs if one is not None],
     }
+
+
+def _with_timeline(passes: Sequence[Pass], most: int) -> list[Pass]:
+    """The first run of the first strategies of each case."""
+    firsts = [one for one in passes if one.summary.pass_ == 0]
+    cases = dict.fromkeys(one.summary.case for one in firsts)
+    return [one for case in cases for one in [each for each in firsts if each.summary.case == case][:most]]
 
 
 def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
@@ -239,7 +257,7 @@ def _repeat(run: LoadedRun) -> dict[str, object]:
         ("scenario hash", info.scenario_hash),
         ("seed", str(info.seed)),
         ("target", info.target),
-        ("tier", f"{info.tier}, numbers as of {info.tier_as_of}" if info.tier_as_of else info.tier),
+        ("tier", _tiers(dict.fromkeys((one.tier, one.tier_as_of) for one in info.cases.values() or (info,)))),
         ("prices", f"list prices as of {info.prices_as_of}" if info.prices_as_of else "not known for this model"),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
         ("machine", ", ".join(f"{value}" for value in msgspec.to_builtins(info.machine).values())),

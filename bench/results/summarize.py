@@ -101,7 +101,7 @@ def summarize(
         seed=question.seed,
         speed=question.speed,
         prices_as_of=prices_as_of() if any(one.cost.total is not None for one in passes) else None,
-        answer=" ".join(f"{each.case}: {verdict(each, own)}" for each, own in parts) if cases else answer(*parts[0]),
+        answer="\n".join(f"{each.case}: {verdict(each, own)}" for each, own in parts) if cases else answer(*parts[0]),
         passes=tuple(passes),
         thresholds=tuple(thresholds),
         warnings=tuple(dict.fromkeys(warning for each, own in parts for warning in run_warnings(each, own))),

@@ -165,7 +165,7 @@ class Summary(msgspec.Struct, frozen=True):
     prices_as_of: str | None
     answer: str
     """The answer sentence: what the question's reader should do, with the numbers that say so; of several cases, one
-    sentence each."""
+    line each."""
     passes: tuple[PassSummary, ...]
     thresholds: tuple[ThresholdResult, ...]
     warnings: tuple[Warning, ...]
