@@ -1,4 +1,4 @@
-"""What the command line, tests and notebooks call: load a scenario, run it, report on it."""
+"""What the command line and `embedded` call: load a scenario, run it, report on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
@@ -27,13 +29,14 @@ from bench.errors import TargetError, UsageError
 from bench.reading import summarize_run, tier_date
 from bench.request import RequestSpec
 from bench.results import folder as folders
+from bench.results.columns import Columns
 from bench.results.cost import prices_as_of, standard_prices, worst_case
 from bench.results.environment import machine, versions
 from bench.results.folder import CaseInfo, Ending, Journal, PassNote, RunInfo
 from bench.results.record import Attempt, Record, read_records
 from bench.results.redact import redact
 from bench.results.summarize import overhead
-from bench.results.summary import Overhead, Summary
+from bench.results.summary import Overhead, PassSummary, Summary
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
@@ -49,12 +52,64 @@ SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KE
 """Environment variables whose values never reach a file."""
 
 
-@dataclass(frozen=True, slots=True)
+_DRAWING = Lock()
+"""One report at a time: the settings of matplotlib are the whole program's."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Finished:
     """A run that has come to its end, well or not."""
 
     folder: Path
+    """What was recorded, and report.html."""
     summary: Summary
+
+    @property
+    def passes(self) -> tuple[PassSummary, ...]:
+        """What each strategy came to."""
+        return self.summary.passes
+
+    def columns(self) -> list[Columns]:
+        """The requests and attempts of each pass, in the order of `passes`, as numpy arrays."""
+        return folders.load(self.folder).passes
+
+    def records(self) -> Iterator[Record]:
+        """Every request with its attempts, in the order in which they ended."""
+        return read_records(self.folder / folders.RECORDS)
+
+    def __repr__(self) -> str:
+        return f"<run {self.folder}: {self.summary.answer}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from reports.notebook import snippet
+
+        return snippet(self.summary, self.folder)
+
+
+def flags(
+    *,
+    target: str | None = None,
+    tier: str | None = None,
+    seed: int | None = None,
+    repeat: int | None = None,
+    speed: float | None = None,
+    max_cost: float | None = None,
+    max_requests: int | None = None,
+    max_time: str | None = None,
+) -> dict[str, str]:
+    """The flags that have a name of their own, as `load` takes them.  A tier's file is found from where one stands."""
+    given = {
+        "target": target,
+        "tier": str(Path(tier).absolute()) if tier and tier.endswith(".json") else tier,
+        "seed": seed,
+        "repeat": repeat,
+        "speed": speed,
+        "budget.max_cost": None if max_cost is None else f"${max_cost:f}",
+        "budget.max_requests": max_requests,
+        "budget.max_time": max_time,
+    }
+    return {key: str(value) for key, value in given.items() if value is not None}
 
 
 def load(
@@ -87,19 +142,18 @@ def run(
     out: Path | None = None,
     observer: Observer | None = None,
     command: Sequence[str] = (),
-    say: Callable[[str], None] = lambda words: print(words, file=sys.stderr),
+    stop: Stop | None = None,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
 
-    `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `say` hears
-    what a person must know at once.  Raises UsageError before anything was sent, TargetError when nobody answers.
+    `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
+    the run early.  Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     _refuse_unbounded(scenario)
-    stop, now = Stop(), utc_now()
+    stop, now = stop or Stop(), utc_now()
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
         folders.write_info(folder, _info(scenario, folder, now, command), _secrets())
-        folders.write_ending(folder, Ending())
         with Journal(folder / folders.RECORDS) as journal, interruptible(stop, say):
             around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
             _run_passes(scenario, targets, around, folder)
@@ -109,6 +163,7 @@ def run(
 def _run_passes(scenario: Scenario, targets: Mapping[str | None, Target], around: Surroundings, folder: Path) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
     notes: list[PassNote] = []
+    _write_ending(folder, notes, around.stop)
     try:
         for end in run_passes(scenario, targets, around):
             notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder), end.case))
@@ -118,21 +173,22 @@ def _run_passes(scenario: Scenario, targets: Mapping[str | None, Target], around
             folders.discard(folder)
             raise
         around.stop.request(str(lost), lost.exit_code)
-        _write_ending(folder, notes, around.stop)
+    _write_ending(folder, notes, around.stop)
 
 
 def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
     folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
 
 
-def report(folder: Path) -> Finished:
+def report(folder: str | PathLike[str]) -> Finished:
     """Work out summary and HTML report again from the records of a run.  Sends nothing."""
     from reports.html import write
 
-    loaded = folders.load(folder)
+    loaded = folders.load(folder := Path(folder))
     summary = summarize_run(loaded)
     folders.write_summary(folder, summary)
-    write(replace(loaded, summary=summary), folder / folders.REPORT)
+    with _DRAWING:
+        write(replace(loaded, summary=summary), folder / folders.REPORT)
     return Finished(folder, summary)
 
 
@@ -318,6 +374,11 @@ def _overhead(end: PassEnd, folder: Path) -> Overhead | None:
     return overhead(np.array(recorded), np.array(served))
 
 
+def say(words: str) -> None:
+    """Tell a person at once, beside what is printed."""
+    print(words, file=sys.stderr, flush=True)
+
+
 def _secrets() -> list[str]:
     return [value for name in SECRET_NAMES if (value := os.environ.get(name))]
 
@@ -325,4 +386,4 @@ def _secrets() -> list[str]:
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    return Console(file=stream)
+    return Console(file=stream, force_jupyter=False)

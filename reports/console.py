@@ -111,7 +111,7 @@ def _print_table(
     console: Console,
 ) -> None:
     """One line a pass, those of a case below its name.  Only names give way where the width does not suffice."""
-    cells = [[_cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
+    cells = [[cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
     headings = [heading for heading, _, _ in columns]
     widths = [
         max(map(len, (*heading.split("\n"), *column)))
@@ -132,6 +132,7 @@ def _print_table(
     console.print(table)
 
 
-def _cell(run: PassSummary | StreamSummary, metric: str, part: str) -> str:
+def cell(run: PassSummary | StreamSummary, metric: str, part: str) -> str:
+    """A number of a pass as text: a metric, of a distribution the percentile `part`."""
     value = run.values[metric] if not part else getattr(run.distributions[metric], part).value
     return column_text(value, METRICS[metric].unit)

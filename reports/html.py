@@ -11,7 +11,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import jinja2
 import msgspec
 
 from bench.errors import UsageError
@@ -26,6 +25,7 @@ from bench.results.summary import Summary, ThresholdResult
 from reports import figures, tables
 from reports.passes import Pass, by_case
 from reports.tables import Table
+from reports.templates import template
 from reports.timeline import timeline
 from reports.words import measured, notices, thresholds_met
 
@@ -43,7 +43,7 @@ def render(run: LoadedRun) -> str:
     if run.summary is None:
         raise UsageError(f"{run.folder} has no summary: the run did not come to its end")
     passes = _passes(run, run.summary)
-    return _template().render(
+    return template("report.html").render(
         **_head(run, run.summary, passes),
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
@@ -55,17 +55,6 @@ def render(run: LoadedRun) -> str:
         metrics=METRICS.values(),
         summary_json=msgspec.json.encode(run.summary).decode().replace("<", "\\u003c"),
     )
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html")
 
 
 def _passes(run: LoadedRun, summary: Summary) -> list[Pass]:
@@ -264,4 +253,5 @@ def _repeat(run: LoadedRun) -> dict[str, object]:
         ("files", "run.json, records.jsonl, summary.json, report.html"),
     ]
     scenario = json.dumps(info.scenario, indent=2, ensure_ascii=False)
-    return {"command": shlex.join(info.command), "facts": facts, "scenario": scenario}
+    command = shlex.join(info.command) if len(info.command) > 1 else "bench.run(scenario)"
+    return {"command": command, "facts": facts, "scenario": scenario}
