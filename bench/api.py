@@ -1,4 +1,4 @@
-"""What the command line, tests and notebooks call: load a scenario, run it, report on it."""
+"""What the command line and `embedded` call: load a scenario, run it, report on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
@@ -27,18 +29,19 @@ from bench.errors import TargetError, UsageError
 from bench.reading import summarize_run, tier_date
 from bench.request import RequestSpec
 from bench.results import folder as folders
+from bench.results.columns import Columns
 from bench.results.cost import prices_as_of, standard_prices, worst_case
 from bench.results.environment import machine, versions
-from bench.results.folder import Ending, Journal, PassNote, RunInfo
+from bench.results.folder import CaseInfo, Ending, Journal, PassNote, RunInfo
 from bench.results.record import Attempt, Record, read_records
 from bench.results.redact import redact
 from bench.results.summarize import overhead
-from bench.results.summary import Overhead, Summary
+from bench.results.summary import Overhead, PassSummary, Summary
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
-from bench.targets.target import Target, open_target
+from bench.targets.target import Target, open_targets
 from mock_server.rng import Draws
 from mock_server.tiers import TIERS, limits_for
 
@@ -49,12 +52,64 @@ SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KE
 """Environment variables whose values never reach a file."""
 
 
-@dataclass(frozen=True, slots=True)
+_DRAWING = Lock()
+"""One report at a time: the settings of matplotlib are the whole program's."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Finished:
     """A run that has come to its end, well or not."""
 
     folder: Path
+    """What was recorded, and report.html."""
     summary: Summary
+
+    @property
+    def passes(self) -> tuple[PassSummary, ...]:
+        """What each strategy came to."""
+        return self.summary.passes
+
+    def columns(self) -> list[Columns]:
+        """The requests and attempts of each pass, in the order of `passes`, as numpy arrays."""
+        return folders.load(self.folder).passes
+
+    def records(self) -> Iterator[Record]:
+        """Every request with its attempts, in the order in which they ended."""
+        return read_records(self.folder / folders.RECORDS)
+
+    def __repr__(self) -> str:
+        return f"<run {self.folder}: {self.summary.answer}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from reports.notebook import snippet
+
+        return snippet(self.summary, self.folder)
+
+
+def flags(
+    *,
+    target: str | None = None,
+    tier: str | None = None,
+    seed: int | None = None,
+    repeat: int | None = None,
+    speed: float | None = None,
+    max_cost: float | None = None,
+    max_requests: int | None = None,
+    max_time: str | None = None,
+) -> dict[str, str]:
+    """The flags that have a name of their own, as `load` takes them.  A tier's file is found from where one stands."""
+    given = {
+        "target": target,
+        "tier": str(Path(tier).absolute()) if tier and tier.endswith(".json") else tier,
+        "seed": seed,
+        "repeat": repeat,
+        "speed": speed,
+        "budget.max_cost": None if max_cost is None else f"${max_cost:f}",
+        "budget.max_requests": max_requests,
+        "budget.max_time": max_time,
+    }
+    return {key: str(value) for key, value in given.items() if value is not None}
 
 
 def load(
@@ -63,11 +118,13 @@ def load(
     flags: Mapping[str, str] | None = None,
     settings: Sequence[str] = (),
     strategies: Sequence[str] = (),
+    cases: Sequence[str] = (),
 ) -> Scenario:
     """Read a shipped scenario or a file.
 
     `settings` replace values, each as on a command line (`workload.requests=500`); `flags` do so by path and win
-    (`{"budget.max_cost": "$2"}`); `strategies` keeps only those named.  Raises ScenarioError with every problem.
+    (`{"budget.max_cost": "$2"}`); `strategies` and `cases` keep only those named.  Raises ScenarioError with every
+    problem.
     """
     changes: dict[str, str] = {}
     for setting in settings:
@@ -76,7 +133,7 @@ def load(
             raise UsageError(f"--set {setting}: expected KEY=VALUE, such as workload.requests=500")
         changes[path.strip()] = value
     scenario = load_file(find(name_or_path), overrides=changes, flags=flags or {})
-    return select(scenario, strategies) if strategies else scenario
+    return select(scenario, strategies, cases)
 
 
 def run(
@@ -85,52 +142,53 @@ def run(
     out: Path | None = None,
     observer: Observer | None = None,
     command: Sequence[str] = (),
-    say: Callable[[str], None] = lambda words: print(words, file=sys.stderr),
+    stop: Stop | None = None,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
 
-    `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `say` hears
-    what a person must know at once.  Raises UsageError before anything was sent, TargetError when nobody answers.
+    `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
+    the run early.  Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     _refuse_unbounded(scenario)
-    stop, now = Stop(), utc_now()
-    with open_target(scenario) as target:
+    stop, now = stop or Stop(), utc_now()
+    with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
         folders.write_info(folder, _info(scenario, folder, now, command), _secrets())
-        folders.write_ending(folder, Ending())
         with Journal(folder / folders.RECORDS) as journal, interruptible(stop, say):
             around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
-            _run_passes(scenario, target, around, folder)
+            _run_passes(scenario, targets, around, folder)
     return report(folder)
 
 
-def _run_passes(scenario: Scenario, target: Target, around: Surroundings, folder: Path) -> None:
+def _run_passes(scenario: Scenario, targets: Mapping[str | None, Target], around: Surroundings, folder: Path) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
     notes: list[PassNote] = []
+    _write_ending(folder, notes, around.stop)
     try:
-        for end in run_passes(scenario, target, around):
-            notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder)))
+        for end in run_passes(scenario, targets, around):
+            notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder), end.case))
             _write_ending(folder, notes, around.stop)
     except TargetError as lost:
         if not notes:
             folders.discard(folder)
             raise
         around.stop.request(str(lost), lost.exit_code)
-        _write_ending(folder, notes, around.stop)
+    _write_ending(folder, notes, around.stop)
 
 
 def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
     folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
 
 
-def report(folder: Path) -> Finished:
+def report(folder: str | PathLike[str]) -> Finished:
     """Work out summary and HTML report again from the records of a run.  Sends nothing."""
     from reports.html import write
 
-    loaded = folders.load(folder)
+    loaded = folders.load(folder := Path(folder))
     summary = summarize_run(loaded)
     folders.write_summary(folder, summary)
-    write(replace(loaded, summary=summary), folder / folders.REPORT)
+    with _DRAWING:
+        write(replace(loaded, summary=summary), folder / folders.REPORT)
     return Finished(folder, summary)
 
 
@@ -162,7 +220,7 @@ def print_scenarios() -> None:
     """List the shipped scenarios, one question each."""
     from reports.listing import print_scenarios
 
-    print_scenarios([(entry.name, entry.question) for entry in shipped()], _console(sys.stdout))
+    print_scenarios([(entry.name, entry.question, entry.cases) for entry in shipped()], _console(sys.stdout))
 
 
 def print_schema(*, write: bool) -> None:
@@ -263,8 +321,14 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         tier=resolved["tier"],
         tier_as_of=tier_date(scenario.tier),
         limits=limits_for(scenario.tier, scenario.model)._asdict(),
+        cases={case.name: _case_info(case.scenario) for case in scenario.cases},
         prices_as_of=prices_as_of(),
     )
+
+
+def _case_info(scenario: Scenario) -> CaseInfo:
+    limits = limits_for(scenario.tier, scenario.model)._asdict()
+    return CaseInfo(scenario.resolved()["tier"], tier_date(scenario.tier), limits)
 
 
 def _surroundings(
@@ -303,11 +367,16 @@ def _overhead(end: PassEnd, folder: Path) -> Overhead | None:
     recorded, served = [], []
     for record in read_records(folder / folders.RECORDS):
         last = record.attempts[-1]
-        mine = (record.strategy, record.pass_) == (end.strategy, end.number)
+        mine = record.of_pass == (end.case, end.strategy, end.number)
         if mine and last.ok and last.request_id in end.server_latencies:
             recorded.append(record.latency)
             served.append(end.server_latencies[last.request_id])
     return overhead(np.array(recorded), np.array(served))
+
+
+def say(words: str) -> None:
+    """Tell a person at once, beside what is printed."""
+    print(words, file=sys.stderr, flush=True)
 
 
 def _secrets() -> list[str]:
@@ -317,4 +386,4 @@ def _secrets() -> list[str]:
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    return Console(file=stream)
+    return Console(file=stream, force_jupyter=False)

@@ -35,6 +35,7 @@ def run(
     ] = None,
     tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ... or a file.")] = None,
     strategy: Annotated[str | None, Parameter(help="Only these strategies, separated by commas.")] = None,
+    case: Annotated[str | None, Parameter(help="Only these cases of the scenario, separated by commas.")] = None,
     set_: Annotated[
         list[str] | None,
         Parameter(name="--set", negative="", help="Override a value: workload.requests=500.  May be repeated."),
@@ -59,24 +60,24 @@ def run(
     """
     from bench import api
 
-    flags = {
-        "target": target,
-        "tier": str(Path(tier).absolute()) if tier and tier.endswith(".json") else tier,
-        "seed": seed,
-        "repeat": repeat,
-        "speed": speed,
-        "budget.max_cost": None if max_cost is None else f"${max_cost:f}",
-        "budget.max_requests": max_requests,
-        "budget.max_time": max_time,
-    }
     loaded = api.load(
         scenario,
-        flags={key: str(value) for key, value in flags.items() if value is not None},
+        flags=api.flags(
+            target=target,
+            tier=tier,
+            seed=seed,
+            repeat=repeat,
+            speed=speed,
+            max_cost=max_cost,
+            max_requests=max_requests,
+            max_time=max_time,
+        ),
         settings=set_ or [],
         strategies=strategy.split(",") if strategy else [],
+        cases=case.split(",") if case else [],
     )
     with api.progress(quiet=quiet) as observer:
-        finished = api.run(loaded, out=out, observer=observer, command=_line.get(), say=_say)
+        finished = api.run(loaded, out=out, observer=observer, command=_line.get())
     return _show(finished, json=json, quiet=quiet)
 
 
@@ -172,14 +173,9 @@ def call(arguments: list[str]) -> int:
         return _fail(Exit.BUG, "a bug in claude-bench", f"Please report it with {api.save_traceback()}")
 
 
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
-
-
 def _fail(code: Exit, message: str, hint: str) -> int:
-    _say(f"claude-bench: {message}")
-    if hint:
-        _say(hint)
+    for words in filter(None, (f"claude-bench: {message}", hint)):
+        print(words, file=sys.stderr, flush=True)
     return code
 
 

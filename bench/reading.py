@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import Any
 
 import msgspec
 
@@ -72,38 +74,48 @@ class _Asked(msgspec.Struct, frozen=True):
 
 def summarize_run(loaded: LoadedRun) -> Summary:
     """The summary of a run that was finished, stopped or killed."""
-    asked = msgspec.convert(loaded.info.scenario, _Asked, strict=False)
-    question = _question(asked, loaded)
-    passes = [_summarize_pass(columns, asked, question, loaded) for columns in loaded.passes]
-    thresholds = evaluate(asked.thresholds, passes, loaded.passes)
+    asked = {case: msgspec.convert(each, _Asked, strict=False) for case, each in _variants(loaded.info.scenario)}
+    questions = {case: _question(each, loaded, case) for case, each in asked.items()}
+    passes = [_summarize_pass(one, asked[one.case], questions[one.case], loaded) for one in loaded.passes]
+    thresholds = evaluate(asked[None].thresholds, passes, loaded.passes)
     ending = loaded.ending
     reasons = [(Exit(ending.exit_code), ending.stopped)] if ending.stopped is not None else []
-    return summarize(question, passes, thresholds, reasons)
+    question, *cases = questions.values()
+    return summarize(question, passes, thresholds, reasons, cases)
 
 
-def _question(asked: _Asked, loaded: LoadedRun) -> Question:
+def _variants(scenario: Mapping[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """A resolved scenario, and as each of its cases has it; None is what a case does without."""
+    yield None, dict(scenario)
+    for case, changes in scenario.get("cases", {}).items():
+        yield case, {key: value for key, value in {**scenario, **changes}.items() if value is not None}
+
+
+def _question(asked: _Asked, loaded: LoadedRun, case: str | None) -> Question:
+    info = loaded.info if case is None else loaded.info.cases[case]
     return Question(
         name=asked.name,
         question=asked.question,
         claim=asked.claim,
+        case=case,
         model=asked.model,
         target=asked.target,
         tier=asked.tier,
-        tier_as_of=loaded.info.tier_as_of,
+        tier_as_of=info.tier_as_of,
         day=date.fromisoformat(loaded.info.started_at[:10]),
         seed=asked.seed,
         speed=asked.speed,
         own_times=asked.own_times,
         streams=asked.by_urgency,
         slo=asked.slo,
-        limits=loaded.info.limits or limits_for(asked.tier, asked.model)._asdict(),
+        limits=info.limits or limits_for(asked.tier, asked.model)._asdict(),
     )
 
 
 def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun) -> PassSummary:
     kinds = {strategy.name: strategy.kind for strategy in asked.strategies}
-    notes = {(note.strategy, note.pass_): note for note in loaded.ending.passes}
-    note = notes.get((columns.strategy, columns.pass_))
+    notes = {note.of_pass: note for note in loaded.ending.passes}
+    note = notes.get(columns.of_pass)
     return summarize_pass(
         columns,
         question,

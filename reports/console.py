@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.format import count
+from bench.results.format import count, pass_name
 from bench.results.metrics import METRICS
-from bench.results.summary import PassSummary, StreamSummary, Summary
+from bench.results.summary import PassSummary, StreamSummary, Summary, TurnSummary
 from reports.turns import turn_table
-from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
+from reports.words import Notice, column_text, measured, notices, shorten, thresholds_met
 
 COLUMNS = (
     ("wall\nclock", "makespan", ""),
@@ -74,17 +74,19 @@ _STYLES = {"ok": "green", "?": "yellow", "FAIL": "bold red"}
 
 def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     """Print what a run found; `folder` holds its report."""
-    console.print(Text(fill(summary.answer, console.width), style="bold"))
+    for line in summary.answer.splitlines():
+        console.print(Text(fill(line, console.width), style="bold"))
     _print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
-    _print_table("strategy", _rows(summary), COLUMNS, console)
+    _print_table("strategy", [(one, one) for one in summary.passes], COLUMNS, console)
     for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
     for title, columns in (("conversations", CONVERSATION_COLUMNS), ("prompt caching", CACHE_COLUMNS)):
-        if rows := [row for row in _rows(summary) if row[1].values[columns[0][1]] is not None]:
-            _print_table(title, rows, columns, console)
-    _print_turns(summary, console)
+        if known := [(one, one) for one in summary.passes if one.values[columns[0][1]] is not None]:
+            _print_table(title, known, columns, console)
+    if len(summary.passes) == 1 and len(summary.passes[0].turns) > 1:
+        _print_turns(summary.passes[0].turns, console)  # of several passes the report has them
     console.print(Text(LEGEND, style="dim"))
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 
@@ -116,41 +118,35 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
     for result in results:
         verdict = _VERDICTS.get(result.verdict, "FAIL")
         condition = shorten(f"{result.metric} {result.expression}", 30)
-        name = shorten(pass_name(result.strategy, result.pass_), 16)
+        name = shorten(pass_name(result.strategy, result.pass_, result.case), 16)
         said = result.detail if result.value is None else measured(result)
         line = Text.assemble("  ", (f"{verdict:<5}", _STYLES[verdict]), f" {condition:<30}  {name:<16}  {said}")
         console.print(line, no_wrap=True, overflow="ellipsis")
 
 
-def _rows(summary: Summary) -> list[tuple[str, PassSummary]]:
-    return [(pass_name(one.strategy, one.pass_), one) for one in summary.passes]
+def _print_turns(turns: Sequence[TurnSummary], console: Console) -> None:
+    found = turn_table(turns, MOST_TURNS)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in found.headings:
+        table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
+    for row in found.rows:
+        table.add_row(*row)
+    console.print()
+    console.print(table)
 
 
-def _print_turns(summary: Summary, console: Console) -> None:
-    """Turn by turn, where there is one pass to speak of; of more the report has them."""
-    for one in summary.passes if len(summary.passes) == 1 and len(summary.passes[0].turns) > 1 else ():
-        turns = turn_table(one.turns, MOST_TURNS)
-        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-        for heading in turns.headings:
-            table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
-        for row in turns.rows:
-            table.add_row(*row)
-        console.print()
-        console.print(table)
-
-
-def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[str, StreamSummary]]:
-    return [(pass_name(one.strategy, one.pass_), own) for one in passes for own in one.streams if own.name == name]
+def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[PassSummary, StreamSummary]]:
+    return [(one, own) for one in passes for own in one.streams if own.name == name]
 
 
 def _print_table(
     title: str,
-    rows: Sequence[tuple[str, PassSummary | StreamSummary]],
+    rows: Sequence[tuple[PassSummary, PassSummary | StreamSummary]],
     columns: Sequence[tuple[str, str, str]],
     console: Console,
 ) -> None:
-    """One line a pass.  Only names give way where the width does not suffice."""
-    cells = [[_cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
+    """One line a pass, those of a case below its name.  Only names give way where the width does not suffice."""
+    cells = [[cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
     headings = [heading for heading, _, _ in columns]
     widths = [
         max(map(len, (*heading.split("\n"), *column)))
@@ -161,12 +157,17 @@ def _print_table(
     table.add_column(Text(shorten(title, room)), no_wrap=True, vertical="bottom")
     for heading, width in zip(headings, widths, strict=True):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width, vertical="bottom")
-    for (name, _), row in zip(rows, cells, strict=True):
-        table.add_row(Text(shorten(name, room)), *row)
+    case = None
+    for (one, _), row in zip(rows, cells, strict=True):
+        if one.case != case:
+            case = one.case
+            table.add_row(Text(shorten(case or "", room), style="bold"))
+        table.add_row(Text(shorten(pass_name(one.strategy, one.pass_), room)), *row)
     console.print()
     console.print(table)
 
 
-def _cell(run: PassSummary | StreamSummary, metric: str, part: str) -> str:
+def cell(run: PassSummary | StreamSummary, metric: str, part: str) -> str:
+    """A number of a pass as text: a metric, of a distribution the percentile `part`."""
     value = run.values[metric] if not part else getattr(run.distributions[metric], part).value
     return column_text(value, METRICS[metric].unit)

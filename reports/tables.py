@@ -1,4 +1,7 @@
-"""The tables of the page: strategies side by side, every metric, the use of the limits."""
+"""The tables of the page: strategies side by side, every metric, the use of the limits.
+
+Cases stand one below the other, and what is best is best within its case.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from bench.results.causes import CAUSES
 from bench.results.format import DASH, number, text
 from bench.results.metrics import DISTRIBUTIONS, METRICS
 from bench.results.summary import LimitUse, PassSummary, Quantile
-from reports.passes import Pass
+from reports.passes import Pass, by_case
 from reports.words import column_text
 
 SAME = 0.01
@@ -48,6 +51,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The passes of one case, or all where there are no cases."""
+
+    case: str | None
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A number of each pass: a metric, and for a distribution which percentile."""
 
@@ -75,7 +86,7 @@ class Comparison:
 
     label: str
     groups: tuple[Group, ...]
-    rows: list[Row]
+    parts: list[Part]
     note: str
 
 
@@ -184,9 +195,12 @@ def _as_met(summary: PassSummary, stream: str) -> PassSummary:
 
 
 def _comparison(label: str, groups: tuple[Group, ...], passes: Sequence[Pass], note: str) -> Comparison:
+    return Comparison(label, groups, [Part(case, _rows(groups, own)) for case, own in by_case(passes)], note)
+
+
+def _rows(groups: tuple[Group, ...], passes: Sequence[Pass]) -> list[Row]:
     columns = [_column_cells(column, passes) for group in groups for column in group.columns]
-    rows = [Row(one.name, [cells[place] for cells in columns]) for place, one in enumerate(passes)]
-    return Comparison(label, groups, rows, note)
+    return [Row(one.name, [cells[place] for cells in columns]) for place, one in enumerate(passes)]
 
 
 def _column_cells(column: Column, passes: Sequence[Pass]) -> list[Cell]:
@@ -264,7 +278,7 @@ class Limits:
 
     title: str
     headings: tuple[str, ...]
-    rows: list[Row]
+    parts: list[Part]
     note: str
 
 
@@ -273,7 +287,10 @@ def limits(passes: Sequence[Pass]) -> Limits:
     return Limits(
         _limits_finding(passes),
         (*LIMITERS.values(), "429s, by the limit that said no"),
-        [Row(one.name, [*map(_limit_cell, one.summary.limits), _refused(one.summary)]) for one in passes],
+        [
+            Part(case, [Row(one.name, [*map(_limit_cell, one.summary.limits), _refused(one.summary)]) for one in own])
+            for case, own in by_case(passes)
+        ],
         "Used, as a share of what the limit allows in the time the strategy took, at least one minute. A bucket that "
         "is full at the start allows more than 100 %.",
     )

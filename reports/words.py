@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bench.results.format import text, three
+from bench.results.format import pass_name, text, three
 from bench.results.metrics import METRICS
 from bench.results.summary import Summary, ThresholdResult
 from bench.results.thresholds import WORDS, split_tag
-
-
-def pass_name(strategy: str, pass_: int) -> str:
-    """The strategy; from its second run on, with the number of the run."""
-    return f"{strategy} #{pass_ + 1}" if pass_ else strategy
 
 
 def shorten(name: str, length: int) -> str:
@@ -47,7 +42,7 @@ def notices(summary: Summary) -> list[Notice]:
         found.setdefault((warning.why, warning.todo), []).append(warning.observed)
     for run in summary.passes:
         for warning in run.warnings:
-            observed = f"{pass_name(run.strategy, run.pass_)}: {warning.observed}"
+            observed = f"{pass_name(run.strategy, run.pass_, run.case)}: {warning.observed}"
             found.setdefault((warning.why, warning.todo), []).append(observed)
     return [Notice(tuple(observed), why, todo) for (why, todo), observed in found.items()]
 

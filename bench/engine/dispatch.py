@@ -62,7 +62,7 @@ class Pass:
 
     def __init__(
         self, line: Line, strategy: Strategy, number: int, seed: int, admission: Admission, client: Client,
-        clock: Clock, around: Surroundings,
+        clock: Clock, around: Surroundings, case: str | None = None,
     ) -> None:  # fmt: skip
         self._line = line
         self._strategy = strategy
@@ -72,6 +72,7 @@ class Pass:
         self._client = client
         self._clock = clock
         self._around = around
+        self._case = case
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -202,6 +203,7 @@ class Pass:
             turn=spec.turn,
             final=spec.final,
             group=spec.group,
+            case=self._case,
         )
         self._around.journal(record)
         self._around.observer.done(record, sending.cost)

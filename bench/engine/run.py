@@ -1,9 +1,9 @@
-"""A run: every strategy over the same workload, one pass after another, in rounds when it is repeated."""
+"""A run: every strategy of every case, one pass after another, in rounds when it is repeated."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ from mock_server.tiers import limits_for
 class PassEnd:
     """What is known of a pass beyond its records."""
 
+    case: str | None
     strategy: str
     number: int
     """0-based repeat."""
@@ -33,21 +34,29 @@ class PassEnd:
     """Seconds each request took in the server, by request id, where the target tells."""
 
 
-def run_passes(scenario: Scenario, target: Target, around: Surroundings) -> Iterator[PassEnd]:
+def run_passes(scenario: Scenario, targets: Mapping[str | None, Target], around: Surroundings) -> Iterator[PassEnd]:
     """Run pass after pass and tell of each when it has ended.  A stop skips those that have not begun.
 
-    Each pass has an event loop of its own, so that simulated time starts at 0.  Repeats differ in their seed.
+    `targets` has one for each case by its name, or, without cases, one under None.  Each pass has an event loop of its
+    own, so that simulated time starts at 0.  Repeats differ in their seed.
     """
-    rounds = [(number, strategy) for number in range(scenario.repeat) for strategy in scenario.strategies]
-    for place, (number, strategy) in enumerate(rounds):
+    rounds = [
+        (number, case, variant, strategy)
+        for number in range(scenario.repeat)
+        for case, variant in scenario.variants
+        for strategy in variant.strategies
+    ]
+    for place, (number, case, variant, strategy) in enumerate(rounds):
+        target = targets[case]
         pause = scenario.pause if place and not target.resets else 0.0
         if around.stop.reason is None:
-            yield run_loop(_run_pass(scenario, strategy, number, target, around, pause), virtual=target.virtual)
+            yield run_loop(_run_pass(variant, case, strategy, number, target, around, pause), virtual=target.virtual)
 
 
 async def _run_pass(
-    scenario: Scenario, strategy: Strategy, number: int, target: Target, around: Surroundings, pause: float
-) -> PassEnd:
+    scenario: Scenario, case: str | None, strategy: Strategy, number: int, target: Target, around: Surroundings,
+    pause: float,
+) -> PassEnd:  # fmt: skip
     clock = Clock(1.0 if target.virtual else scenario.speed)
     await _wait(clock, pause, around.stop)
     seeded = scenario.model_copy(update={"seed": scenario.seed + number})
@@ -55,11 +64,11 @@ async def _run_pass(
         await _warm_up(seeded, session, around)
         await session.reset()
         clock.restart()
-        around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed)
-        await _send_all(seeded, strategy, number, session, clock, around)
+        around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
+        await _send_all(seeded, case, strategy, number, session, clock, around)
         around.observer.pass_ended()
         latencies = await session.server_latencies()
-    return PassEnd(strategy.name, number, around.stop.reason, latencies)
+    return PassEnd(case, strategy.name, number, around.stop.reason, latencies)
 
 
 async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:
@@ -81,12 +90,13 @@ async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -
 
 
 async def _send_all(
-    scenario: Scenario, strategy: Strategy, number: int, session: Session, clock: Clock, around: Surroundings
-) -> None:
+    scenario: Scenario, case: str | None, strategy: Strategy, number: int, session: Session, clock: Clock,
+    around: Surroundings,
+) -> None:  # fmt: skip
     admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
-    sources = sources_of(scenario, f"{strategy.name} {number}")
+    sources = sources_of(scenario, f"{case or ''} {strategy.name} {number}")
     line = Line(sources, clock, by_priority=strategy.priority)
-    one_pass = Pass(line, strategy, number, scenario.seed, admission, session.client, clock, around)
+    one_pass = Pass(line, strategy, number, scenario.seed, admission, session.client, clock, around, case)
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"

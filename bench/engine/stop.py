@@ -1,11 +1,15 @@
-"""Ending a run early: once to stop sending and finish what is in flight, twice to cut everything."""
+"""Ending a run early: once to stop sending and finish what is in flight, twice to cut everything.
+
+May be asked for in any thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
@@ -37,6 +41,12 @@ class Stop:
         self.reason, self.exit_code = "interrupted", exit_code
         self._tell()
 
+    def cancel(self) -> None:
+        """The program that started the run wants no more of it: give up what is in flight at once."""
+        self.cut = True
+        self.reason, self.exit_code = "cancelled", Exit.INTERRUPTED
+        self._tell()
+
     @contextmanager
     def heard_by(self, listener: Callable[[], object]) -> Iterator[None]:
         """Call `listener` in this event loop whenever the stop is requested or hardens."""
@@ -47,13 +57,20 @@ class Stop:
             self._heard = None
 
     def _tell(self) -> None:
-        if self._heard is not None:
-            self._heard()
+        if (heard := self._heard) is not None:
+            with suppress(RuntimeError):  # told from another thread just as the pass ended and closed its loop
+                heard()
 
 
 @contextmanager
 def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into stops while a run goes on, and say what happens."""
+    """Turn Ctrl-C and SIGTERM into stops while a run goes on, and say what happens.
+
+    Only a program's main thread hears signals; in another thread this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         stop.interrupt(_SIGNALS[signal.Signals(number)])

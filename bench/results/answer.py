@@ -51,6 +51,15 @@ class _Strategy:
 
 def answer(question: Question, passes: Sequence[PassSummary]) -> str:
     """One to three plain sentences."""
+    return " ".join(_sentences(question, passes))
+
+
+def verdict(question: Question, passes: Sequence[PassSummary]) -> str:
+    """The first of them, which says what to use."""
+    return next(_sentences(question, passes))
+
+
+def _sentences(question: Question, passes: Sequence[PassSummary]) -> Iterator[str]:
     names = dict.fromkeys(one.strategy for one in passes)
     by_name = {name: tuple(one for one in passes if one.strategy == name) for name in names}
     strategies = [
@@ -58,14 +67,17 @@ def answer(question: Question, passes: Sequence[PassSummary]) -> str:
         for name, own in by_name.items()
         if all(one.stopped is None and one.values["succeeded"] for one in own)
     ]
-    if not strategies:
-        return "Nothing can be said: no strategy came to its end with an answer."
     clean = [strategy for strategy in strategies if strategy.clean]
-    if not clean:
-        return _nothing_qualifies(strategies)
-    best = min(_within_slo(clean), key=lambda strategy: strategy.time)
-    others = [strategy for strategy in strategies if strategy is not best]
-    return " ".join((_verdict(question, best, others), *_next_to(best, others), *_binding(best)))
+    if not strategies:
+        yield "Nothing can be said: no strategy came to its end with an answer."
+    elif not clean:
+        yield from _nothing_qualifies(strategies)
+    else:
+        best = min(_within_slo(clean), key=lambda strategy: strategy.time)
+        others = [strategy for strategy in strategies if strategy is not best]
+        yield _verdict(question, best, others)
+        yield from _next_to(best, others)
+        yield from _binding(best)
 
 
 def _strategy(question: Question, name: str, passes: tuple[PassSummary, ...]) -> _Strategy:
@@ -126,15 +138,13 @@ def _binding(best: _Strategy) -> Iterator[str]:
         yield f"What holds it back is the limit on {most.limiter.replace('_', ' ')}: {share(most.share or 0.0)} used."
 
 
-def _nothing_qualifies(strategies: list[_Strategy]) -> str:
+def _nothing_qualifies(strategies: list[_Strategy]) -> Iterator[str]:
     def badness(strategy: _Strategy) -> float:
         return (strategy.typical("error_rate") or 0.0) + (strategy.typical("rate_limited_rate") or 0.0)
 
     closest = min(strategies, key=badness)
-    return (
-        f"No strategy gets through cleanly. {closest.name} comes closest ({closest.words}), but {_trouble(closest)}. "
-        "Try fewer in flight, a token bucket, or a higher tier."
-    )
+    yield f"No strategy gets through cleanly. {closest.name} comes closest ({closest.words}), but {_trouble(closest)}."
+    yield "Try fewer in flight, a token bucket, or a higher tier."
 
 
 def _trouble(strategy: _Strategy) -> str:

@@ -168,7 +168,7 @@ class AttemptColumns:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """One pass: one strategy, run once."""
+    """One pass: one strategy, run once (in one case, where a scenario has several)."""
 
     strategy: str
     pass_: int
@@ -178,6 +178,13 @@ class Columns:
     models: tuple[str, ...]
     stops: tuple[str, ...]
     streams: tuple[str, ...] = ()
+    case: str | None = None
+    """Which case of the scenario it is of."""
+
+    @property
+    def of_pass(self) -> tuple[str | None, str, int]:
+        """Which pass it is: case, strategy and repeat."""
+        return self.case, self.strategy, self.pass_
 
     def of_stream(self, name: str) -> Columns:
         """The requests of one stream, and their attempts; none where no request names it."""
@@ -207,8 +214,8 @@ class Columns:
 class ColumnsBuilder:
     """Takes records one by one, as a run produces them or a file holds them."""
 
-    def __init__(self, strategy: str, pass_: int) -> None:
-        self._strategy, self._pass = strategy, pass_
+    def __init__(self, strategy: str, pass_: int, case: str | None = None) -> None:
+        self._strategy, self._pass, self._case = strategy, pass_, case
         self._requests, self._attempts = bytearray(), bytearray()
         self._count = 0
         self._models: dict[str, int] = {}
@@ -236,17 +243,17 @@ class ColumnsBuilder:
             models=tuple(self._models),
             stops=tuple(self._stops),
             streams=tuple(self._streams),
+            case=self._case,
         )
 
 
 def split_passes(records: Iterable[Record]) -> list[Columns]:
     """Columns for each pass found among the records, in the order in which the passes first appear."""
-    builders: dict[tuple[str, int], ColumnsBuilder] = {}
+    builders: dict[tuple[str | None, str, int], ColumnsBuilder] = {}
     for record in records:
-        key = (record.strategy, record.pass_)
-        if key not in builders:
-            builders[key] = ColumnsBuilder(*key)
-        builders[key].add(record)
+        if record.of_pass not in builders:
+            builders[record.of_pass] = ColumnsBuilder(record.strategy, record.pass_, record.case)
+        builders[record.of_pass].add(record)
     return [builder.columns() for builder in builders.values()]
 
 

@@ -37,6 +37,15 @@ RUN, RECORDS, PASSES, SUMMARY, REPORT = "run.json", "records.jsonl", "passes.jso
 """The files of a run folder."""
 
 
+class CaseInfo(msgspec.Struct, frozen=True):
+    """What a case was measured with, as far as it may differ from the run's."""
+
+    tier: str
+    tier_as_of: str | None
+    limits: dict[str, int | None]
+    """What the tier allows the model per minute."""
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """What a run was asked to do and what it was measured with; never a key."""
 
@@ -56,6 +65,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     tier_as_of: str | None = None
     limits: dict[str, int | None] | None = None
     """What the tier allows the model per minute; runs of before this was kept lack it."""
+    cases: dict[str, CaseInfo] = {}
+    """By name; none where the scenario has no cases."""
     prices_as_of: str | None = None
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION
@@ -69,6 +80,12 @@ class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     stopped: str | None = None
     """Why it ended early, in words."""
     overhead: Overhead | None = None
+    case: str | None = None
+
+    @property
+    def of_pass(self) -> tuple[str | None, str, int]:
+        """Which pass it is of: case, strategy and repeat."""
+        return self.case, self.strategy, self.pass_
 
 
 class Ending(msgspec.Struct, frozen=True):

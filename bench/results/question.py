@@ -11,7 +11,7 @@ from bench.results.metrics import Slo
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The facts of one run that hold for all of its passes."""
+    """The facts of one run, or of one case of it, that hold for all of its passes."""
 
     name: str
     question: str
@@ -21,6 +21,8 @@ class Question(msgspec.Struct, frozen=True):
     day: date
     """UTC date of the run, which decides the prices."""
     claim: str | None = None
+    case: str | None = None
+    """Which case of the scenario these are the facts of."""
     tier_as_of: str | None = None
     """Date of the tier's numbers."""
     seed: int = 0

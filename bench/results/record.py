@@ -115,6 +115,11 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which case of the scenario the pass is of."""
 
     @property
+    def of_pass(self) -> tuple[str | None, str, int]:
+        """Which pass it belongs to: case, strategy and repeat."""
+        return self.case, self.strategy, self.pass_
+
+    @property
     def ok(self) -> bool:
         """Whether its last attempt succeeded."""
         return self.attempts[-1].ok

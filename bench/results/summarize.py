@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 
 from bench.errors import PRECEDENCE, Exit
-from bench.results.answer import answer
+from bench.results.answer import answer, verdict
 from bench.results.columns import CAUSE_NAMES, Columns, Floats, Ints
 from bench.results.conversations import turns
 from bench.results.cost import cost_of, prices_as_of
+from bench.results.format import pass_name
 from bench.results.health import pass_warnings, run_warnings
 from bench.results.limits import limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
@@ -19,6 +20,7 @@ from bench.results.question import Question
 from bench.results.statistics import distribution
 from bench.results.summary import (
     SCHEMA_VERSION,
+    CaseSummary,
     Distribution,
     Overhead,
     PassSummary,
@@ -48,6 +50,7 @@ def summarize_pass(
         stopped=stopped,
         streams=tuple(_stream(name, columns, question) for name in _streams(columns, question)),
         turns=turns(columns, question.day),
+        case=columns.case,
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 
@@ -82,8 +85,11 @@ def summarize(
     passes: Sequence[PassSummary],
     thresholds: Sequence[ThresholdResult] = (),
     reasons: Sequence[tuple[Exit, str]] = (),
+    cases: Sequence[Question] = (),
 ) -> Summary:
-    """A whole run.  `reasons` are the engine's own for not ending with 0, such as a budget that was reached."""
+    """A whole run.  `reasons` are the engine's own for not ending with 0, such as a budget that was reached; `cases`
+    is what was asked in each case of a scenario that has some."""
+    parts = [(each, [one for one in passes if one.case == each.case]) for each in cases] or [(question, [*passes])]
     every = (*reasons, *_nothing_measured(passes), *_failed_thresholds(thresholds))
     return Summary(
         schema_version=SCHEMA_VERSION,
@@ -97,12 +103,23 @@ def summarize(
         seed=question.seed,
         speed=question.speed,
         prices_as_of=prices_as_of() if any(one.cost.total is not None for one in passes) else None,
-        answer=answer(question, passes),
+        answer="\n".join(f"{each.case}: {verdict(each, own)}" for each, own in parts) if cases else answer(*parts[0]),
         passes=tuple(passes),
         thresholds=tuple(thresholds),
-        warnings=run_warnings(question, passes),
+        warnings=tuple(dict.fromkeys(warning for each, own in parts for warning in run_warnings(each, own))),
         reasons=tuple(text for _, text in every),
         exit_code=min((code for code, _ in every), key=PRECEDENCE.index, default=Exit.OK),
+        cases=tuple(_case(each, own) for each, own in parts if each.case is not None),
+    )
+
+
+def _case(question: Question, passes: Sequence[PassSummary]) -> CaseSummary:
+    return CaseSummary(
+        name=question.case or "",
+        model=question.model,
+        tier=question.tier,
+        tier_as_of=question.tier_as_of,
+        answer=answer(question, passes),
     )
 
 
@@ -134,7 +151,10 @@ def _nothing_measured(passes: Sequence[PassSummary]) -> list[tuple[Exit, str]]:
 
 def _failed_thresholds(thresholds: Sequence[ThresholdResult]) -> list[tuple[Exit, str]]:
     return [
-        (Exit.THRESHOLDS, f"{one.strategy}: {one.metric} {one.expression}: {one.verdict}")
+        (
+            Exit.THRESHOLDS,
+            f"{pass_name(one.strategy, one.pass_, one.case)}: {one.metric} {one.expression}: {one.verdict}",
+        )
         for one in thresholds
         if failed(one)
     ]

@@ -134,6 +134,13 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """The most urgent first; none where the traffic is not divided into streams."""
     turns: tuple[TurnSummary, ...] = ()
     """Of conversations, up to the hundredth."""
+    case: str | None = None
+    """In which case of the scenario; None where it has no cases."""
+
+    @property
+    def of_pass(self) -> tuple[str | None, str, int]:
+        """Which pass it is: case, strategy and repeat."""
+        return self.case, self.strategy, self.pass_
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):
@@ -147,6 +154,19 @@ class ThresholdResult(msgspec.Struct, frozen=True):
     verdict: str
     """`ok`, `failed`, `no samples` or `inconclusive`."""
     detail: str = ""
+    case: str | None = None
+
+
+class CaseSummary(msgspec.Struct, frozen=True):
+    """One case of a scenario: what it was, and what is to be done in it."""
+
+    name: str
+    model: str
+    tier: str
+    tier_as_of: str | None
+    """Date of the tier's numbers."""
+    answer: str
+    """The answer sentences of this case."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -157,6 +177,7 @@ class Summary(msgspec.Struct, frozen=True):
     question: str
     claim: str | None
     model: str
+    """Where there are `cases`, each has a model and a tier of its own."""
     target: str
     tier: str
     tier_as_of: str | None
@@ -165,10 +186,13 @@ class Summary(msgspec.Struct, frozen=True):
     speed: float
     prices_as_of: str | None
     answer: str
-    """The answer sentence: what the question's reader should do, with the numbers that say so."""
+    """The answer sentence: what the question's reader should do, with the numbers that say so; of several cases, one
+    line each."""
     passes: tuple[PassSummary, ...]
     thresholds: tuple[ThresholdResult, ...]
     warnings: tuple[Warning, ...]
     reasons: tuple[str, ...]
     """Why the exit code is what it is; empty when it is 0."""
     exit_code: int
+    cases: tuple[CaseSummary, ...] = ()
+    """In the order of the file; none where the scenario has no cases."""

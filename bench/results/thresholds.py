@@ -146,6 +146,7 @@ def _judge(threshold: Condition, summary: PassSummary, columns: Columns) -> Thre
         value=value,
         verdict=verdict,
         detail=detail,
+        case=summary.case,
     )
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from bench.errors import Problem, ScenarioError, UsageError
-from bench.scenario import traces
+from bench.scenario import cases, traces
 from bench.scenario.arrivals import KINDS
-from bench.scenario.document import MOST_BYTES, Document, Loc, read
+from bench.scenario.document import MOST_BYTES, Document, Loc, Place, read
 from bench.scenario.misfits import misfits
-from bench.scenario.model import Scenario, Trace
+from bench.scenario.model import Case, Scenario, Trace
 from bench.scenario.notation import Source
 from bench.scenario.problems import explain, nearest
 from bench.scenario.traces import RECORDS
@@ -31,21 +32,48 @@ def load(path: Path, *, overrides: Mapping[str, str] = {}, flags: Mapping[str, s
     """
     document = read(_text(path), str(path))
     for key, text in overrides.items():
-        document.override(key, text, f"--set {key}")
+        _override(document, key, text, f"--set {key}")
     for key, text in flags.items():
-        document.override(key, text, f"--{key.rpartition('.')[2].replace('_', '-')}")
+        _override(document, key, text, f"--{key.rpartition('.')[2].replace('_', '-')}")
     return _validated(document, path)
 
 
-def select(scenario: Scenario, names: Sequence[str]) -> Scenario:
-    """The scenario with only the named strategies, in the order of the file.  UsageError for an unknown name."""
-    known = [strategy.name for strategy in scenario.strategies]
+def _override(document: Document, key: str, text: str, flag: str) -> None:
+    """Set a value, unless a case would replace it again: then nobody can know what is meant."""
+    if hiding := cases.hiding(document, key):
+        message = (
+            f"replaced again by {'case' if len(hiding) == 1 else 'cases'} {', '.join(hiding)}; choose with --case, "
+            f"change one with --set cases.{hiding[0]}.{key}=..., or drop all with --set cases={{}}"
+        )
+        document.problems.append(Problem(flag, 0, 0, key, message))
+    document.override(key, text, flag)
+
+
+def select(scenario: Scenario, strategies: Sequence[str] = (), cases: Sequence[str] = ()) -> Scenario:
+    """The scenario with only the named strategies and cases, in the order of the file; none named is all.  A case that
+    has none of the strategies is left out.  UsageError for an unknown name."""
+    _refuse_unknown("case", cases, [case.name for case in scenario.cases])
+    chosen = [case for case in scenario.cases if not cases or case.name in cases]
+    if not strategies:
+        return scenario.model_copy(update={"cases": tuple(chosen)})
+    variants = [case.scenario for case in chosen] or [scenario]
+    _refuse_unknown("strategy", strategies, dict.fromkeys(one.name for each in variants for one in each.strategies))
+    kept = [case.model_copy(update={"scenario": _only(case.scenario, strategies)}) for case in chosen]
+    return _only(scenario, strategies).model_copy(
+        update={"cases": tuple(case for case in kept if case.scenario.strategies)}
+    )
+
+
+def _only(scenario: Scenario, strategies: Sequence[str]) -> Scenario:
+    chosen = tuple(strategy for strategy in scenario.strategies if strategy.name in strategies)
+    return scenario.model_copy(update={"strategies": chosen})
+
+
+def _refuse_unknown(kind: str, names: Sequence[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            hint = f"The scenario has {', '.join(known)}."
-            raise UsageError(f"--strategy: no strategy `{name}`.{nearest(name, known)}", hint)
-    chosen = tuple(strategy for strategy in scenario.strategies if strategy.name in names)
-    return scenario.model_copy(update={"strategies": chosen})
+            hint = f"The scenario has {', '.join(known)}." if known else "The scenario has no cases."
+            raise UsageError(f"--{kind}: no {kind} `{name}`.{nearest(name, known)}", hint)
 
 
 def find(name: str) -> Path:
@@ -65,11 +93,12 @@ class Shipped(NamedTuple):
     name: str
     question: str
     path: Path
+    cases: tuple[str, ...]
 
 
 def shipped() -> list[Shipped]:
     """The scenarios that come with claude-bench, by name."""
-    return [Shipped(name, _question(path), path) for name, path in _shipped_files().items()]
+    return [_shipped(name, path) for name, path in _shipped_files().items()]
 
 
 def _shipped_files() -> dict[str, Path]:
@@ -81,11 +110,12 @@ def _shipped_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def _question(path: Path) -> str:
+def _shipped(name: str, path: Path) -> Shipped:
     match read(_text(path), str(path)).value:
-        case {"question": str(question)}:
-            return question
-    return ""
+        case {"question": str(question), **rest}:
+            written = rest.get("cases")
+            return Shipped(name, question, path, tuple(written) if isinstance(written, dict) else ())
+    return Shipped(name, "", path, ())
 
 
 def _text(path: Path) -> str:
@@ -106,6 +136,22 @@ def _validated(document: Document, path: Path) -> Scenario:
     if not isinstance(document.value, dict):
         problem = Problem(document.file, 1, 1, "", "expected keys such as version, question, model and workload")
         raise ScenarioError(document.problems or [problem])
+    scenario = _checked(document, path)
+    variants = []
+    for name, variant in cases.variants(document):
+        variants.append((name, _checked(variant, path)))
+        document.problems += _own_problems(name, variant, document)
+    if scenario is None or document.problems:
+        raise ScenarioError(document.problems)
+    scenario = _with_lines(scenario, document)
+    update = {"thresholds": scenario.thresholds}
+    found = [Case(name=name, scenario=each.model_copy(update=update)) for name, each in variants if each is not None]
+    return scenario.model_copy(update={"cases": tuple(found)})
+
+
+def _checked(document: Document, path: Path) -> Scenario | None:
+    """The scenario a file holds, or None, and every problem of it with the document."""
+    assert isinstance(document.value, dict)
     written = {"name": path.stem, **document.value}
     for loc, message in _contradictions(written):
         document.refuse(loc, message)
@@ -113,15 +159,23 @@ def _validated(document: Document, path: Path) -> Scenario:
         scenario = Scenario.model_validate(written, context=Source(path.parent))
     except ValidationError as errors:
         document.problems += [problem for error in errors.errors() for problem in explain(error, document)]
-    else:
-        for message in _strangers(scenario):
-            document.refuse(("streams",), message)
-        for loc, message in misfits(scenario):
-            document.refuse(loc, message)
-    if document.problems:
-        raise ScenarioError(document.problems)
+        return None
+    for message in _strangers(scenario):
+        document.refuse(("streams",), message)
+    for loc, message in misfits(scenario):
+        document.refuse(loc, message)
     scenario._source = path
-    return _with_lines(scenario, document)
+    return scenario
+
+
+def _own_problems(name: str, variant: Document, document: Document) -> Iterator[Problem]:
+    """What is wrong with a case alone, named as the case's; what is in another file keeps its name."""
+    known = {(problem.path, problem.message) for problem in document.problems}
+    places = set(variant.places.values())
+    for problem in variant.problems:
+        if (problem.path, problem.message) not in known:
+            here = Place(problem.file, problem.line, problem.column) in places
+            yield replace(problem, path=f"cases.{name}.{problem.path}".rstrip(".")) if here else problem
 
 
 def _strangers(scenario: Scenario) -> Iterator[str]:

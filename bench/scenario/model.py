@@ -8,6 +8,7 @@ both in one declaration, from which the JSON Schema comes too.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -60,6 +61,7 @@ __all__ = [
     "Backlog",
     "Budget",
     "Cache",
+    "Case",
     "Columns",
     "Constant",
     "Conversations",
@@ -285,6 +287,20 @@ def _known_target(target: str, info: ValidationInfo) -> str:
     return target
 
 
+class Case(Model):
+    """One of several circumstances under which a scenario is run."""
+
+    name: Name
+    """What records, tables and --case call it."""
+    scenario: Scenario
+    """The scenario as it is in this case, which has no cases itself."""
+
+
+def _not_merged(_: dict[str, dict[str, Any]], __: ValidationInfo) -> tuple[Case, ...]:
+    """A case changes the file, which is not at hand here: `load.py` merges them and puts them in this place."""
+    return ()
+
+
 class Scenario(Model):
     """One scenario file as resolved: defaults filled in, sweeps unfolded, overrides applied."""
 
@@ -313,6 +329,9 @@ class Scenario(Model):
     """What follows a failed attempt: none, retry_after, exponential, sdk, or a mapping."""
     strategies: StrategiesField
     """How requests are let through.  Each is run over the same workload."""
+    cases: Annotated[tuple[Case, ...], Written(dict[Name, dict[str, Any]], _not_merged)] = ()
+    """Circumstances to compare: by name, what is different, such as build: {tier: build}.  Every strategy is run in
+    each of them."""
     timeout: PositiveDuration = 600.0
     """How long one attempt may take."""
     transport: Literal["aiohttp", "httpx"] = "aiohttp"
@@ -338,9 +357,18 @@ class Scenario(Model):
     _source: Path | None = PrivateAttr(None)
 
     @property
+    def variants(self) -> tuple[tuple[str | None, Scenario], ...]:
+        """What is run: the scenario of each case by its name, or, without cases, the scenario itself."""
+        return tuple((case.name, case.scenario) for case in self.cases) or ((None, self),)
+
+    @property
     def models(self) -> set[str]:
         """Every model that is asked."""
-        return {self.model if one.model is None else one.model for one in self.streams} or {self.model}
+        return {
+            scenario.model if stream is None or stream.model is None else stream.model
+            for _, scenario in self.variants
+            for stream in scenario.streams or (None,)
+        }
 
     @property
     def source(self) -> Path | None:
@@ -348,5 +376,17 @@ class Scenario(Model):
         return self._source
 
     def resolved(self) -> dict[str, Any]:
-        """Everything that shapes the run, as plain JSON values; its hash names the question asked."""
-        return self.model_dump(mode="json", exclude={"thresholds": {"__all__": {"line"}}}, exclude_none=True)
+        """Everything that shapes the run, as plain JSON values; its hash names the question asked.
+
+        Of each case it has what differs from the scenario, None for what the case does without.
+        """
+        plain = self.model_dump(
+            mode="json", exclude={"cases": True, "thresholds": {"__all__": {"line"}}}, exclude_none=True
+        )
+        if not self.cases:
+            return plain
+        return plain | {"cases": {case.name: _difference(plain, case.scenario.resolved()) for case in self.cases}}
+
+
+def _difference(usual: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: own.get(key) for key in {**usual, **own} if own.get(key) != usual.get(key)}

@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -60,6 +66,13 @@ class Target:
     """Whether every pass finds fresh limits."""
     session: Callable[[Clock, int], AbstractAsyncContextManager[Session]]
     """Makes it ready for a pass on this clock; the number seeds the pass."""
+
+
+@contextmanager
+def open_targets(scenario: Scenario) -> Iterator[dict[str | None, Target]]:
+    """A target for each case of a scenario by its name, each as the case says; see `open_target`."""
+    with ExitStack() as stack:
+        yield {case: stack.enter_context(open_target(variant)) for case, variant in scenario.variants}
 
 
 def open_target(scenario: Scenario) -> AbstractContextManager[Target]:

@@ -34,7 +34,7 @@ from bench.scenario.model import (
 from bench.scenario.traces import Arrival
 from bench.strategies.admission import admission_of
 from bench.targets.sim import SimClient
-from bench.targets.target import mock_settings, open_target
+from bench.targets.target import mock_settings, open_targets
 from bench.workload.requests import Placed, Source, sources_of
 from mock_server.engine import Engine
 from mock_server.tiers import limits_for
@@ -118,8 +118,8 @@ def surroundings(journal: list[Record]) -> Surroundings:
 def play(scenario: Scenario) -> dict[str, Outcome]:
     """Every strategy of a scenario, by name."""
     journal: list[Record] = []
-    with open_target(scenario) as target:
-        for _ in run_passes(scenario, target, surroundings(journal)):
+    with open_targets(scenario) as targets:
+        for _ in run_passes(scenario, targets, surroundings(journal)):
             pass
     outcomes = {strategy.name: Outcome() for strategy in scenario.strategies}
     for record in journal:

@@ -393,7 +393,7 @@ def test_arrivals_without_an_end_need_one(tmp_path: Path, kind: str) -> None:
         ("workload.requets", "5", "workload.requets: unknown key. Did you mean requests?"),
         ("model.name", "x", "model.name: the file has `claude-sonnet-5` at model; set that as a whole: "
          "--set 'model=...'"),
-        ("strategies.4", "gather", "strategies.4: the file has a list at strategies; set that as a whole: "
+        ("strategies.4", "gather", "strategies[4]: the file has a list at strategies; set that as a whole: "
          "--set 'strategies=...'"),
         ("workload.requests", "[", "workload.requests: not valid YAML: expected the node content, "
          "but found '<stream end>'"),
