@@ -44,6 +44,12 @@ def test_a_hand_made_pass() -> None:
         "cost_per_success": 0.005,
         "goodput": None,
         "goodput_share": None,
+        "cache_hit_share": None,
+        "cache_write_cost": None,
+        "cache_saving": None,
+        "conversations": None,
+        "conversations_completed": None,
+        "cost_per_conversation": None,
     }
     assert summary.values == pytest.approx(expected)
     assert summary.failures == {"output_tokens": 1, "server_error": 1}

@@ -607,7 +607,7 @@ def test_every_kind_of_arrivals(tmp_path: Path, written: str, arrivals: object) 
         ("{steps: [{rate: 1/s}, {rate: 2/s}]}", "only the last step can go on"),
         ("{users: 0, think: 1s}", "expected at least 1"),
         ("{users: 5}", "think: missing"),
-        ("{users: 5, think: 3}", "expected a time such as 10s"),
+        ("{users: 5, think: 3}", "expected a duration such as 90s or 5m, got 3 without a unit"),
         ("{users: 5, think: soon}", "expected a duration such as 90s or 5m, got `soon`"),
         ("{diurnal: {rate: 5/s, amplitude: 130%}}", "expected a percentage from 0% to 100%"),
         ("{diurnall: {rate: 5/s, amplitude: 10%}}", "Did you mean diurnal?"),
