@@ -12,7 +12,7 @@ class RequestSpec(msgspec.Struct, frozen=True):
     """A Messages API request and what the workload expects of it."""
 
     seq: int
-    """Place in the workload, from 0."""
+    """Place in the workload, from 0; below it for a request that warms the cache for the others."""
     intended: float
     """When it should go, seconds since the start of the pass."""
     params: Mapping[str, Any]

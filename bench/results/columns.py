@@ -37,7 +37,7 @@ class RequestColumns:
     """One entry a request, in the order in which they ended."""
 
     seq: Ints
-    """Place in the workload."""
+    """Place in the workload; below 0 for a request that warms the cache for the others."""
     intended: Floats
     first_sent: Floats
     last_sent: Floats

@@ -87,9 +87,9 @@ def _overhead(overhead: Overhead | None) -> Iterator[Warning]:
 
 
 def _late_sends(columns: Columns, summary: PassSummary) -> Iterator[Warning]:
-    """Without a limit nothing holds a request back but this machine."""
+    """Without a limit nothing holds a request back but this machine, and one that warms the cache for the others."""
     requests = columns.requests
-    if summary.kind != "gather" or not len(requests):
+    if summary.kind != "gather" or not len(requests) or (requests.seq < 0).any():
         return
     late, took = float(np.median(requests.queue_time)), float(np.median(requests.latency))
     if late > LARGE_OVERHEAD * took:
@@ -118,6 +118,8 @@ def _other_limits(columns: Columns, limits: Mapping[str, float | None]) -> Itera
 def _too_much_offered(columns: Columns, question: Question) -> Iterator[Warning]:
     if not question.own_times or question.streams or not len(columns.requests):
         return  # of several streams one may be a backlog, which offers nothing a minute
+    if (columns.requests.conversation >= 0).any():
+        return  # whoever waits for answers asks for no more than is let through
     for limiter, offered in _offered_per_minute(columns).items():
         limit = question.limits.get(limiter)
         if limit and offered > limit:

@@ -120,12 +120,12 @@ class Script:
         """All that is said in the request of a place."""
         step = self.step(place)
         said = list(self._until(step, place - step.number))
-        tokens = sum(tools.size(block, self._model) for _, block in said)
-        new = said[-2:] if step.number else said  # an answer, and what follows it
-        before = tokens - sum(tools.size(block, self._model) for _, block in new)
-        return Context([{"role": role, "content": [block]} for role, block in said], tokens, before)
+        tokens = sum(size for _, (_, size) in said)
+        new = sum(size for _, (_, size) in said[-2:])  # an answer, and what follows it
+        messages = [{"role": role, "content": [block]} for role, (block, _) in said]
+        return Context(messages, tokens, tokens - new if step.number else 0)
 
-    def _until(self, step: Step, place: int) -> Iterator[tuple[str, tools.Block]]:
+    def _until(self, step: Step, place: int) -> Iterator[tuple[str, tools.Sized]]:
         """Who said what, from the first request of a conversation, at `place`, to one of its steps."""
         for turn, calls in enumerate(self._calls(step.conversation)[: step.turn + 1]):
             yield "user", self._spoken(step.conversation, turn, place)
@@ -137,25 +137,25 @@ class Script:
                 yield "assistant", self._text(self._expected(self._answered, place))
                 place += 1
 
-    def _spoken(self, conversation: int, turn: int, place: int) -> tools.Block:
+    def _spoken(self, conversation: int, turn: int, place: int) -> tools.Sized:
         """What a person says.  Only the first words tell conversations apart: what follows need not."""
         seq = self._numbered(place)
         if turn:
             return self._text(self._said(seq, 0))
         return self._text(self._opening(seq, 0), f"{self.id(conversation)} {self._mark}: ")
 
-    def _call(self, place: int) -> tools.Block:
+    def _call(self, place: int) -> tools.Sized:
         assert self._tools is not None
         return tools.call(self._tools.count, place, self._expected(self._called, place), self._model)
 
-    def _result(self, place: int) -> tools.Block:
+    def _result(self, place: int) -> tools.Sized:
         return tools.result(place, self._given(self._numbered(place), 0), self._model)
 
     def _expected(self, size: Callable[[int, int], int], place: int) -> int:
         return min(size(self._numbered(place), 0), self._max_tokens)
 
-    def _text(self, tokens: int, start: str = "") -> tools.Block:
-        return {"type": "text", "text": text_of_tokens(tokens, self._model_id, start)}
+    def _text(self, tokens: int, start: str = "") -> tools.Sized:
+        return {"type": "text", "text": text_of_tokens(tokens, self._model_id, start)}, tokens
 
     def _draw_calls(self, conversation: int) -> tuple[int, ...]:
         """How many calls of tools each turn of a conversation has."""

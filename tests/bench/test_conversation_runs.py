@@ -264,3 +264,49 @@ def test_a_thousand_conversations_at_once_take_little_memory(tmp_path: Path) -> 
 
     peak(10)
     assert peak(1000) < 2_000_000
+
+
+# Shipped scenarios
+
+
+def passes(name: str, out: Path, *settings: str) -> dict[tuple[str | None, str], PassSummary]:
+    summary = api.run(api.load(name, settings=settings), out=out).summary
+    return {(one.case, one.strategy): one for one in summary.passes}
+
+
+def cost(one: PassSummary) -> float:
+    assert one.cost.total is not None
+    return one.cost.total
+
+
+def test_sending_all_at_once_writes_the_cache_a_hundred_times(tmp_path: Path) -> None:
+    found = passes("caching-warm-up", tmp_path / "run")
+    plain, cold, warm = (found[case, "gather"] for case in ("uncached", "all-at-once", "warm-first"))
+    assert cold.distributions["ttft_cold"].n == 100
+    assert warm.distributions["ttft_warm"].n == 100
+    assert cost(cold) - cost(plain) == pytest.approx(100 * 15_000 * (2.5 - 2) / 1e6)
+    assert cost(warm) < cost(plain) / 5
+    assert found["all-at-once", "semaphore-10"].distributions["ttft_cold"].n == 10
+    means = [one.distributions[name].mean for one, name in ((cold, "ttft_cold"), (warm, "ttft_warm"))]
+    assert means[0] is not None
+    assert means[1] is not None
+    assert means[0] > means[1]
+
+
+def test_an_hour_pays_where_people_take_minutes_and_five_minutes_where_they_take_seconds(tmp_path: Path) -> None:
+    few = "workload.conversations.count=50"
+    slow = passes("chat-with-history", tmp_path / "slow", few)
+    quick = passes("chat-with-history", tmp_path / "quick", few, "workload.conversations.think={exponential: 20s}")
+    five, hour = ("five-minutes", "gather"), ("an-hour", "gather")
+    assert cost(slow[hour]) < cost(slow[five]) < cost(slow["uncached", "gather"])
+    assert cost(quick[five]) < cost(quick[hour]) < cost(quick["uncached", "gather"])
+
+
+def test_agents_are_held_back_by_a_limit_that_caching_takes_away(tmp_path: Path) -> None:
+    found = {case: one for (case, _), one in passes("agents-growing-context", tmp_path / "run").items()}
+    kept, plain, less = found["start"], found["start-uncached"], found["tier-2-uncached"]
+    assert all(one.values["conversations_completed"] == 1 and one.values["rate_limited"] == 0 for one in found.values())
+    assert cost(kept) < cost(plain) / 4
+    times = [one.distributions["turn_time"].p50.value or 0 for one in (kept, plain, less)]
+    assert times[0] * 2 < times[1] < times[2] / 2
+    assert kept.turns[0].input_tokens < kept.turns[1].input_tokens

@@ -553,9 +553,13 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
     entries = shipped()
     assert [entry.name for entry in entries] == [
         "adaptive-or-fixed",
+        "agents-growing-context",
+        "caching-warm-up",
         "chat-users",
+        "chat-with-history",
         "classify-500",
         "interactive-and-background",
+        "output-classes",
         "replay-conversation",
         "summarize-100",
     ]
