@@ -128,6 +128,7 @@ def _print_turns(turns: Sequence[TurnSummary], console: Console) -> None:
     found = turn_table(turns, MOST_TURNS)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in found.headings:
+        heading = heading.replace("conver", "conver-\n").replace(" ", "\n")
         table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
     for row in found.rows:
         table.add_row(*row)

@@ -34,7 +34,7 @@ TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
 
 
-TURNS = 25
+TURNS = 15
 """Rows of the table of turns; of more turns, some are left out between the first and the last."""
 
 TURN_TABLES = 12

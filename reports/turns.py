@@ -11,14 +11,14 @@ from reports.words import column_text
 
 HEADINGS = (
     "turn",
-    "conver-\nsations",
+    "conversations",
     "requests",
-    "input\ntokens",
-    "from\ncache",
-    "TTFT\np50",
-    "TTFT\np95",
-    "turn\np50",
-    "turn\np95",
+    "input tokens",
+    "from cache",
+    "TTFT p50",
+    "TTFT p95",
+    "turn p50",
+    "turn p95",
     "cost",
 )
 
@@ -30,14 +30,18 @@ NOTE = (
 
 
 def turn_table(turns: Sequence[TurnSummary], most: int) -> Table:
-    """A row for each turn; of more than `most`, the first, the last and some between."""
-    return Table(HEADINGS, [_row(turn) for turn in _spread(turns, most)])
+    """A row for each turn; of more than `most`, the first ones, the last one, and fewer and fewer between."""
+    return Table(HEADINGS, [_row(turns[place]) for place in _places(len(turns), most)])
 
 
-def _spread(turns: Sequence[TurnSummary], most: int) -> list[TurnSummary]:
-    if len(turns) <= most:
-        return list(turns)
-    return [turns[round(place * (len(turns) - 1) / (most - 1))] for place in range(most)]
+def _places(turns: int, most: int) -> list[int]:
+    if turns <= most:
+        return list(range(turns))
+    places = [0]
+    for left in range(most - 1, 0, -1):  # each step as large as would lead to the end, if all were of this ratio
+        ratio = (turns / (places[-1] + 1)) ** (1 / left)
+        places.append(max(places[-1] + 1, round((places[-1] + 1) * ratio) - 1))
+    return places
 
 
 def _row(one: TurnSummary) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -20,6 +21,7 @@ from bench.engine.stop import Stop
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record
 from bench.scenario.model import (
+    Conversations,
     Exponential,
     Fixed,
     Lognormal,
@@ -227,3 +229,29 @@ def test_think_times_belong_to_the_request_and_not_to_the_order_of_events(think:
     slow, quick = thought(50.0), thought(0.1)
     assert slow == pytest.approx(quick)
     assert len(set(quick.values())) == 35
+
+
+# Conversations
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 3), st.sampled_from([0.0, 1.0]))
+def test_a_turn_that_is_due_while_another_request_waits_neither_takes_its_place_nor_loses_its_own(
+    talks: int, turns: int, limit: int, think: float
+) -> None:
+    """Due at the same moment as one that already waits for a slot, and of an earlier place."""
+    size = Fixed(value=10)
+    conversations = Conversations(count=talks, turns=Fixed(value=turns), think=think)
+    workload = Workload(conversations=conversations, input_tokens=size, output_tokens=size, max_tokens=9)
+    scenario = Scenario(
+        version=1,
+        name="talks",
+        question="?",
+        model="claude-sonnet-5",
+        workload=workload,
+        strategies=(Strategy(name="s", kind="gather", retry=Retry()),),
+    )
+    played = play(list(sources_of(scenario)), limit)
+    assert sorted(record.seq for record in played.records) == list(range(talks * turns))
+    for before, after in pairwise(sorted(played.records, key=lambda record: record.seq)):
+        if after.turn:
+            assert after.intended == before.attempts[-1].ended + think
