@@ -33,8 +33,8 @@ from bench.scenario.model import (
 )
 from bench.scenario.traces import Arrival
 from bench.strategies.admission import Admission
-from bench.strategies.pacer import Pacer
-from bench.workload.requests import Source, sources_of
+from bench.strategies.pacer import Cost, Pacer, Ticket
+from bench.workload.requests import Placed, Source, sources_of
 from mock_server.bucket import Bucket
 
 MODEL = {"model": "claude-sonnet-5"}
@@ -234,11 +234,54 @@ def test_think_times_belong_to_the_request_and_not_to_the_order_of_events(think:
 # Conversations
 
 
+def test_who_waits_to_be_let_through_keeps_its_place_when_one_that_goes_before_it_comes() -> None:
+    """Two turns that are due at the same moment: the later one in the workload is already at the gate."""
+
+    class Door:
+        def __init__(self, *, is_open: bool) -> None:
+            self.opened = asyncio.Event()
+            if is_open:
+                self.opened.set()
+
+        async def acquire(self, cost: Cost) -> Ticket:
+            await self.opened.wait()
+            return Ticket(cost)
+
+        def release(self) -> None:
+            raise AssertionError("whoever is let through goes")
+
+    def spec(place: int, due: Arrival) -> RequestSpec:
+        return RequestSpec(place, due.at, MODEL, 100, 10)
+
+    def after(place: int, ended: float, ok: bool) -> list[Placed]:
+        return [(place + 1, Arrival(ended))] if ok else []
+
+    async def main() -> list[int]:
+        line = Line([Source([(0, Arrival(0.0)), (10, Arrival(0.0))], spec, after=after)], Clock())
+        door, closed = Door(is_open=True), Door(is_open=False)
+        (first, _), (second, _) = await line.next(door) or never(), await line.next(door) or never()
+        line.answered(second, 0.0)
+        waiting = asyncio.ensure_future(line.next(closed))
+        await asyncio.sleep(0)
+        line.answered(first, 0.0)
+        closed.opened.set()
+        (third, _), (fourth, _) = await waiting or never(), await line.next(door) or never()
+        for spec in (third, fourth):
+            line.answered(spec, 1.0, ok=False)
+        assert await line.next(door) is None
+        return [spec.seq for spec in (first, second, third, fourth)]
+
+    assert run_loop(main(), virtual=True) == [0, 10, 11, 1]
+
+
+def never() -> tuple[RequestSpec, Ticket]:
+    raise AssertionError("there is another one")
+
+
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 3), st.sampled_from([0.0, 1.0]))
-def test_a_turn_that_is_due_while_another_request_waits_neither_takes_its_place_nor_loses_its_own(
+def test_every_turn_is_sent_once_and_after_the_answer_to_the_one_before_it(
     talks: int, turns: int, limit: int, think: float
 ) -> None:
-    """Due at the same moment as one that already waits for a slot, and of an earlier place."""
     size = Fixed(value=10)
     conversations = Conversations(count=talks, turns=Fixed(value=turns), think=think)
     workload = Workload(conversations=conversations, input_tokens=size, output_tokens=size, max_tokens=9)
