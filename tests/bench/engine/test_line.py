@@ -266,10 +266,10 @@ def test_who_waits_to_be_let_through_keeps_its_place_when_one_that_goes_before_i
         line.answered(first, 0.0)
         closed.opened.set()
         (third, _), (fourth, _) = await waiting or never(), await line.next(door) or never()
-        for spec in (third, fourth):
-            line.answered(spec, 1.0, ok=False)
+        for last in (third, fourth):
+            line.answered(last, 1.0, ok=False)
         assert await line.next(door) is None
-        return [spec.seq for spec in (first, second, third, fourth)]
+        return [each.seq for each in (first, second, third, fourth)]
 
     assert run_loop(main(), virtual=True) == [0, 10, 11, 1]
 
