@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
@@ -163,7 +163,8 @@ def test_a_token_bucket_uses_the_limit_that_binds_and_is_never_refused(tier: str
 
     Of the limit that binds, what was sent up to the last request; less the burst at the start, which comes on top.
     """
-    scenario = shape.scenario(tier, PACED).model_copy(update={"mock": Mock(output_factor=factor)})
+    scenario = replace(shape, minutes=2).scenario(tier, PACED)
+    scenario = scenario.model_copy(update={"mock": Mock(output_factor=factor)})
     (own,) = play(scenario).values()
     usages = [attempt.usage or Usage() for attempt in own.attempts]
     sent = (len(own.attempts), sum(one.total_input for one in usages), sum(one.output_tokens for one in usages))
