@@ -212,7 +212,8 @@ def progress(*, quiet: bool = False) -> Iterator[Observer]:
         return
     from reports.live import Progress
 
-    with Progress(_console(sys.stderr)) as shown:
+    # FORCE_COLOR, which notebooks and CI set, makes no terminal: a live area would fill their log.
+    with Progress(_console(sys.stderr, terminal=sys.stderr.isatty())) as shown:
         yield Observers(shown)
 
 
@@ -383,7 +384,7 @@ def _secrets() -> list[str]:
     return [value for name in SECRET_NAMES if (value := os.environ.get(name))]
 
 
-def _console(stream: TextIO) -> Console:
+def _console(stream: TextIO, *, terminal: bool | None = None) -> Console:
     from rich.console import Console
 
-    return Console(file=stream, force_jupyter=False)
+    return Console(file=stream, force_jupyter=False, force_terminal=terminal)

@@ -1,14 +1,16 @@
 """The report as one offline HTML file: what is computed here stands in `templates/report.html` as it comes.
 
 The same run gives the same bytes.  All text is escaped by jinja; only the SVG of our own figures and the summary's
-JSON, in which no `<` is left, go in as they are.
+JSON, in which no `<` is left, go in as they are.  The page may run one script, its own, named by its hash.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -25,7 +27,7 @@ from bench.results.summary import Summary, ThresholdResult
 from reports import figures, tables, turns
 from reports.passes import Pass, by_case
 from reports.tables import Table
-from reports.templates import template
+from reports.templates import FOLDER, template
 from reports.timeline import timeline
 from reports.turns import turn_table
 from reports.words import measured, notices, thresholds_met
@@ -63,8 +65,15 @@ def render(run: LoadedRun) -> str:
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),
+        **_script(),
         summary_json=msgspec.json.encode(run.summary).decode().replace("<", "\\u003c"),
     )
+
+
+def _script() -> dict[str, str]:
+    """The page's script and what its Content-Security-Policy calls it."""
+    script = (FOLDER / "report.js").read_text(encoding="utf-8")
+    return {"script": script, "script_hash": f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"}
 
 
 def _passes(run: LoadedRun, summary: Summary) -> list[Pass]:

@@ -256,6 +256,8 @@ class Mock(Model):
     latency: Latency = Latency()
     chunk_tokens: Count = 5
     """Tokens per streamed event."""
+    output_factor: Positive = 1.0
+    """How long answers are, as a multiple of the workload's `output_tokens`: with 2 it expects half of what comes."""
     faults: FaultsField = ()
     """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
 

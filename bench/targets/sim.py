@@ -17,16 +17,22 @@ if TYPE_CHECKING:
 
 
 class SimClient:
-    """A `Client` whose records are those of the SDK speaking to the same engine.  `timeout` is seconds per attempt."""
+    """A `Client` whose records are those of the SDK speaking to the same engine.  `timeout` is seconds per attempt.
 
-    def __init__(self, engine: Engine, clock: Clock, *, seed: int, timeout: float) -> None:
+    Answers are `output_factor` times as long as expected.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, *, seed: int, timeout: float, output_factor: float = 1.0) -> None:
         self.engine, self._clock, self._seed, self._timeout = engine, clock, seed, timeout
+        self._output_factor = output_factor
 
     async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
         """See `Client`."""
         sent = self._clock.now()
         key = (self._seed, spec.seq, attempt)
-        plan = self.engine.handle(spec.params, sent, key=key, output_tokens=spec.output_tokens)
+        plan = self.engine.handle(
+            spec.params, sent, key=key, output_tokens=round(spec.output_tokens * self._output_factor)
+        )
         deadline = sent + self._timeout
         if plan.flaw:
             return await self._spoiled(plan)

@@ -101,7 +101,9 @@ def _sim(scenario: Scenario) -> Iterator[Target]:
 
     @asynccontextmanager
     async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
-        client = SimClient(Engine(settings), clock, seed=seed, timeout=scenario.timeout)
+        client = SimClient(
+            Engine(settings), clock, seed=seed, timeout=scenario.timeout, output_factor=scenario.mock.output_factor
+        )
 
         async def reset() -> None:
             client.engine = Engine(settings)
@@ -122,7 +124,8 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
         async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
             def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
                 key = f"{seed}.{spec.seq}.{attempt}"
-                return {"x-mock-key": key, "x-mock-output-tokens": str(spec.output_tokens)}
+                tokens = round(spec.output_tokens * scenario.mock.output_factor)
+                return {"x-mock-key": key, "x-mock-output-tokens": str(tokens)}
 
             await server.reset()
             async with _client(scenario, clock, server.url, _NO_KEY, headers) as client:

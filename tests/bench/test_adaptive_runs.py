@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
@@ -153,6 +153,30 @@ def test_it_reaches_nine_tenths_of_what_any_strategy_could_where_requests_are_th
     print(f"\n{tier}: {own.throughput / bound:.3f} of the bound, {own.refused(60):.3%} refused")
     assert own.throughput >= 0.9 * bound
     assert own.refused(after=60) < 0.01
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("shape", [REQUEST_BOUND, INPUT_BOUND, OUTPUT_BOUND], ids=["requests", "input", "output"])
+@pytest.mark.parametrize("tier", ["start", "build", "scale"])
+def test_a_token_bucket_uses_the_limit_that_binds_and_is_never_refused(tier: str, shape: Shape, factor: float) -> None:
+    """Also where answers are half or twice as long as expected.
+
+    Of the limit that binds, what was sent up to the last request; less the burst at the start, which comes on top.
+    """
+    scenario = replace(shape, minutes=2).scenario(tier, PACED)
+    scenario = scenario.model_copy(update={"mock": Mock(output_factor=factor)})
+    (own,) = play(scenario).values()
+    usages = [attempt.usage or Usage() for attempt in own.attempts]
+    sent = (len(own.attempts), sum(one.total_input for one in usages), sum(one.output_tokens for one in usages))
+    last = max(attempt.sent for attempt in own.attempts)
+    used = [
+        (amount - TokenBucket().burst * limit / 60) / (limit / 60 * last)
+        for amount, limit in zip(sent, limits_for(tier, MODEL), strict=True)
+        if limit
+    ]
+    print(f"\n{tier} {shape} x {factor:g}: {max(used):.3f} of the limit, {own.refused():.3%} refused")
+    assert max(used) >= 0.97
+    assert own.refused() == 0
 
 
 @pytest.mark.parametrize("burst", [1.0, 10.0])

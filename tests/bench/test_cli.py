@@ -84,6 +84,20 @@ def test_strategy_keeps_only_those_named(capsys: pytest.CaptureFixture[str]) -> 
     assert [one["strategy"] for one in passes] == ["gather", "semaphore-10"]
 
 
+def test_case_keeps_only_those_named(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("cases.yaml").write_text(GOOD + "cases: {a: {}, b: {tier: build}, c: {tier: scale}}\n")
+    assert call(["run", "cases.yaml", "--case", "c,a", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [(one["case"], one["strategy"]) for one in printed["passes"]] == [("a", "gather"), ("c", "gather")]
+    assert [(one["name"], one["tier"]) for one in printed["cases"]] == [("a", "start"), ("c", "scale")]
+    assert call(["run", "cases.yaml", "--quiet"]) == 0
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["a: gather", "b: gather", "c: gather"]
+    assert call(["run", "cases.yaml", "--case", "d"]) == 2
+    assert "no case `d`" in capsys.readouterr().err
+    assert call(["run", "cases.yaml", "--tier", "build"]) == 2
+    assert "replaced again by cases b, c" in capsys.readouterr().err
+
+
 def test_report_rebuilds_without_sending(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["run", good, "-o", "here"]) == 0
     first = capsys.readouterr().out
@@ -124,6 +138,7 @@ def test_scenarios_lists_the_shipped_ones(capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr().out
     for name in ("adaptive-or-fixed", "classify-500", "replay-conversation", "summarize-100"):
         assert name in printed
+    assert "cases: start, build, scale" in printed
     assert max(map(len, printed.splitlines())) <= 80
 
 

@@ -208,9 +208,14 @@ def test_a_notebook_shows_the_answer_and_the_strategies_as_text() -> None:
     assert repr(finished).startswith(f"<run {finished.folder}: start: gather finishes first")
 
 
-def test_progress_is_shown_on_standard_error_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_leaves_standard_output_alone_and_is_no_live_area_in_a_notebook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a Jupyter kernel sets it
     bench.run("good.yaml")
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "\x1b[1A" not in said.err
 
 
 @pytest.mark.parametrize("number", range(len(re.findall("```python", GUIDE.read_text()))))

@@ -262,8 +262,8 @@ def test_an_observer_that_raises_is_dropped_and_breaks_nothing(caplog: pytest.Lo
         calls = 0
 
         def pass_started(
-        self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None
-    ) -> None: ...
+            self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None
+        ) -> None: ...
 
         def sent(self, strategy: str) -> None:
             self.calls += len(strategy)
