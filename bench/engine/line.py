@@ -27,9 +27,10 @@ class Gate(Protocol):
 
 
 class _Next(NamedTuple):
-    """The next request of a source.  Earlier ones go first, then lower places, then earlier sources."""
+    """The next request of a source.  Earlier ones go first, then lower ranks, lower places, earlier sources."""
 
     at: float
+    rank: int
     place: int
     source: int
     arrival: Arrival
@@ -76,7 +77,7 @@ class Line:
     def _join(self, number: int, placed: tuple[int, Arrival] | None) -> None:
         if placed is not None:
             place, arrival = placed
-            heapq.heappush(self._coming[self._ranks[number]], _Next(arrival.at, place, number, arrival))
+            heapq.heappush(self._coming[self._ranks[number]], _Next(arrival.at, arrival.rank, place, number, arrival))
 
     def _spec(self, first: _Next) -> RequestSpec:
         """The request itself, made once, when it is first in line."""

@@ -36,6 +36,8 @@ class Source:
     priority: int = 0
     waits: bool = False
     """Whether the next request comes only after the answer to this one."""
+    model: str = ""
+    """Whom they ask."""
 
 
 def sources_of(scenario: Scenario) -> Iterator[Source]:
@@ -53,9 +55,10 @@ def _numbering(stream: int, streams: int) -> Callable[[int], int]:
 def _sources(traffic: Traffic, seed: int, spec: Callable[[int, Arrival], RequestSpec]) -> Iterator[Source]:
     if isinstance(traffic.arrivals, Users):
         for user in range(traffic.arrivals.count):
-            yield Source(_user(traffic, traffic.arrivals, user, seed), spec, traffic.priority, waits=True)
+            asked = _user(traffic, traffic.arrivals, user, seed)
+            yield Source(asked, spec, traffic.priority, waits=True, model=traffic.model)
     else:
-        yield Source(_placed(arrivals_of(traffic, seed)), spec, traffic.priority)
+        yield Source(_placed(arrivals_of(traffic, seed)), spec, traffic.priority, model=traffic.model)
 
 
 def _placed(arrivals: Iterator[Arrival]) -> Generator[Placed, float, None]:
