@@ -19,10 +19,10 @@ import numpy as np
 
 from bench.clock import utc_now
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Surroundings
 from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
+from bench.engine.surroundings import Surroundings
 from bench.errors import TargetError, UsageError
 from bench.reading import summarize_run, tier_date
 from bench.request import RequestSpec

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from bench.clock import Clock
 from bench.clock import run as run_loop
-from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.dispatch import Pass
+from bench.engine.exchange import Terms
 from bench.engine.line import Line
 from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.scenario.model import Scenario, Strategy
 from bench.strategies.admission import admission_of
@@ -85,7 +87,7 @@ async def _send_all(
 ) -> None:
     admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
     line = Line(sources_of(scenario), clock, by_priority=strategy.priority)
-    one_pass = Pass(line, strategy, number, scenario.seed, admission, session.client, clock, around)
+    one_pass = Pass(line, Terms(strategy, number, scenario.seed, admission, session.client, clock, around))
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"

@@ -47,9 +47,11 @@ CAUSES = {
         Cause("server_error", "5xx: the service failed", retryable=True),
         Cause("gateway_timeout", "504: the service timed out", retryable=True),
         Cause("timeout", "no complete answer within the timeout", retryable=True),
+        Cause("stalled", "a stream fell silent for longer than the stall timeout", retryable=True),
         Cause("connection", "the connection failed or was cut", retryable=True),
         Cause("stream_error", "an error event after the stream had begun", retryable=True),
         Cause("malformed", "the answer could not be read"),
+        Cause("outrun", "cancelled: another attempt had answered first"),
         Cause("cancelled", "given up by claude-bench: the run was cut short"),
     )
 }

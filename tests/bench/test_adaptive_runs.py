@@ -12,11 +12,13 @@ import pytest
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.dispatch import Pass
+from bench.engine.exchange import Terms
 from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.run import run_passes
 from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record, Usage, to_line
 from bench.scenario.model import (
@@ -33,6 +35,7 @@ from bench.scenario.model import (
 )
 from bench.scenario.traces import Arrival
 from bench.strategies.admission import admission_of
+from bench.targets.client import Watch
 from bench.targets.sim import SimClient
 from bench.targets.target import mock_settings, open_target
 from bench.workload.requests import Placed, Source, sources_of
@@ -188,7 +191,7 @@ def test_it_keeps_out_of_the_way_of_others_on_the_same_limits() -> None:
         other(0)
         admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
         line = Line(sources_of(scenario), clock)
-        await Pass(line, ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run()
+        await Pass(line, Terms(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal))).run()
         return journal
 
     own = Outcome(run_loop(main(), virtual=True))
@@ -210,7 +213,7 @@ def test_a_herd_of_five_hundred_comes_back_from_a_retry_after_without_a_second_w
         client = SimClient(engine, clock, seed=5, timeout=600)
         admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
         line = Line(sources_of(scenario), clock)
-        await Pass(line, ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run()
+        await Pass(line, Terms(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal))).run()
         assert admission.in_flight == 0
         return journal
 
@@ -237,7 +240,7 @@ class Crowded:
         self.seen: list[int] = []
         """How many were in flight at each send."""
 
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:  # noqa: ARG002
+    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:  # noqa: ARG002
         """See `Client`."""
         sent = self._clock.now()
         self._in_flight += 1
@@ -267,7 +270,7 @@ def test_by_time_to_first_token_it_notices_a_server_that_slows_down_instead_of_r
 
         source = Source(arrivals(), lambda seq, _: RequestSpec(seq, 0.0, {"model": MODEL}, 100, 101))
         line = Line([source], clock)
-        await Pass(line, strategy, 0, 5, admission, client, clock, around).run()
+        await Pass(line, Terms(strategy, 0, 5, admission, client, clock, around)).run()
         return median(client.seen[5000:])
 
     assert least <= run_loop(main(), virtual=True) <= most

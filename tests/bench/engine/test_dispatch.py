@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.dispatch import Pass
+from bench.engine.exchange import Terms
 from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record
@@ -26,6 +28,7 @@ from bench.scenario.traces import Arrival
 from bench.strategies.admission import Admission
 from bench.strategies.headers import HeaderPacer
 from bench.strategies.limit import Aimd, Limit
+from bench.targets.client import Watch
 from bench.workload.requests import Placed, Source
 
 Answer = Callable[[RequestSpec, int], tuple[float, str | None]]
@@ -47,7 +50,7 @@ class ScriptedClient:
     in_flight: int = 0
     most_in_flight: int = 0
 
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
+    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:  # noqa: ARG002
         sent = self.clock.now()
         seconds, cause = self.answer(spec, attempt)
         self.in_flight += 1
@@ -117,7 +120,7 @@ def play(
         for when in interrupts:
             clock.call_at(when, result.stop.interrupt)
         line = Line([open_source(count, every)], clock)
-        await Pass(line, strategy, 0, 7, admission, client, clock, around).run()
+        await Pass(line, Terms(strategy, 0, 7, admission, client, clock, around)).run()
         result.ended = clock.now()
         result.most_in_flight = client.most_in_flight
         result.left_in_flight = admission.in_flight
