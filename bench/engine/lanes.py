@@ -6,10 +6,12 @@ and an admission.  A model whose bucket is empty then holds up nobody else (docs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bench.clock import Clock
 from bench.engine.line import Line
+from bench.request import RequestSpec
 from bench.scenario.model import Scenario, Strategy
 from bench.strategies.admission import Admission, admissions_of
 from bench.workload.requests import Source, sources_of
@@ -23,12 +25,20 @@ class Lane(NamedTuple):
     admission: Admission
 
 
-def lanes_of(scenario: Scenario, strategy: Strategy, clock: Clock) -> list[Lane]:
-    """One lane, or one for each class of models where the strategy treats classes apart."""
+def lanes_of(
+    scenario: Scenario, strategy: Strategy, clock: Clock, wanted: Callable[[RequestSpec], bool] | None = None
+) -> list[Lane]:
+    """One lane, or one for each class of models where the strategy treats classes apart.
+
+    `wanted` says whether anybody still waits for the answer to a request that was not sent yet.
+    """
     tier = find_tier(scenario.tier)
     limits = {tier.pool(model): tier.limits_of(model) for model in scenario.models}
     admissions = admissions_of(strategy, limits, clock)
     sources: dict[Admission, list[Source]] = {}
     for source in sources_of(scenario):
         sources.setdefault(admissions[tier.pool(source.model)], []).append(source)
-    return [Lane(Line(own, clock, by_priority=strategy.priority), admission) for admission, own in sources.items()]
+    return [
+        Lane(Line(own, clock, by_priority=strategy.priority, wanted=wanted), admission)
+        for admission, own in sources.items()
+    ]

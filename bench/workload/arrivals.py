@@ -61,7 +61,7 @@ def _arrivals(traffic: Traffic, seed: int) -> Iterable[Arrival]:
             times = _through_the_day(arrivals, _unit_times(arrivals.burstiness, draws))
         case Backlog(requests=None):
             times = repeat(0.0)
-        case Backlog(requests=requests):
+        case Backlog(requests=int(requests)):
             times = repeat(0.0, requests)
         case _:
             raise AssertionError("users have no arrival times of their own")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from result_rows import asking, attempt, backlog, record, refused, summary_of
 
 from bench.results.answer import answer
-from bench.results.metrics import Slo
+from bench.results.slo import Slo
 from bench.results.question import Question
 from bench.results.record import Record
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from result_rows import QUESTION, asking, attempt, backlog, record, records, refused, summary_of
 
 from bench.results.columns import ColumnsBuilder
-from bench.results.metrics import DISTRIBUTIONS, METRICS, SCALARS, Slo
+from bench.results.metrics import DISTRIBUTIONS, METRICS, SCALARS
+from bench.results.slo import Slo
 from bench.results.record import Attempt, Record, Usage
 from bench.results.summarize import summarize_pass
 
