@@ -228,6 +228,12 @@ def save_traceback() -> Path:
 
 def _refuse_unbounded(scenario: Scenario) -> None:
     """Refuse to spend money without a bound, or with one that cannot be kept."""
+    unbounded = scenario.budget.max_cost is None and scenario.budget.max_requests is None
+    if unbounded and any(strategy.hedge is not None for strategy in scenario.strategies):
+        raise UsageError(
+            "a hedge sends some requests twice, so it needs a budget",
+            "Add --max-cost 2 (dollars) or --max-requests 5000, or a budget to the scenario.",
+        )
     if scenario.target == "api" and scenario.budget.max_cost is None:
         raise UsageError(
             "the API costs money: a run against it needs a budget",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from bench.engine.exchange import Exchange, Terms
+from bench.engine.flight import Flight
 from bench.engine.line import Line
 
 
@@ -18,7 +19,7 @@ class Pass:
     def __init__(self, line: Line, terms: Terms) -> None:
         self._line = line
         self._terms = terms
-        self._live: set[Exchange] = set()
+        self._flight = Flight(line, terms.around.stop)
         self._dispatcher: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -33,19 +34,11 @@ class Pass:
             exchange = Exchange(self._terms, *through)
             if not exchange.begins():
                 return
-            group.create_task(self._answer(exchange))
+            group.create_task(self._flight.carry(exchange))
             # Let it get on the wire before the next one is built, or a burst would wait for its own last request.
             await clock.yield_turn()
 
-    async def _answer(self, exchange: Exchange) -> None:
-        self._live.add(exchange)  # not before: a task cancelled before it began would lose its slot and record
-        ended = await exchange.run()
-        self._live.discard(exchange)
-        self._line.answered(exchange.spec, ended)
-
     def _on_stop(self) -> None:
-        """End what only waits; on a second interrupt, what is in flight too."""
         assert self._dispatcher is not None
         self._dispatcher.cancel()
-        for exchange in tuple(self._live):
-            exchange.give_up("cancelled", in_flight=self._terms.around.stop.cut)
+        self._flight.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from bench.clock import run as run_loop
 from bench.engine.dispatch import Pass
 from bench.engine.exchange import Terms
 from bench.engine.line import Line
+from bench.engine.pool import Pool
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.scenario.model import Scenario, Strategy
 from bench.strategies.admission import admission_of
+from bench.strategies.hedging import Hedging
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, sources_of, warmup_of
 from mock_server.tiers import limits_for
@@ -87,7 +90,18 @@ async def _send_all(
 ) -> None:
     admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
     line = Line(sources_of(scenario), clock, by_priority=strategy.priority)
-    one_pass = Pass(line, Terms(strategy, number, scenario.seed, admission, session.client, clock, around))
+    terms = Terms(
+        strategy,
+        number,
+        scenario.seed,
+        admission,
+        session.client,
+        clock,
+        around,
+        longest=math.inf if scenario.timeout.request is None else scenario.timeout.request,
+        hedging=None if strategy.hedge is None else Hedging(strategy.hedge),
+    )
+    one_pass = Pass(line, terms) if strategy.pool is None else Pool(line, terms)
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"

@@ -155,6 +155,7 @@ def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
     with everything else that is wrong."""
     arrivals, streams = written.get("arrivals", "backlog"), written.get("streams")
     yield from _of_thresholds(written.get("thresholds"), streams, arrivals)
+    yield from _of_hedges(written.get("strategies"), written.get("budget"))
     if "fan_out" in written:
         yield from _of_fan_out(written)
     if streams is None:
@@ -237,6 +238,18 @@ def _of_thresholds(thresholds: object, streams: object, arrivals: object) -> Ite
         if tag and tag[1] not in names:
             there = f"there are {', '.join(names)}" if names else "the scenario has no `streams`"
             yield ("thresholds", str(metric)), f"no stream `{tag[1]}`; {there}.{nearest(tag[1], names)}"
+
+
+def _of_hedges(strategies: object, budget: object) -> Iterator[tuple[Loc, str]]:
+    """Hedges that nothing bounds."""
+    if isinstance(budget, dict) and {"max_cost", "max_requests"} & budget.keys():
+        return
+    for place, strategy in enumerate(strategies if isinstance(strategies, list) else ()):
+        if isinstance(strategy, dict) and strategy.get("hedge") is not None:
+            yield (
+                ("strategies", place, "hedge"),
+                "sends some requests twice, so it needs a budget: add budget: {max_cost: $2} or {max_requests: 5000}",
+            )
 
 
 def _share(written: object) -> float | None:

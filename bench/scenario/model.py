@@ -45,6 +45,7 @@ from bench.scenario.notation import (
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
 from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from bench.scenario.timeouts import Timeout, TimeoutField
 from bench.scenario.traces import Columns
 from mock_server.profile import read_profile
 from mock_server.tiers import TIERS, find_tier
@@ -78,6 +79,7 @@ __all__ = [
     "Strategy",
     "Stream",
     "Threshold",
+    "Timeout",
     "TokenBucket",
     "Trace",
     "Uniform",
@@ -351,8 +353,8 @@ class Scenario(Model):
     """What follows a failed attempt: none, retry_after, exponential, sdk, or a mapping."""
     strategies: StrategiesField
     """How requests are let through.  Each is run over the same workload."""
-    timeout: PositiveDuration = 600.0
-    """How long one attempt may take."""
+    timeout: TimeoutField = Timeout()
+    """How long to wait: a duration for each attempt, or a mapping such as {attempt: 60s, request: 5m, stall: 20s}."""
     transport: Literal["aiohttp", "httpx"] = "aiohttp"
     """What the SDK sends with: aiohttp costs least, httpx is the SDK's default."""
     speed: Positive = 1.0

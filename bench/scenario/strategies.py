@@ -43,6 +43,24 @@ class Adaptive(Model):
     """How far it may rise."""
 
 
+class Pool(Model):
+    """A fixed number of workers on a queue that holds only so much."""
+
+    workers: Count
+    """How many requests are on their way at once; each worker stays with its request through its retries."""
+    queue: Count
+    """How many requests are made ahead and wait for a worker."""
+
+
+class Hedge(Model):
+    """A second attempt beside one that is late.  The first to answer goes on alone, the other is cancelled."""
+
+    after: float | Literal["p50", "p90", "p95", "p99"]
+    """How long to wait for an answer (of a stream: its first token): seconds, or a percentile of the pass so far."""
+    most: float = 0.05
+    """Share of the requests that may have one."""
+
+
 class Retry(Model):
     """What follows a failed attempt."""
 
@@ -66,11 +84,13 @@ class Strategy(Model):
 
     name: str
     """Unique in the scenario, such as `semaphore-10`."""
-    kind: Literal["sequential", "gather", "semaphore", "token_bucket", "adaptive"]
+    kind: Literal["sequential", "gather", "semaphore", "token_bucket", "adaptive", "pool"]
     limit: int | None = None
     """Most requests in flight; None is no limit."""
     pacer: TokenBucket | None = None
     adaptive: Adaptive | None = None
+    pool: Pool | None = None
+    hedge: Hedge | None = None
     hold_slot: bool = True
     """Whether a request that waits to retry keeps its slot."""
     priority: bool = True
@@ -111,6 +131,26 @@ def _resolve_retry(form: RetryForm, _: ValidationInfo) -> Retry:
 RetryField = Annotated[Retry, Written(RetryForm, _resolve_retry)]
 
 
+class HedgeForm(Model):
+    """A second attempt beside one that is late; the first to answer goes on alone.  Needs a budget."""
+
+    after: Annotated[
+        Annotated[Literal["p50", "p90", "p95", "p99"], Tag("<word>")] | Annotated[PositiveDuration, Tag("<duration>")],
+        notations(
+            "p50, p90, p95, p99 (of the answers so far) or a duration such as 3s",
+            words=("p50", "p90", "p95", "p99"),
+            other="<duration>",
+        ),
+    ]
+    """How long to wait for an answer (of a stream: its first token): a duration, or a percentile of the pass so far."""
+    most: Annotated[Share, Field(gt=0, le=1)] = 0.05
+    """Share of the requests that may have one."""
+
+
+def _resolve_hedge(form: HedgeForm, _: ValidationInfo) -> Hedge:
+    return Hedge(after=form.after, most=form.most)
+
+
 class Options(Model):
     """What any strategy may set for itself."""
 
@@ -124,6 +164,8 @@ class Options(Model):
     """Instead of what `fan_out` says: all, first or cheapest."""
     retry: RetryField | None = None
     """Instead of the scenario's `retry`."""
+    hedge: Annotated[Hedge, Written(HedgeForm, _resolve_hedge)] | None = None
+    """A second attempt beside one that is late."""
 
 
 class SequentialForm(Options):
@@ -179,17 +221,33 @@ class AdaptiveForm(Options):
     ]
 
 
+class Workers(Model):
+    """Workers and the queue before them."""
+
+    workers: Sweep[Count]
+    """How many requests are on their way at once.  A list is a sweep."""
+    queue: Count = 100
+    """How many requests are made ahead and wait for a worker."""
+
+
+class PoolForm(Options):
+    """Workers on a bounded queue: requests are read from the workload only as fast as they are sent."""
+
+    pool: Workers
+
+
 StrategyForm = Annotated[
     Annotated[Literal["sequential", "gather", "adaptive"], Tag("<word>")]
     | Annotated[SequentialForm, Tag("<sequential:>")]
     | Annotated[GatherForm, Tag("<gather:>")]
     | Annotated[SemaphoreForm, Tag("<semaphore:>")]
     | Annotated[TokenBucketForm, Tag("<token_bucket:>")]
-    | Annotated[AdaptiveForm, Tag("<adaptive:>")],
+    | Annotated[AdaptiveForm, Tag("<adaptive:>")]
+    | Annotated[PoolForm, Tag("<pool:>")],
     notations(
-        "sequential, gather, adaptive, {semaphore: 10} or {token_bucket: auto}",
+        "sequential, gather, adaptive, {semaphore: 10}, {token_bucket: auto} or {pool: {workers: 32}}",
         words=("sequential", "gather", "adaptive"),
-        keys=("sequential", "gather", "semaphore", "token_bucket", "adaptive"),
+        keys=("sequential", "gather", "semaphore", "token_bucket", "adaptive", "pool"),
     ),
 ]
 
@@ -210,6 +268,9 @@ def _variants(form: Options) -> list[Variant]:
         case AdaptiveForm():
             own = form.adaptive or Adaptive()
             return [("" if own.by == "refusals" else f"-{own.by}", {"kind": "adaptive", "adaptive": own})]
+        case PoolForm():
+            queue = form.pool.queue
+            return [(f"-{n}", {"kind": "pool", "pool": Pool(workers=n, queue=queue)}) for n in form.pool.workers]
         case _:
             return [("", {"kind": "gather"})]
 
@@ -234,9 +295,11 @@ def _name(form: Options, ending: str, kind: str, *, swept: bool) -> str:
     return kind.replace("_", "-") + ending
 
 
-def _useless(own: Adaptive | None, place: int, *, streamed: bool) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """What an adaptive limit is asked that it cannot do."""
-    if own is None:
+def _useless(strategy: Strategy, place: int, *, streamed: bool) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """What a strategy is asked that it cannot do."""
+    if strategy.hedge is not None and strategy.limit == 1:
+        yield (place, "hedge"), "with one request in flight there is never room for a second attempt"
+    if (own := strategy.adaptive) is None:
         return
     if own.by != "refusals" and not streamed:
         yield (place, "adaptive", "by"), f"`{own.by}` can only be seen of streamed answers; add workload.stream: true"
@@ -271,9 +334,15 @@ def _resolve_strategies(forms: list[StrategyForm], info: ValidationInfo) -> tupl
                 problems.append(((place,), f"a second strategy called `{name}`; give one of them a `name`"))
             retry = default if form.retry is None else form.retry
             strategies[name] = Strategy(
-                name=name, hold_slot=form.hold_slot, priority=form.priority, take=take, retry=retry, **attributes
+                name=name,
+                hold_slot=form.hold_slot,
+                priority=form.priority,
+                take=take,
+                retry=retry,
+                hedge=form.hedge,
+                **attributes,
             )
-            problems += _useless(strategies[name].adaptive, place, streamed=streamed)
+            problems += _useless(strategies[name], place, streamed=streamed)
     wrong_at(problems)
     return tuple(strategies.values())
 

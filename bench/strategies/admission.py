@@ -132,6 +132,12 @@ class Admission:
             await self._for_pace.until(lambda: pacer.wait(cost, self._clock.now()))
             return pacer.take(cost, self._clock.now())
 
+    def forgo(self, ticket: Ticket) -> None:
+        """Give back what was reserved for an attempt that is not sent.  Its slot is another matter."""
+        if self._pacer is not None:
+            self._pacer.forgo(ticket, self._clock.now())
+            self._for_pace.changed()
+
     def settle(self, ticket: Ticket, attempt: Attempt) -> None:
         """Tell limit and pacer how an attempt ended; what that frees may let the first in line go sooner."""
         now = self._clock.now()

@@ -164,6 +164,15 @@ class HeaderPacer:
         if attempt.cause is not None and attempt.retry_after is not None and is_refusal(attempt.cause):
             self._pause(attempt.cause, attempt.retry_after, now)
 
+    def forgo(self, ticket: Ticket, now: float) -> None:
+        """See `Pace`."""
+        reserved = ticket.reserved
+        self._output_in_flight -= reserved.output_tokens
+        self._squares_in_flight -= reserved.output_tokens**2
+        self._requests.correct(reserved.requests, now)
+        self._input.correct(reserved.input_tokens, now)
+        self._output.bucket.take(-reserved.output_tokens, now)
+
     def _expected(self, cost: Cost) -> float:
         return cost.output_tokens * self._share_used.or_else(1.0)
 

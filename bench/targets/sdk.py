@@ -114,7 +114,6 @@ class SdkClient:
         """See `Client`."""
         watch = watch or Watch()
         stamps, answer, within = Stamps(self._clock, self._turn), Answer(), min(self._timeout, watch.within)
-        silence = Silence(self._clock, stamps, self._stall)
         current.set(stamps)
         await self._turn.acquire()
         try:
@@ -123,13 +122,13 @@ class SdkClient:
                 self._create(**spec.params, extra_headers=self._headers(spec, attempt)) as raw,
             ):
                 if spec.params.get("stream"):
-                    with silence.within(timeout):
+                    with Silence(self._clock, stamps, timeout, self._stall):
                         await self._read_stream(raw.http_response, stamps, answer, watch)
                 else:
                     await self._read_whole(raw.http_response, stamps, answer)
             failure = incomplete(answer)
         except TimeoutError:
-            failure = fell_silent(self._stall) if silence.too_long else too_late(within)
+            failure = fell_silent(self._stall) if stamps.silent else too_late(within)
         except anthropic.APIStatusError as error:
             failure = _refused(error.response)
         except (msgspec.DecodeError, httpx2.DecodingError) as error:

@@ -11,26 +11,19 @@ from bench.targets.stamps import Stamps
 
 
 class Silence:
-    """Watches over the reading of a stream, and ends its timeout once nothing at all has come for `longest` seconds.
+    """While a stream is read: ends the attempt, by its timeout, once nothing has come for `longest` seconds.
 
-    Costs nothing per chunk: it only looks when the silence could have lasted long enough, and then at the last stamp.
+    Costs nothing per chunk: it only looks when a silence could have lasted that long, and then at the last stamp.
     Any byte breaks a silence, that of a ping too: while thinking is not shown, pings are all that comes.
     """
 
-    def __init__(self, clock: Clock, stamps: Stamps, longest: float) -> None:
-        self._clock, self._stamps, self._longest = clock, stamps, longest
+    def __init__(self, clock: Clock, stamps: Stamps, timeout: asyncio.Timeout, longest: float) -> None:
+        self._clock, self._stamps, self._timeout, self._longest = clock, stamps, timeout, longest
         self._timer: asyncio.TimerHandle | None = None
-        self._timeout: asyncio.Timeout | None = None
-        self.too_long = False
-        """Whether it lasted so long that the stream was ended."""
-
-    def within(self, timeout: asyncio.Timeout) -> Silence:
-        """The timeout to end."""
-        self._timeout = timeout
-        return self
 
     def __enter__(self) -> None:
-        self._look()
+        if self._longest < math.inf:
+            self._look()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -39,13 +32,10 @@ class Silence:
             self._timer.cancel()
 
     def _look(self) -> None:
-        last = self._stamps.last_byte
-        assert last is not None
-        assert self._timeout is not None
-        if self._longest == math.inf:
-            return
-        if self._clock.now() < last + self._longest:
-            self._timer = self._clock.call_at(last + self._longest, self._look)
+        assert self._stamps.last_byte is not None, "the headers are there"
+        broken_until = self._stamps.last_byte + self._longest
+        if self._clock.now() < broken_until:
+            self._timer = self._clock.call_at(broken_until, self._look)
         else:
-            self.too_long = True
+            self._stamps.silent = True
             self._timeout.reschedule(asyncio.get_running_loop().time())

@@ -66,7 +66,7 @@ def test_a_small_file_gets_all_defaults(tmp_path: Path) -> None:
     scenario = load(write(tmp_path, SMALL))
     assert scenario.name == "job"
     assert scenario.source == tmp_path / "job.yaml"
-    assert (scenario.target, scenario.tier, scenario.speed, scenario.timeout) == ("sim", "start", 1.0, 600.0)
+    assert (scenario.target, scenario.tier, scenario.speed, scenario.timeout.attempt) == ("sim", "start", 1.0, 600.0)
     assert scenario.arrivals.kind == "backlog"
     assert scenario.strategies == (Strategy(name="sequential", kind="sequential", limit=1, retry=Retry()),)
 
