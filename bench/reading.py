@@ -9,9 +9,9 @@ import msgspec
 
 from bench.errors import Exit
 from bench.results.columns import Columns
-from bench.results.folder import LoadedRun
 from bench.results.cost import by_price
 from bench.results.fan_out import FanOut, Take
+from bench.results.folder import LoadedRun
 from bench.results.question import Question
 from bench.results.slo import Slo
 from bench.results.summarize import summarize, summarize_pass

@@ -12,15 +12,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bench.clock import Clock
+import msgspec
+
+from bench.clock import Clock, utc_now
 from bench.request import RequestSpec
+from bench.results.cost import by_price
 from bench.results.fan_out import FanOut
-from bench.results.record import Attempt, Record, Usage
-
-
-def unsent(now: float) -> Attempt:
-    """What stands for the attempt of a request that nobody wants any more: it took no time and no tokens."""
-    return Attempt(sent=now, ended=now, cause="unsent", usage=Usage())
+from bench.results.record import Record
+from bench.results.slo import Slo
+from bench.scenario.model import Scenario, Strategy
 
 
 @dataclass(slots=True)
@@ -60,8 +60,11 @@ class Groups:
         return group is None or group.open[spec.params["model"]] < group.best
 
     def sent(self, spec: RequestSpec, give_up: Callable[[], None]) -> None:
-        """A request is under way, and `give_up` ends it early."""
-        self._group(_number(spec)).under_way[spec.params["model"]] = give_up
+        """A request is under way, and `give_up` ends it early: at once, if it is unwanted by now."""
+        if self.wanted(spec):
+            self._group(_number(spec)).under_way[spec.params["model"]] = give_up
+        else:
+            give_up()
 
     def ended(self, record: Record, answered: Callable[[float], None]) -> None:
         """A request has its record; `answered` hears when its prompt is settled."""
@@ -113,3 +116,11 @@ class Groups:
 def _number(spec: RequestSpec) -> int:
     assert spec.group is not None, "a request of no group"
     return spec.group
+
+
+def groups_of(scenario: Scenario, strategy: Strategy, clock: Clock) -> Groups | None:
+    """The groups of a pass; None where one model is asked each prompt."""
+    if scenario.fan_out is None or strategy.take is None:
+        return None
+    slo = msgspec.convert(scenario.slo.model_dump(), Slo)
+    return Groups(FanOut(by_price(scenario.fan_out.models, utc_now().date()), strategy.take, slo), clock)

@@ -128,9 +128,7 @@ class Line:
         waiting = asyncio.ensure_future(gate.acquire(reservation(spec)))
         waiting.add_done_callback(lambda _: self._wake())
         try:
-            while (
-                not waiting.done() and self._is_wanted(spec) and (at := self._more_urgent(rank)) > self._now()
-            ):
+            while not waiting.done() and self._is_wanted(spec) and (at := self._more_urgent(rank)) > self._now():
                 await self._change(at)
         except asyncio.CancelledError:
             if await _ticket(waiting) is not None:

@@ -319,8 +319,8 @@ ArrivalsForm = Annotated[
     | Annotated[UsersForm, Tag("<users:>")]
     | Annotated[TraceForm, Tag("<trace:>")],
     notations(
-        "backlog, {backlog: 1000}, {constant: 10/s}, {poisson: 10/s}, {gamma: 10/s, burstiness: 2}, {ramp: [...]}, {steps: [...]}, "
-        "{diurnal: {...}}, {users: 20, think: 10s} or {trace: {path: data/x.csv}}",
+        "backlog, {backlog: 1000}, {constant: 10/s}, {poisson: 10/s}, {gamma: 10/s, burstiness: 2}, {ramp: [...]}, "
+        "{steps: [...]}, {diurnal: {...}}, {users: 20, think: 10s} or {trace: {path: data/x.csv}}",
         words=("backlog",), keys=KINDS,
     ),
 ]  # fmt: skip

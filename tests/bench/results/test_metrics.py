@@ -7,8 +7,8 @@ from result_rows import QUESTION, asking, attempt, backlog, record, records, ref
 
 from bench.results.columns import ColumnsBuilder
 from bench.results.metrics import DISTRIBUTIONS, METRICS, SCALARS
-from bench.results.slo import Slo
 from bench.results.record import Attempt, Record, Usage
+from bench.results.slo import Slo
 from bench.results.summarize import summarize_pass
 
 START = {"requests": 1000.0, "input_tokens": 2e6, "output_tokens": 4e5}
