@@ -227,6 +227,11 @@ def ended_by(*causes: str, of: RequestColumns | AttemptColumns) -> Bools:
     return np.isin(of.cause, [CAUSE_NAMES.index(cause) for cause in causes])
 
 
+def unneeded(of: RequestColumns | AttemptColumns) -> Bools:
+    """Which were given up, in flight or before they were sent, because another answer was there first."""
+    return ended_by(*(name for name, cause in CAUSES.items() if cause.unneeded), of=of)
+
+
 def split_passes(records: Iterable[Record]) -> list[Columns]:
     """Columns for each pass found among the records, in the order in which the passes first appear."""
     builders: dict[tuple[str, int], ColumnsBuilder] = {}

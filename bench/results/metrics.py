@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from bench.results.columns import Bools, Columns, Floats, ended_by
+from bench.results.columns import Bools, Columns, Floats, ended_by, unneeded
 from bench.results.fan_out import prompts
 from bench.results.limits import rate_limited
 from bench.results.slo import Slo
@@ -58,7 +58,7 @@ def _succeeded(facts: PassFacts) -> int:
 
 
 def _unneeded(facts: PassFacts) -> int:
-    return int(ended_by("outrun", "unsent", of=facts.columns.requests).sum())
+    return int(unneeded(facts.columns.requests).sum())
 
 
 def _failed(facts: PassFacts) -> int:
@@ -233,8 +233,8 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "within SLO",
         "share",
         "higher",
-        "Succeeded requests that met every part of the SLO, divided by all requests.",
-        lambda f: _ratio(_good(f), _requests(f)),
+        "Succeeded requests that met every part of the SLO, divided by all requests but for those not needed.",
+        lambda f: _ratio(_good(f), _requests(f) - _unneeded(f)),
     ),
     Metric(
         "input_tokens",

@@ -43,5 +43,5 @@ class Question(msgspec.Struct, frozen=True):
         return self.pools or (Pool((self.model,), self.limits),)
 
     def pool_of(self, model: str) -> Pool:
-        """The limits of one model; KeyError where it is not asked."""
-        return {name: pool for pool in self.limit_pools for name in pool.models}[model]
+        """The limits of one model: those of the scenario's where nothing else is known."""
+        return next((pool for pool in self.limit_pools if model in pool.models), self.limit_pools[0])

@@ -105,14 +105,11 @@ def _fan_out(asked: Prompts, fan_out: FanOut) -> FanOutSummary:
 
 
 def _member(place: int, name: str, asked: Prompts, fan_out: FanOut) -> Member:
+    taken = int((asked.taken[:, place] & asked.answered).sum())
+    if fan_out.take != "all" or not asked.answered.any():
+        return Member(name, taken, None, None)
     last = asked.answered & (asked.last == place)
-    waited = fan_out.take == "all" and asked.answered.any()
-    return Member(
-        model=name,
-        taken=int((asked.taken[:, place] & asked.answered).sum()),
-        last=int(last.sum()),
-        added=float(asked.ahead[last].sum() / asked.answered.sum()) if waited else None,
-    )
+    return Member(name, taken, int(last.sum()), float(asked.ahead[last].sum() / asked.answered.sum()))
 
 
 def summarize(

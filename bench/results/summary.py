@@ -104,10 +104,10 @@ class Member(msgspec.Struct, frozen=True):
     model: str
     taken: int
     """Prompts of which its answer was taken."""
-    last: int
-    """Answered prompts at which it was the last to end."""
+    last: int | None
+    """Answered prompts at which it was the last, like the next None unless all answers are waited for."""
     added: float | None
-    """By how many seconds the mean time to the answer would be shorter without it; None unless all are waited for."""
+    """By how many seconds the mean time to the answer would be shorter without it."""
 
 
 class FanOutSummary(msgspec.Struct, frozen=True):

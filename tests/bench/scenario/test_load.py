@@ -555,6 +555,7 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
         "adaptive-or-fixed",
         "chat-users",
         "classify-500",
+        "fan-out-three-models",
         "interactive-and-background",
         "replay-conversation",
         "summarize-100",
