@@ -17,6 +17,7 @@ from bench.results.format import count
 from bench.results.metrics import METRICS
 from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary
 from reports.fan_out import FAN_OUT_HEADINGS, FAN_OUT_SIDES, fan_out_rows
+from reports.passes import models_of
 from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
 
 COLUMNS = (
@@ -115,7 +116,7 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
 
 def print_models(passes: Sequence[PassSummary], console: Console) -> None:
     """Models side by side, where several were asked; and where each prompt went to all of them, whose answers count."""
-    for name in dict.fromkeys(model.name for one in passes for model in one.models):
+    for name in dict.fromkeys(model.name for one in passes for model in models_of(one)):
         rows = [(pass_name(one.strategy, one.pass_), own) for one in passes for own in one.models if own.name == name]
         console.print(Text(f"\n{name}", style="bold"), end="")
         _print_table("strategy", rows, MODEL_COLUMNS, console)

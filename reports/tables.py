@@ -11,7 +11,7 @@ from bench.results.causes import CAUSES
 from bench.results.format import DASH, number, text
 from bench.results.metrics import DISTRIBUTIONS, METRICS
 from bench.results.summary import LimitUse, PassSummary, Quantile
-from reports.passes import Pass
+from reports.passes import Pass, models_of
 from reports.words import column_text
 
 SAME = 0.01
@@ -152,7 +152,7 @@ def _of_stream(name: str, passes: Sequence[Pass]) -> Comparison:
 
 
 def _model_names(passes: Sequence[Pass]) -> list[str]:
-    return list(dict.fromkeys(model.name for one in passes for model in one.summary.models))
+    return list(dict.fromkeys(model.name for one in passes for model in models_of(one.summary)))
 
 
 def _of_model(name: str, passes: Sequence[Pass]) -> Comparison:
