@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from result_rows import QUESTION, asking, attempt, backlog, record, records, refused, summary_of
 
-from bench.results.columns import ColumnsBuilder
 from bench.results.causes import CAUSES
+from bench.results.columns import ColumnsBuilder
 from bench.results.metrics import DISTRIBUTIONS, METRICS, SCALARS
 from bench.results.record import Attempt, Record, Usage
 from bench.results.slo import Slo
