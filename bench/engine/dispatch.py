@@ -19,7 +19,8 @@ class Pass:
     def __init__(self, line: Line, terms: Terms) -> None:
         self._line = line
         self._terms = terms
-        self._flight = Flight(line, terms.around.stop)
+        self.flight = Flight(line, terms.around.stop)
+        """What it has on its way."""
         self._dispatcher: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -34,11 +35,11 @@ class Pass:
             exchange = Exchange(self._terms, *through)
             if not exchange.begins():
                 return
-            group.create_task(self._flight.carry(exchange))
+            group.create_task(self.flight.carry(exchange))
             # Let it get on the wire before the next one is built, or a burst would wait for its own last request.
             await clock.yield_turn()
 
     def _on_stop(self) -> None:
         assert self._dispatcher is not None
         self._dispatcher.cancel()
-        self._flight.stop()
+        self.flight.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bench.engine.exchange import Exchange
 from bench.engine.line import Line
 from bench.engine.stop import Stop
@@ -22,7 +24,11 @@ class Flight:
         self._live.discard(exchange)
         self._line.answered(exchange.spec, ended)
 
+    def __iter__(self) -> Iterator[Exchange]:
+        """Those on their way now."""
+        return iter(tuple(self._live))
+
     def stop(self) -> None:
         """End what waits to retry; on a second interrupt, what is in flight too."""
-        for exchange in tuple(self._live):
+        for exchange in self:
             exchange.give_up("cancelled", in_flight=self._stop.cut)

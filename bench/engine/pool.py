@@ -79,7 +79,8 @@ class Pool:
         self._terms = terms
         self._workers = terms.strategy.pool.workers
         self._queue = Queue(terms.strategy.pool.queue)
-        self._flight = Flight(line, terms.around.stop)
+        self.flight = Flight(line, terms.around.stop)
+        """What it has on its way."""
         self._reader: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -102,10 +103,10 @@ class Pool:
             exchange = Exchange(self._terms, spec, ticket)
             if not exchange.begins():
                 return
-            await self._flight.carry(exchange)
+            await self.flight.carry(exchange)
 
     def _on_stop(self) -> None:
         assert self._reader is not None
         self._reader.cancel()
         self._queue.close(empty=True)
-        self._flight.stop()
+        self.flight.stop()
