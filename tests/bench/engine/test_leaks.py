@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,7 @@ from bench.strategies.hedging import Hedging
 from bench.strategies.limit import Aimd
 from bench.strategies.pacer import Cost, Pace, Pacer, Ticket
 from bench.targets.sim import SimClient
-from bench.workload.requests import Source
+from bench.workload.requests import Placed, Source
 from mock_server.bucket import Bucket
 from mock_server.engine import Engine
 from mock_server.faults import Fault
@@ -66,7 +67,7 @@ class Counting:
         self.open.remove(ticket)  # a ValueError for one that was given back before
 
 
-def pacers() -> st.SearchStrategy[Any]:
+def pacers() -> st.SearchStrategy[Callable[[], Pace | None]]:
     return st.sampled_from(
         [
             lambda: None,
@@ -120,12 +121,15 @@ def source(count: int, every: float) -> Source:
         params = {"model": "claude-sonnet-5-5", "max_tokens": 300, "messages": [message], "stream": seq % 3 > 0}
         return RequestSpec(seq, due.at, params, 60, 1 + seq * 37 % 250)
 
-    return Source(((seq, Arrival(seq * every)) for seq in range(count)), spec)
+    def arrivals() -> Generator[Placed, float, None]:
+        yield from ((seq, Arrival(seq * every)) for seq in range(count))
+
+    return Source(arrivals(), spec)
 
 
 @settings(max_examples=300, deadline=None)
 @given(strategies, pacers(), situations)
-def test_nothing_is_leaked(strategy: Strategy, pacer: Any, at: dict[str, Any]) -> None:
+def test_nothing_is_leaked(strategy: Strategy, pacer: Callable[[], Pace | None], at: dict[str, Any]) -> None:
     records: list[Record] = []
     sent: list[str] = []
     stop, budget = Stop(), BudgetGuard(max_requests=at["most"], max_cost=1e9)
