@@ -15,9 +15,9 @@ FAN_OUT_HEADINGS = ("strategy", "model", "answer\ntaken", "was\nlast", "adds to\
 FAN_OUT_SIDES: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "right")
 
 NOTE = (
-    "Of the prompts that were answered. A prompt is answered when all that was to be taken is there: every answer (all), "
-    "the first success (first), or the acceptable answer of the model with the lowest list price (cheapest), once no "
-    "cheaper one can come. Adds to the mean: by how much the mean time to the answer would be shorter without the model."
+    "Of the prompts that were answered: when every answer is there (all), the first success (first), or the acceptable "
+    "answer of the model with the lowest list price, once no cheaper one can come (cheapest). Adds to the mean: by how "
+    "much the mean time to the answer would be shorter without the model."
 )
 
 

@@ -20,7 +20,8 @@ class Pass:
     def __init__(self, line: Line, terms: Terms, groups: Groups | None = None) -> None:
         self._line = line
         self._terms = terms
-        self._flight = Flight(line, terms, groups)
+        self.flight = Flight(line, terms, groups)
+        """What it has on its way."""
         self._dispatcher: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -33,10 +34,10 @@ class Pass:
         admission, clock, stop = self._terms.admission, self._terms.clock, self._terms.around.stop
         while stop.reason is None and (through := await self._line.next(admission)) is not None:
             spec, ticket = through
-            if ticket is None or not self._flight.wanted(spec):
-                self._flight.drop(spec, ticket)
+            if ticket is None or not self.flight.wanted(spec):
+                self.flight.drop(spec, ticket)
             elif (exchange := Exchange(self._terms, spec, ticket)).begins():
-                group.create_task(self._flight.carry(exchange))
+                group.create_task(self.flight.carry(exchange))
             else:
                 return
             # Let it get on the wire before the next one is built, or a burst would wait for its own last request.
@@ -45,4 +46,4 @@ class Pass:
     def _on_stop(self) -> None:
         assert self._dispatcher is not None
         self._dispatcher.cancel()
-        self._flight.stop()
+        self.flight.stop()

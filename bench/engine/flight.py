@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 from bench.engine.exchange import Exchange, Terms, keep, unsent
@@ -44,9 +45,13 @@ class Flight:
         self._live.discard(exchange)
         self._ended(exchange.spec, record)
 
+    def __iter__(self) -> Iterator[Exchange]:
+        """Those on their way now."""
+        return iter(tuple(self._live))
+
     def stop(self) -> None:
         """End what waits to retry; on a second interrupt, what is in flight too."""
-        for exchange in tuple(self._live):
+        for exchange in self:
             exchange.give_up("cancelled", in_flight=self._terms.around.stop.cut)
 
     def _ended(self, spec: RequestSpec, record: Record) -> None:

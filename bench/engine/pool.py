@@ -80,7 +80,8 @@ class Pool:
         self._terms = terms
         self._workers = terms.strategy.pool.workers
         self._queue = Queue(terms.strategy.pool.queue)
-        self._flight = Flight(line, terms, groups)
+        self.flight = Flight(line, terms, groups)
+        """What it has on its way."""
         self._reader: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -95,7 +96,7 @@ class Pool:
         while (through := await self._line.next(self._queue)) is not None:
             spec, ticket = through
             if ticket is None:
-                self._flight.drop(spec)
+                self.flight.drop(spec)
             else:
                 self._queue.put(spec)
         self._queue.close()
@@ -103,17 +104,17 @@ class Pool:
     async def _work(self) -> None:
         """Take a request and stay with it until it has its record: retries keep the worker."""
         while self._terms.around.stop.reason is None and (spec := await self._queue.take()) is not None:
-            if not self._flight.wanted(spec):
-                self._flight.drop(spec)
+            if not self.flight.wanted(spec):
+                self.flight.drop(spec)
                 continue
             ticket = await self._terms.admission.acquire(reservation(spec))
             exchange = Exchange(self._terms, spec, ticket)
             if not exchange.begins():
                 return
-            await self._flight.carry(exchange)
+            await self.flight.carry(exchange)
 
     def _on_stop(self) -> None:
         assert self._reader is not None
         self._reader.cancel()
         self._queue.close(empty=True)
-        self._flight.stop()
+        self.flight.stop()

@@ -1,6 +1,7 @@
-"""The records of one pass as columns: a numpy array per fact, so that 100,000 requests are a few megabytes.
+"""The records of one pass as columns: a numpy array per fact, so that a million requests are some fifty megabytes.
 
-Records are packed into one growing byte buffer as they come and forgotten; nothing holds them all as objects.
+Records are packed as they come and forgotten; nothing holds them all as objects.  A column in which all values are the
+same, such as the status of a pass without failures, is one value, repeated without memory.  So columns are read-only.
 Times are seconds since the start of the pass, in scenario time, as in `record.py`.  NaN means that it never came.
 """
 
@@ -8,10 +9,10 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from bench.results.fan_out import FanOut
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-Ints: TypeAlias = npt.NDArray[np.int64]
+Ints: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+"""Stored in 32 bits: sums over a column come out wide, a sum of two columns does not."""
+Codes: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+"""Numbers that stand for names; stored in 16 bits."""
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 CAUSE_NAMES = tuple(CAUSES)
@@ -48,7 +52,7 @@ class RequestColumns:
     ended: Floats
     ok: Bools
     """Whether the last attempt succeeded."""
-    cause: Ints
+    cause: Codes
     """Why it failed for good, into `CAUSE_NAMES`; -1 when it succeeded."""
     attempts: Ints
     """How many attempts it took."""
@@ -64,11 +68,11 @@ class RequestColumns:
     cache_write_5m: Ints
     cache_write_1h: Ints
     output_tokens: Ints
-    model: Ints
+    model: Codes
     """Which model, into `Columns.models`."""
-    stop: Ints
+    stop: Codes
     """Stop reason of the last attempt, into `Columns.stops`; -1 when there was none."""
-    stream: Ints
+    stream: Codes
     """Which stream of traffic, into `Columns.streams`; -1 where there is only one."""
     conversation: Ints
     """Which conversation; -1 where there are none."""
@@ -89,7 +93,7 @@ class RequestColumns:
 
     @property
     def throttle_wait(self) -> Floats:
-        """Seconds lost to failed attempts and the waits after them."""
+        """Seconds from the first send to that of the last attempt: failed attempts, and waits before another."""
         return self.last_sent - self.first_sent
 
     @property
@@ -108,16 +112,16 @@ class RequestColumns:
 
 @dataclass(frozen=True, slots=True)
 class AttemptColumns:
-    """One entry an attempt; those of one request stand together, first to last."""
+    """One entry an attempt; those of one request stand together, in the order in which they ended."""
 
     request: Ints
     """Which request: its position in the `RequestColumns`."""
     sent: Floats
     ended: Floats
     ok: Bools
-    status: Ints
+    status: Codes
     """HTTP status; 0 when no response came."""
-    cause: Ints
+    cause: Codes
     """Why it failed, into `CAUSE_NAMES`; -1 when it succeeded."""
     input_tokens: Ints
     """Uncached input tokens.  The five token columns do not overlap."""
@@ -192,7 +196,7 @@ class ColumnsBuilder:
 
     def __init__(self, strategy: str, pass_: int) -> None:
         self._strategy, self._pass = strategy, pass_
-        self._requests, self._attempts = bytearray(), bytearray()
+        self._requests, self._attempts = _Rows(RequestColumns), _Rows(AttemptColumns)
         self._count = 0
         self._models: dict[str, int] = {}
         self._stops: dict[str, int] = {}
@@ -201,12 +205,12 @@ class ColumnsBuilder:
     def add(self, record: Record) -> None:
         """Take in one request.  KeyError for a cause that `causes.py` does not know."""
         for attempt in record.attempts:
-            self._attempts += _pack_attempt(self._count, attempt)
+            self._attempts.add(_pack_attempt(self._count, attempt))
         model = self._models.setdefault(record.model, len(self._models))
         reason = record.attempts[-1].stop_reason
         stop = -1 if reason is None else self._stops.setdefault(reason, len(self._stops))
         stream = -1 if record.stream is None else self._streams.setdefault(record.stream, len(self._streams))
-        self._requests += _pack_request(record, model, stop, stream)
+        self._requests.add(_pack_request(record, model, stop, stream))
         self._count += 1
 
     def columns(self) -> Columns:
@@ -214,8 +218,8 @@ class ColumnsBuilder:
         return Columns(
             strategy=self._strategy,
             pass_=self._pass,
-            requests=_unpack(RequestColumns, self._requests),
-            attempts=_unpack(AttemptColumns, self._attempts),
+            requests=self._requests.columns(),
+            attempts=self._attempts.columns(),
             models=tuple(self._models),
             stops=tuple(self._stops),
             streams=tuple(self._streams),
@@ -249,12 +253,15 @@ def read_passes(path: Path) -> list[Columns]:
         return split_passes(read_records(path))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, struct.error) as error:
         raise UsageError(f"{path} holds a line that is not a record: {error}") from error
 
 
 # Rows are packed with the standard codes of `struct`, which numpy reads back as a structured array without a loop.
-_CODES = {"Floats": "d", "Ints": "q", "Bools": "?"}
+_CODES = {"Floats": "d", "Ints": "i", "Codes": "h", "Bools": "?"}
+
+_TOGETHER = 4096
+"""Rows that are taken apart into columns together."""
 
 _T = TypeVar("_T", RequestColumns, AttemptColumns)
 
@@ -264,15 +271,46 @@ def _codes(columns: type[Any]) -> dict[str, str]:
     return {field.name: _CODES[str(field.type)] for field in fields(columns)}
 
 
-def _unpack(columns: type[_T], rows: bytearray) -> _T:
-    """Rows as columns, each in memory of its own."""
-    table = np.frombuffer(rows, dtype=np.dtype(list(_codes(columns).items())))
-    return columns(*(table[name].copy() for name in _codes(columns)))
+class _Rows(Generic[_T]):
+    """Rows as bytes, taken apart into columns a few thousand at a time."""
+
+    def __init__(self, columns: type[_T]) -> None:
+        self._kind: Callable[..., _T] = columns
+        self._row = np.dtype(list(_codes(columns).items()))
+        self._rows = bytearray()
+        self._full = _TOGETHER * self._row.itemsize
+        self._parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _codes(columns)}
+
+    def add(self, row: bytes) -> None:
+        self._rows += row
+        if len(self._rows) == self._full:
+            self._take_apart()
+
+    def columns(self) -> _T:
+        """All rows so far."""
+        self._take_apart()
+        for parts in self._parts.values():  # one column after another, so that only one stands in memory twice
+            parts[:] = [_compact(np.concatenate(parts))]
+        return self._kind(*(parts[0] for parts in self._parts.values()))
+
+    def _take_apart(self) -> None:
+        table = np.frombuffer(bytes(self._rows), dtype=self._row)
+        for name, parts in self._parts.items():
+            parts.append(_compact(table[name]))
+        self._rows.clear()
+
+
+def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The values in memory of their own; where all are the same, in the memory of one."""
+    first = values[:1].copy()
+    if len(values) > 1 and ((values == first).all() or (values != values).all()):  # NaN is unlike itself
+        return np.broadcast_to(first, values.shape)
+    return values.copy() if values.base is not None else values
 
 
 def _only(columns: _T, rows: Bools) -> _T:
     """The entries for which `rows` is true."""
-    return type(columns)(*(getattr(columns, field.name)[rows] for field in fields(columns)))
+    return type(columns)(*(_compact(getattr(columns, field.name)[rows]) for field in fields(columns)))
 
 
 _REQUEST = struct.Struct("=" + "".join(_codes(RequestColumns).values()))
@@ -288,7 +326,7 @@ def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
     return _REQUEST.pack(
         record.seq,
         record.intended,
-        record.attempts[0].sent,
+        record.first_sent,
         last.sent,
         last.ended,
         last.ok,

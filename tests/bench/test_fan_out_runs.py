@@ -173,7 +173,8 @@ model: claude-haiku-4-5
 arrivals: {backlog: 8000}
 streams:
   - {name: small, share: 70%, workload: {input_tokens: 300, output_tokens: 40, max_tokens: 100}}
-  - {name: large, share: 30%, model: claude-opus-5-5, workload: {input_tokens: 3000, output_tokens: 100, max_tokens: 500}}
+  - {name: large, share: 30%, model: claude-opus-5-5,
+     workload: {input_tokens: 3000, output_tokens: 100, max_tokens: 500}}
 strategies: [{token_bucket: auto}]
 mock: {latency: {service_time: 2s}}
 """
