@@ -167,6 +167,10 @@ class Exchange:
         """One exchange, settled with the pacer and the budget."""
         around = self._terms.around
         attempt = await self._send(life, watch)
+        if attempt.cause == "unsent":
+            around.budget.take_back(self._worst)
+            self._terms.admission.forgo(ticket)
+            return attempt
         cost = around.cost(self.spec.params["model"], attempt)
         self._cost = None if cost is None or self._cost is None else self._cost + cost
         around.budget.settle(self._worst, cost)

@@ -126,8 +126,6 @@ def use(reserved: Cost, attempt: Attempt) -> Cost:
     One that ended without a whole answer may have: what it did not tell stands as reserved, because a pacer that
     guesses low is refused.
     """
-    if attempt.cause == "unsent":
-        return Cost(0, 0, 0)
     if attempt.usage is not None:
         spent = attempt.usage
         produced = spent.output_tokens if attempt.ok else max(spent.output_tokens, reserved.output_tokens)
