@@ -99,7 +99,8 @@ def run(
         folder = _new_folder(scenario, out, now)
         folders.write_info(folder, _info(scenario, folder, now, command), _secrets())
         folders.write_ending(folder, Ending())
-        with Journal(folder / folders.RECORDS) as journal, interruptible(stop, say):
+        journal = Journal(folder / folders.RECORDS, may_wait=target.virtual)
+        with journal, interruptible(stop, say):
             around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
             _run_passes(scenario, target, around, folder)
     return report(folder)

@@ -176,14 +176,18 @@ def _dots(ax: Axes, x: Floats, y: Floats, name: str, size: float, *, dense: bool
 
 
 def _in_flight(attempts: AttemptColumns, edges: Floats) -> Floats:
-    """The most attempts open at once in each bin.  At one moment, ends come before sends."""
-    moments = np.concatenate((attempts.ended, attempts.sent))
-    change = np.concatenate((np.full(len(attempts), -1), np.full(len(attempts), 1)))
-    order = np.lexsort((change, moments))
-    level = np.concatenate(([0], np.cumsum(change[order]), [0]))
-    seen = np.searchsorted(moments[order], edges)
-    pairs = np.column_stack((seen[:-1], seen[1:] + 1)).ravel()
-    return np.maximum.reduceat(level, pairs)[::2].astype(np.float64)
+    """The most attempts open at once in each bin: at its beginning or after one of its sends.
+
+    At one moment, ends come before sends.
+    """
+    sent, ended = np.sort(attempts.sent), np.sort(attempts.ended)
+    after_send = np.arange(1, len(sent) + 1) - np.searchsorted(ended, sent, side="right")
+    first = np.searchsorted(sent, edges)
+    most = (first - np.searchsorted(ended, edges))[:-1]
+    within = np.flatnonzero(first[:-1] < first[1:])
+    if len(within):
+        most[within] = np.maximum(most[within], np.maximum.reduceat(after_send[: first[-1]], first[within]))
+    return most.astype(np.float64)
 
 
 def _least(moments: Floats, values: Floats, edges: Floats) -> tuple[Floats, Floats]:

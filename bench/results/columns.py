@@ -279,7 +279,7 @@ class _Rows(Generic[_T]):
         self._row = np.dtype(list(_codes(columns).items()))
         self._rows = bytearray()
         self._full = _TOGETHER * self._row.itemsize
-        self._parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _codes(columns)}
+        self._columns = {name: _Column(self._row[name]) for name in _codes(columns)}
 
     def add(self, row: bytes) -> None:
         self._rows += row
@@ -289,28 +289,57 @@ class _Rows(Generic[_T]):
     def columns(self) -> _T:
         """All rows so far."""
         self._take_apart()
-        for parts in self._parts.values():  # one column after another, so that only one stands in memory twice
-            parts[:] = [_compact(np.concatenate(parts))]
-        return self._kind(*(parts[0] for parts in self._parts.values()))
+        return self._kind(*(column.values() for column in self._columns.values()))
 
     def _take_apart(self) -> None:
         table = np.frombuffer(bytes(self._rows), dtype=self._row)
-        for name, parts in self._parts.items():
-            parts.append(_compact(table[name]))
+        for name, column in self._columns.items():
+            column.append(table[name])
         self._rows.clear()
 
 
-def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The values in memory of their own; where all are the same, in the memory of one."""
-    first = values[:1].copy()
-    if len(values) > 1 and ((values == first).all() or (values != values).all()):  # NaN is unlike itself
-        return np.broadcast_to(first, values.shape)
-    return values.copy() if values.base is not None else values
+class _Column:
+    """A column that grows in place.  While all of its values are the same, it is one of them and a count."""
+
+    def __init__(self, kind: np.dtype[Any]) -> None:
+        self._kind = kind
+        self._first = np.empty(1, kind)
+        self._count = 0
+        self._values: bytearray | None = None
+
+    def append(self, more: npt.NDArray[Any]) -> None:
+        if self._count == 0:
+            self._first = more[:1].copy()
+        if self._values is None and not _alike(more, self._first):
+            self._values = bytearray(np.repeat(self._first, self._count))
+        if self._values is not None:
+            try:
+                self._values += more.tobytes()
+            except BufferError:  # somebody looks at what there was: it stays theirs
+                self._values = self._values + more.tobytes()
+        self._count += len(more)
+
+    def values(self) -> npt.NDArray[Any]:
+        if self._values is None:
+            return np.broadcast_to(self._first, self._count)
+        return np.frombuffer(self._values, self._kind)
+
+
+def _alike(values: npt.NDArray[Any], value: npt.NDArray[Any]) -> bool:
+    """Whether all values are this one; NaN, which is unlike itself, counts as one."""
+    return bool((values == value).all()) or bool((value != value).all() and (values != values).all())
 
 
 def _only(columns: _T, rows: Bools) -> _T:
     """The entries for which `rows` is true."""
-    return type(columns)(*(_compact(getattr(columns, field.name)[rows]) for field in fields(columns)))
+    return type(columns)(*(_shrink(getattr(columns, field.name), rows) for field in fields(columns)))
+
+
+def _shrink(column: npt.NDArray[Any], rows: Bools) -> npt.NDArray[Any]:
+    """The same of one column; a repeated value stays one."""
+    if column.strides == (0,):
+        return np.broadcast_to(column[:1], int(rows.sum()))
+    return column[rows]
 
 
 _REQUEST = struct.Struct("=" + "".join(_codes(RequestColumns).values()))

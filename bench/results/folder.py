@@ -7,8 +7,8 @@
       summary.json    what it came to
       report.html
 
-A killed run is readable: `run.json` is written first, records are flushed one by one, and a torn last line is passed
-over.  schema_version 1.
+A killed run is readable: `run.json` is written first, records are flushed one by one (those of a simulation a few
+kilobytes at a time), and a torn last line is passed over.  schema_version 1.
 """
 
 from __future__ import annotations
@@ -103,15 +103,21 @@ class LoadedRun:
 
 
 class Journal:
-    """Appends records to a file that must not exist yet; each is with the operating system when `append` returns."""
+    """Appends records to a file that must not exist yet.
 
-    def __init__(self, path: Path) -> None:
+    Each is with the operating system when `append` returns, unless that `may_wait`: of a simulation, which can be had
+    again for nothing, the last few kilobytes may be lost with the process.
+    """
+
+    def __init__(self, path: Path, *, may_wait: bool = False) -> None:
         self._file = path.open("xb")
+        self._may_wait = may_wait
 
     def append(self, record: Record) -> None:
         """Write one record."""
         self._file.write(to_line(record))
-        self._file.flush()
+        if not self._may_wait:
+            self._file.flush()
 
     def __enter__(self) -> Journal:
         return self
