@@ -21,10 +21,10 @@ import numpy as np
 
 from bench.clock import utc_now
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Surroundings
 from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
+from bench.engine.surroundings import Surroundings
 from bench.errors import TargetError, UsageError
 from bench.reading import summarize_run, tier_date
 from bench.request import RequestSpec
@@ -33,6 +33,7 @@ from bench.results.columns import Columns
 from bench.results.cost import prices_as_of, standard_prices, worst_case
 from bench.results.environment import machine, versions
 from bench.results.folder import CaseInfo, Ending, Journal, PassNote, RunInfo
+from bench.results.limits import Pool
 from bench.results.record import Attempt, Record, read_records
 from bench.results.redact import redact
 from bench.results.summarize import overhead
@@ -43,7 +44,7 @@ from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
 from bench.targets.target import Target, open_targets
 from mock_server.rng import Draws
-from mock_server.tiers import TIERS, limits_for
+from mock_server.tiers import TIERS, find_tier, limits_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -154,7 +155,8 @@ def run(
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
         folders.write_info(folder, _info(scenario, folder, now, command), _secrets())
-        with Journal(folder / folders.RECORDS) as journal, interruptible(stop, say):
+        journal = Journal(folder / folders.RECORDS, may_wait=all(target.virtual for target in targets.values()))
+        with journal, interruptible(stop, say):
             around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
             _run_passes(scenario, targets, around, folder)
     return report(folder)
@@ -286,6 +288,12 @@ def save_traceback() -> Path:
 
 def _refuse_unbounded(scenario: Scenario) -> None:
     """Refuse to spend money without a bound, or with one that cannot be kept."""
+    unbounded = scenario.budget.max_cost is None and scenario.budget.max_requests is None
+    if unbounded and any(strategy.hedge is not None for strategy in scenario.strategies):
+        raise UsageError(
+            "a hedge sends some requests twice, so it needs a budget",
+            "Add --max-cost 2 (dollars) or --max-requests 5000, or a budget to the scenario.",
+        )
     if scenario.target == "api" and scenario.budget.max_cost is None:
         raise UsageError(
             "the API costs money: a run against it needs a budget",
@@ -323,13 +331,25 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         tier_as_of=tier_date(scenario.tier),
         limits=limits_for(scenario.tier, scenario.model)._asdict(),
         cases={case.name: _case_info(case.scenario) for case in scenario.cases},
+        pools=_pools(scenario),
         prices_as_of=prices_as_of(),
     )
 
 
 def _case_info(scenario: Scenario) -> CaseInfo:
     limits = limits_for(scenario.tier, scenario.model)._asdict()
-    return CaseInfo(scenario.resolved()["tier"], tier_date(scenario.tier), limits)
+    return CaseInfo(scenario.resolved()["tier"], tier_date(scenario.tier), limits, _pools(scenario))
+
+
+def _pools(scenario: Scenario) -> tuple[Pool, ...]:
+    """The models that are asked, by the limits they share; none where only one is asked."""
+    if len(scenario.models) == 1:
+        return ()
+    tier = find_tier(scenario.tier)
+    by_pool: dict[str, list[str]] = {}
+    for model in sorted(scenario.models):
+        by_pool.setdefault(tier.pool(model), []).append(model)
+    return tuple(Pool(tuple(models), tier.limits_of(models[0])._asdict()) for models in by_pool.values())
 
 
 def _surroundings(

@@ -25,6 +25,7 @@ from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
 from reports import figures, tables, turns
+from reports.fan_out import fan_out
 from reports.passes import Pass, by_case
 from reports.tables import Table
 from reports.templates import FOLDER, template
@@ -58,6 +59,7 @@ def render(run: LoadedRun) -> str:
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
+        fan_out=fan_out(passes),
         turns=[(one.name, turn_table(one.summary.turns, TURNS)) for one in passes[:TURN_TABLES] if one.summary.turns],
         turns_note=turns.NOTE,
         figures=_figures(passes),
@@ -96,9 +98,10 @@ def _any_success(passes: Sequence[Pass]) -> bool:
 def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str, object]:
     costs = [one.summary.cost.total for one in passes if one.summary.cost.total is not None]
     asked = summary.cases or (summary,)
+    several = dict.fromkeys(own.name for one in passes for own in one.summary.models)
     facts = [
         ("target", summary.target),
-        ("model", ", ".join(dict.fromkeys(one.model for one in asked))),
+        ("model", ", ".join(several or dict.fromkeys(one.model for one in asked))),
         ("tier", _tiers(dict.fromkeys((one.tier, one.tier_as_of) for one in asked))),
         ("requests", number(sum(len(one.columns.requests) for one in passes))),
         ("cost of all", text(sum(costs), "USD") if costs and len(costs) == len(passes) else "unknown"),
@@ -110,6 +113,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("validity", "Validity"),
         *([("thresholds", "Thresholds")] if summary.thresholds else []),
         ("strategies", "Strategies"),
+        *([("fan-out", "Fan-out")] if any(one.summary.fan_out for one in passes) else []),
         *([("turns", "Turns")] if any(one.summary.turns for one in passes) else []),
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
@@ -232,7 +236,7 @@ def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
             moments = (text(float(when.min()), "s"), text(float(when.max()), "s"))
             rows.append((one.name, CAUSES[cause].meaning, examples, number(failed), number(lost), *moments))
     headings = ("strategy", "cause", "request ids", "attempts", "requests failed for good", "first", "last")
-    lost = sum(int((~one.columns.requests.ok).sum()) for one in passes)
+    lost = sum(sum(one.summary.failures.values()) for one in passes)
     total = sum(len(one.columns.requests) for one in passes)
     refused = sum(int(rate_limited(one.columns.attempts).sum()) for one in passes)
     title = f"{count(lost, 'request')} of {number(total)} failed for good; {count(refused, 'attempt')} met a 429"

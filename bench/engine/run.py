@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from bench.clock import Clock
 from bench.clock import run as run_loop
-from bench.engine.dispatch import Pass, Surroundings
-from bench.engine.line import Line
+from bench.engine.dispatch import Pass
+from bench.engine.exchange import Terms
+from bench.engine.groups import groups_of
+from bench.engine.lanes import Lane, lanes_of
+from bench.engine.pool import Pool
 from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.scenario.model import Scenario, Strategy
-from bench.strategies.admission import admission_of
+from bench.strategies.hedging import Hedging
 from bench.targets.target import Session, Target
-from bench.workload.requests import count_of, sources_of, warmup_of
-from mock_server.tiers import limits_for
+from bench.workload.requests import count_of, warmup_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +97,26 @@ async def _send_all(
     scenario: Scenario, case: str | None, strategy: Strategy, number: int, session: Session, clock: Clock,
     around: Surroundings,
 ) -> None:  # fmt: skip
-    admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
-    sources = sources_of(scenario, f"{case or ''} {strategy.name} {number}")
-    line = Line(sources, clock, by_priority=strategy.priority)
-    one_pass = Pass(line, strategy, number, scenario.seed, admission, session.client, clock, around, case)
+    groups = groups_of(scenario, strategy, clock)
+    hedging = None if strategy.hedge is None else Hedging(strategy.hedge)
+    longest = math.inf if scenario.timeout.request is None else scenario.timeout.request
+    mark = f"{case or ''} {strategy.name} {number}"
+
+    def sender(lane: Lane) -> Pass | Pool:
+        client, admission = session.client, lane.admission
+        terms = Terms(strategy, number, scenario.seed, admission, client, clock, around, longest, hedging, case)
+        return (Pass if strategy.pool is None else Pool)(lane.line, terms, groups)
+
+    wanted = None if groups is None else groups.wanted
+    senders = [sender(lane) for lane in lanes_of(scenario, strategy, clock, mark, wanted)]
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"
         alarm = clock.call_at(left, around.stop.request, words, Exit.BUDGET)
     try:
-        await one_pass.run()
+        async with asyncio.TaskGroup() as together:
+            for one in senders:
+                together.create_task(one.run())
     finally:
         around.budget.time_used += clock.now()
         if alarm is not None:

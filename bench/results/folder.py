@@ -7,8 +7,8 @@
       summary.json    what it came to
       report.html
 
-A killed run is readable: `run.json` is written first, records are flushed one by one, and a torn last line is passed
-over.  schema_version 1.
+A killed run is readable: `run.json` is written first, records are flushed one by one (those of a simulation a few
+kilobytes at a time), and a torn last line is passed over.  schema_version 1.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from bench.errors import UsageError
 from bench.results import record, summary
 from bench.results.columns import Columns, read_passes
 from bench.results.environment import Machine
+from bench.results.limits import Pool
 from bench.results.record import Record, to_line
 from bench.results.redact import bare_url, redact
 from bench.results.summary import Overhead, Summary
@@ -44,6 +45,8 @@ class CaseInfo(msgspec.Struct, frozen=True):
     tier_as_of: str | None
     limits: dict[str, int | None]
     """What the tier allows the model per minute."""
+    pools: tuple[Pool, ...] = ()
+    """Where several models are asked: those that share limits, and what the tier allows them per minute."""
 
 
 class RunInfo(msgspec.Struct, frozen=True):
@@ -67,6 +70,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """What the tier allows the model per minute; runs of before this was kept lack it."""
     cases: dict[str, CaseInfo] = {}
     """By name; none where the scenario has no cases."""
+    pools: tuple[Pool, ...] = ()
+    """Where several models are asked: those that share limits, and what the tier allows them per minute."""
     prices_as_of: str | None = None
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION
@@ -117,15 +122,21 @@ class LoadedRun:
 
 
 class Journal:
-    """Appends records to a file that must not exist yet; each is with the operating system when `append` returns."""
+    """Appends records to a file that must not exist yet.
 
-    def __init__(self, path: Path) -> None:
+    Each is with the operating system when `append` returns, unless that `may_wait`: of a simulation, which can be had
+    again for nothing, the last few kilobytes may be lost with the process.
+    """
+
+    def __init__(self, path: Path, *, may_wait: bool = False) -> None:
         self._file = path.open("xb")
+        self._may_wait = may_wait
 
     def append(self, record: Record) -> None:
         """Write one record."""
         self._file.write(to_line(record))
-        self._file.flush()
+        if not self._may_wait:
+            self._file.flush()
 
     def __enter__(self) -> Journal:
         return self

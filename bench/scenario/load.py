@@ -152,7 +152,7 @@ def _validated(document: Document, path: Path) -> Scenario:
 def _checked(document: Document, path: Path) -> Scenario | None:
     """The scenario a file holds, or None, and every problem of it with the document."""
     assert isinstance(document.value, dict)
-    written = {"name": path.stem, **document.value}
+    written = {"name": path.stem, **_first_model(document.value), **document.value}
     for loc, message in _contradictions(written):
         document.refuse(loc, message)
     try:
@@ -176,6 +176,14 @@ def _own_problems(name: str, variant: Document, document: Document) -> Iterator[
         if (problem.path, problem.message) not in known:
             here = Place(problem.file, problem.line, problem.column) in places
             yield replace(problem, path=f"cases.{name}.{problem.path}".rstrip(".")) if here else problem
+
+
+def _first_model(written: Mapping[str, Any]) -> dict[str, str]:
+    """Where several models are asked each prompt, the first of them is the one that sizes are counted by."""
+    match written:
+        case {"fan_out": {"models": [str(first), *_]}}:
+            return {"model": first}
+    return {}
 
 
 def _strangers(scenario: Scenario) -> Iterator[str]:
@@ -204,6 +212,9 @@ def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
     with everything else that is wrong."""
     arrivals, streams = written.get("arrivals", "backlog"), written.get("streams")
     yield from _of_thresholds(written.get("thresholds"), streams, arrivals)
+    yield from _of_hedges(written.get("strategies"), written.get("budget"))
+    if "fan_out" in written:
+        yield from _of_fan_out(written)
     if streams is None:
         if "workload" not in written:
             yield ("workload",), "missing (or `streams`, each with a workload of its own)"
@@ -215,11 +226,25 @@ def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
         yield from _of_streams([stream for stream in streams if isinstance(stream, dict)], arrivals)
 
 
+def _of_fan_out(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
+    """Between a fan-out and what it takes the place of, or cannot be combined with."""
+    match written:
+        case {"model": str(model), "fan_out": {"models": [str(first), *_]}} if model != first:
+            yield ("model",), "not with `fan_out`, which names the models"
+    if "streams" in written:
+        yield ("streams",), "not with `fan_out`: a prompt goes to all of its models"
+    match written.get("workload"):
+        case {"conversations": _}:
+            yield ("workload", "conversations"), "not with `fan_out`: one answer has to be the next turn's context"
+        case {"cache": {"warm": True}}:
+            yield ("workload", "cache", "warm"), "not with `fan_out`, whose models have caches of their own"
+
+
 def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple[Loc, str]]:
     """Between a workload and the arrivals it has."""
     if not isinstance(workload, dict):
         return
-    kind, counted = _kind(arrivals), _counted(workload)
+    kind = _kind(arrivals)
     if "dataset" not in workload and "input_tokens" not in workload:
         yield loc, "expected `input_tokens` for synthetic prompts, or a `dataset`"
     if "dataset" in workload and "input_tokens" in workload:
@@ -229,14 +254,17 @@ def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple
             yield (*loc, size), "`trace` needs arrivals from a trace"
         elif workload.get(size) == "trace" and not _has_column(arrivals, column):
             yield (*loc, size), f"the trace's `columns` name no `{column}`"
+    counted = isinstance(arrivals, dict) and "backlog" in arrivals
+    if counted and "requests" in workload:
+        yield (*loc, "requests"), "not with {backlog: ...}, which says how many there are"
     if kind == "backlog" and "duration" in workload:
         yield (
             (*loc, "duration"),
             "a backlog is all there at once; give `requests`, or arrivals such as {poisson: 10/s}",
         )
-    elif kind == "backlog" and not counted:
+    elif kind == "backlog" and not counted and not _counted(workload):
         yield loc, f"expected `{_count_key(workload)}`: how many the backlog has"
-    elif kind not in ("backlog", "trace", "") and not counted and "duration" not in workload:
+    elif kind not in ("backlog", "trace", "") and not _counted(workload) and "duration" not in workload:
         yield loc, f"expected `{_count_key(workload)}` or `duration`: {kind} arrivals have no end of their own"
 
 
@@ -262,11 +290,10 @@ def _of_streams(streams: Sequence[Mapping[str, Any]], arrivals: object) -> Itera
             yield (*loc, "share"), "not with `arrivals` of its own: a share is one of the scenario's `arrivals`"
         elif own is None and share is None and not _has_column(arrivals, "stream"):
             yield loc, "expected `arrivals` of its own, or a `share` of the scenario's `arrivals`"
-        elif share is not None and _kind(arrivals) in ("backlog", "users"):
-            yield (
-                (*loc, "share"),
-                f"{_kind(arrivals)} cannot be shared out; give each stream `arrivals` of its own",
-            )
+        elif share is not None and arrivals == "backlog":
+            yield (*loc, "share"), "of how many?  Give `arrivals: {backlog: 1000}`, or each stream a backlog of its own"
+        elif share is not None and _kind(arrivals) == "users":
+            yield (*loc, "share"), "users cannot be shared out; give each stream `arrivals` of its own"
         yield from _of_workload((*loc, "workload"), stream.get("workload"), arrivals if own is None else own)
     shares = [_share(stream["share"]) for stream in streams if "share" in stream]
     if shares and None not in shares and abs(sum(filter(None, shares)) - 1) > 1e-9:
@@ -283,6 +310,18 @@ def _of_thresholds(thresholds: object, streams: object, arrivals: object) -> Ite
         if tag and tag[1] not in names:
             there = f"there are {', '.join(names)}" if names else "the scenario has no `streams`"
             yield ("thresholds", str(metric)), f"no stream `{tag[1]}`; {there}.{nearest(tag[1], names)}"
+
+
+def _of_hedges(strategies: object, budget: object) -> Iterator[tuple[Loc, str]]:
+    """Hedges that nothing bounds."""
+    if isinstance(budget, dict) and {"max_cost", "max_requests"} & budget.keys():
+        return
+    for place, strategy in enumerate(strategies if isinstance(strategies, list) else ()):
+        if isinstance(strategy, dict) and strategy.get("hedge") is not None:
+            yield (
+                ("strategies", place, "hedge"),
+                "sends some requests twice, so it needs a budget: add budget: {max_cost: $2} or {max_requests: 5000}",
+            )
 
 
 def _share(written: object) -> float | None:

@@ -28,6 +28,7 @@ from bench.scenario.arrivals import (
     Trace,
     Users,
 )
+from bench.scenario.fan_out import FanOut, FanOutField
 from bench.scenario.faults import Fault, FaultsField
 from bench.scenario.notation import (
     Dollars,
@@ -43,6 +44,7 @@ from bench.scenario.notation import (
 )
 from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Uniform
 from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from bench.scenario.timeouts import Timeout, TimeoutField
 from bench.scenario.traces import Columns
 from bench.scenario.workload import (
     Cache,
@@ -68,6 +70,7 @@ __all__ = [
     "Dataset",
     "Diurnal",
     "Exponential",
+    "FanOut",
     "Fault",
     "Fixed",
     "FromTrace",
@@ -87,6 +90,7 @@ __all__ = [
     "Stream",
     "ThinkingBudget",
     "Threshold",
+    "Timeout",
     "TokenBucket",
     "Tools",
     "Trace",
@@ -315,7 +319,7 @@ class Scenario(Model):
     claim: Text | None = None
     """What is said elsewhere about this job, with its source; the report sets it beside what was measured."""
     model: Text
-    """Model id, such as claude-sonnet-5."""
+    """Model id, such as claude-sonnet-5.  Left out where `fan_out` names several."""
     target: Annotated[str, AfterValidator(_known_target)] = "sim"
     """Who answers: sim (virtual time), mock (a local server), api (the real API, which costs money) or a URL."""
     tier: Annotated[str, AfterValidator(_known_tier), PlainSerializer(_tier_name)] = "start"
@@ -327,6 +331,8 @@ class Scenario(Model):
     """When requests come: backlog (all at once), a rate such as {poisson: 10/s}, {users: 20, think: 10s}, a trace."""
     streams: Annotated[tuple[Stream, ...], Written(Annotated[list[Stream], Field(min_length=1)], _in_order)] = ()
     """Several streams of traffic at once, instead of `workload`."""
+    fan_out: FanOutField | None = None
+    """Ask several models each prompt at once, instead of one `model`."""
     retry: RetryField = Retry()
     """What follows a failed attempt: none, retry_after, exponential, sdk, or a mapping."""
     strategies: StrategiesField
@@ -334,8 +340,8 @@ class Scenario(Model):
     cases: Annotated[tuple[Case, ...], Written(dict[Name, dict[str, Any]], _not_merged)] = ()
     """Circumstances to compare: by name, what is different, such as build: {tier: build}.  Every strategy is run in
     each of them."""
-    timeout: PositiveDuration = 600.0
-    """How long one attempt may take."""
+    timeout: TimeoutField = Timeout()
+    """How long to wait: a duration for each attempt, or a mapping such as {attempt: 60s, request: 5m, stall: 20s}."""
     transport: Literal["aiohttp", "httpx"] = "aiohttp"
     """What the SDK sends with: aiohttp costs least, httpx is the SDK's default."""
     speed: Positive = 1.0
@@ -366,11 +372,12 @@ class Scenario(Model):
     @property
     def models(self) -> set[str]:
         """Every model that is asked."""
-        return {
-            scenario.model if stream is None or stream.model is None else stream.model
-            for _, scenario in self.variants
-            for stream in scenario.streams or (None,)
-        }
+        return {model for _, scenario in self.variants for model in scenario._own_models()}
+
+    def _own_models(self) -> set[str]:
+        if self.fan_out is not None:
+            return set(self.fan_out.models)
+        return {self.model if one.model is None else one.model for one in self.streams} or {self.model}
 
     @property
     def source(self) -> Path | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo
 
+from bench.scenario.fan_out import FanOut, Take, unpriced
 from bench.scenario.notation import Duration, Model, PositiveDuration, Rate, Share, Sweep, Written, notations, wrong_at
 from bench.scenario.units import DURATION
 
@@ -42,6 +43,24 @@ class Adaptive(Model):
     """How far it may rise."""
 
 
+class Pool(Model):
+    """A fixed number of workers on a queue that holds only so much."""
+
+    workers: Count
+    """How many requests are on their way at once; each worker stays with its request through its retries."""
+    queue: Count
+    """How many requests are made ahead and wait for a worker."""
+
+
+class Hedge(Model):
+    """A second attempt beside one that is late.  The first to answer goes on alone, the other is cancelled."""
+
+    after: float | Literal["p50", "p90", "p95", "p99"]
+    """How long to wait for an answer (of a stream: its first token): seconds, or a percentile of the pass so far."""
+    most: float = 0.05
+    """Share of the requests that may have one."""
+
+
 class Retry(Model):
     """What follows a failed attempt."""
 
@@ -65,15 +84,19 @@ class Strategy(Model):
 
     name: str
     """Unique in the scenario, such as `semaphore-10`."""
-    kind: Literal["sequential", "gather", "semaphore", "token_bucket", "adaptive"]
+    kind: Literal["sequential", "gather", "semaphore", "token_bucket", "adaptive", "pool"]
     limit: int | None = None
     """Most requests in flight; None is no limit."""
     pacer: TokenBucket | None = None
     adaptive: Adaptive | None = None
+    pool: Pool | None = None
+    hedge: Hedge | None = None
     hold_slot: bool = True
     """Whether a request that waits to retry keeps its slot."""
     priority: bool = True
     """Whether streams of a higher priority go first."""
+    take: Take | None = None
+    """Which answers are taken where several models are asked; its own choice, or that of `fan_out`."""
     retry: Retry
     """Its own policy, or the scenario's."""
 
@@ -108,6 +131,26 @@ def _resolve_retry(form: RetryForm, _: ValidationInfo) -> Retry:
 RetryField = Annotated[Retry, Written(RetryForm, _resolve_retry)]
 
 
+class HedgeForm(Model):
+    """A second attempt beside one that is late; the first to answer goes on alone.  Needs a budget."""
+
+    after: Annotated[
+        Annotated[Literal["p50", "p90", "p95", "p99"], Tag("<word>")] | Annotated[PositiveDuration, Tag("<duration>")],
+        notations(
+            "p50, p90, p95, p99 (of the answers so far) or a duration such as 3s",
+            words=("p50", "p90", "p95", "p99"),
+            other="<duration>",
+        ),
+    ]
+    """How long to wait for an answer (of a stream: its first token): a duration, or a percentile of the pass so far."""
+    most: Annotated[Share, Field(gt=0, le=1)] = 0.05
+    """Share of the requests that may have one."""
+
+
+def _resolve_hedge(form: HedgeForm, _: ValidationInfo) -> Hedge:
+    return Hedge(after=form.after, most=form.most)
+
+
 class Options(Model):
     """What any strategy may set for itself."""
 
@@ -117,8 +160,12 @@ class Options(Model):
     """Whether a request that waits to retry keeps its place in flight."""
     priority: bool = True
     """Whether streams of a higher priority go first; false is first come, first served for all."""
+    take: Take | None = None
+    """Instead of what `fan_out` says: all, first or cheapest."""
     retry: RetryField | None = None
     """Instead of the scenario's `retry`."""
+    hedge: Annotated[Hedge, Written(HedgeForm, _resolve_hedge)] | None = None
+    """A second attempt beside one that is late."""
 
 
 class SequentialForm(Options):
@@ -174,17 +221,33 @@ class AdaptiveForm(Options):
     ]
 
 
+class Workers(Model):
+    """Workers and the queue before them."""
+
+    workers: Sweep[Count]
+    """How many requests are on their way at once.  A list is a sweep."""
+    queue: Count = 100
+    """How many requests are made ahead and wait for a worker."""
+
+
+class PoolForm(Options):
+    """Workers on a bounded queue: requests are read from the workload only as fast as they are sent."""
+
+    pool: Workers
+
+
 StrategyForm = Annotated[
     Annotated[Literal["sequential", "gather", "adaptive"], Tag("<word>")]
     | Annotated[SequentialForm, Tag("<sequential:>")]
     | Annotated[GatherForm, Tag("<gather:>")]
     | Annotated[SemaphoreForm, Tag("<semaphore:>")]
     | Annotated[TokenBucketForm, Tag("<token_bucket:>")]
-    | Annotated[AdaptiveForm, Tag("<adaptive:>")],
+    | Annotated[AdaptiveForm, Tag("<adaptive:>")]
+    | Annotated[PoolForm, Tag("<pool:>")],
     notations(
-        "sequential, gather, adaptive, {semaphore: 10} or {token_bucket: auto}",
+        "sequential, gather, adaptive, {semaphore: 10}, {token_bucket: auto} or {pool: {workers: 32}}",
         words=("sequential", "gather", "adaptive"),
-        keys=("sequential", "gather", "semaphore", "token_bucket", "adaptive"),
+        keys=("sequential", "gather", "semaphore", "token_bucket", "adaptive", "pool"),
     ),
 ]
 
@@ -205,6 +268,9 @@ def _variants(form: Options) -> list[Variant]:
         case AdaptiveForm():
             own = form.adaptive or Adaptive()
             return [("" if own.by == "refusals" else f"-{own.by}", {"kind": "adaptive", "adaptive": own})]
+        case PoolForm():
+            queue = form.pool.queue
+            return [(f"-{n}", {"kind": "pool", "pool": Pool(workers=n, queue=queue)}) for n in form.pool.workers]
         case _:
             return [("", {"kind": "gather"})]
 
@@ -229,9 +295,11 @@ def _name(form: Options, ending: str, kind: str, *, swept: bool) -> str:
     return kind.replace("_", "-") + ending
 
 
-def _useless(own: Adaptive | None, place: int, *, streamed: bool) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """What an adaptive limit is asked that it cannot do."""
-    if own is None:
+def _useless(strategy: Strategy, place: int, *, streamed: bool) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """What a strategy is asked that it cannot do."""
+    if strategy.hedge is not None and strategy.limit == 1:
+        yield (place, "hedge"), "with one request in flight there is never room for a second attempt"
+    if (own := strategy.adaptive) is None:
         return
     if own.by != "refusals" and not streamed:
         yield (place, "adaptive", "by"), f"`{own.by}` can only be seen of streamed answers; add workload.stream: true"
@@ -239,23 +307,42 @@ def _useless(own: Adaptive | None, place: int, *, streamed: bool) -> Iterator[tu
         yield (place, "adaptive", "min_in_flight"), f"more than max_in_flight, which is {own.max_in_flight:,}"
 
 
+def _taken_in_vain(
+    take: Take | None, fan_out: FanOut | None, place: int
+) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """What is wrong with a strategy's own `take`."""
+    if take is not None and fan_out is None:
+        yield (place, "take"), "only with `fan_out`, which says which models to ask"
+    elif take == "cheapest" and fan_out is not None and fan_out.take != "cheapest":
+        yield from unpriced(fan_out.models, (place, "take"))
+
+
 def _resolve_strategies(forms: list[StrategyForm], info: ValidationInfo) -> tuple[Strategy, ...]:
     default = info.data.get("retry", Retry())
+    fan_out = info.data.get("fan_out")
     strategies: dict[str, Strategy] = {}
     streamed = getattr(info.data.get("workload"), "stream", True)
     problems: list[tuple[tuple[int | str, ...], str]] = []
     for place, written in enumerate(forms):
         form = _WORDS[written] if isinstance(written, str) else written
         variants = _variants(form)
+        problems += _taken_in_vain(form.take, fan_out, place) if "fan_out" in info.data else ()
+        take = None if fan_out is None else form.take or fan_out.take
         for ending, attributes in variants:
             name = _name(form, ending, attributes["kind"], swept=len(variants) > 1)
             if name in strategies:
                 problems.append(((place,), f"a second strategy called `{name}`; give one of them a `name`"))
             retry = default if form.retry is None else form.retry
             strategies[name] = Strategy(
-                name=name, hold_slot=form.hold_slot, priority=form.priority, retry=retry, **attributes
+                name=name,
+                hold_slot=form.hold_slot,
+                priority=form.priority,
+                take=take,
+                retry=retry,
+                hedge=form.hedge,
+                **attributes,
             )
-            problems += _useless(strategies[name].adaptive, place, streamed=streamed)
+            problems += _useless(strategies[name], place, streamed=streamed)
     wrong_at(problems)
     return tuple(strategies.values())
 
@@ -269,4 +356,4 @@ _WORDS = {
 StrategiesField = Annotated[
     tuple[Strategy, ...], Written(Annotated[list[StrategyForm], Field(min_length=1)], _resolve_strategies)
 ]
-"""Needs the scenario's `retry`, which is therefore declared before it."""
+"""Needs the scenario's `retry` and `fan_out`, which are therefore declared before it."""

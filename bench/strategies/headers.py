@@ -144,6 +144,15 @@ class HeaderPacer:
         if attempt.cause is not None and attempt.retry_after is not None and is_refusal(attempt.cause):
             self._pause(attempt.cause, attempt.retry_after, now)
 
+    def forgo(self, ticket: Ticket, now: float) -> None:
+        """See `Pace`."""
+        reserved = ticket.reserved
+        self._output_in_flight -= reserved.output_tokens
+        self._squares_in_flight -= reserved.output_tokens**2
+        self._requests.correct(reserved.requests, now)
+        self._input.correct(reserved.input_tokens, now)
+        self._output.bucket.take(-reserved.output_tokens, now)
+
     def _told(self, limits: RateLimits, marks: Marks, now: float) -> None:
         self._requests.told(limits.requests_limit, limits.requests_remaining, marks.requests, 0.0, now)
         self._input.told(limits.input_tokens_limit, limits.input_tokens_remaining, marks.input_tokens, 0.0, now)

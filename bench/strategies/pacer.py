@@ -62,7 +62,11 @@ class Pace(Protocol):
         ...
 
     def settle(self, ticket: Ticket, attempt: Attempt, now: float) -> None:
-        """Replace a reservation by what the attempt really used.  Every ticket is settled once."""
+        """Replace a reservation by what the attempt really used.  Every ticket is settled or forgone once."""
+        ...
+
+    def forgo(self, ticket: Ticket, now: float) -> None:
+        """Take a reservation back whose attempt is not sent."""
         ...
 
 
@@ -149,6 +153,11 @@ class Pacer:
         if self._output is not None:
             self._output.take(amounts.output_tokens, now)
 
+    def forgo(self, ticket: Ticket, now: float) -> None:
+        """Take a reservation back whose attempt is not sent."""
+        reserved = ticket.reserved
+        self.take(Cost(-reserved.requests, -reserved.input_tokens, -reserved.output_tokens), now)
+
 
 def reservation(spec: RequestSpec) -> Cost:
     """What to reserve for a request before its usage is known."""
@@ -159,11 +168,13 @@ def use(reserved: Cost, attempt: Attempt) -> Cost:
     """What an attempt really drew from the limits.
 
     Cache reads are free of the input limit (rate-limit page, 2026-10-08).  An attempt that was refused used no tokens.
-    One that ended without an answer may have: its reservation stands, because a pacer that guesses low is refused.
+    One that ended without a whole answer may have: what it did not tell stands as reserved, because a pacer that
+    guesses low is refused.
     """
     if attempt.usage is not None:
         spent = attempt.usage
-        return Cost(reserved.requests, spent.total_input - spent.cache_read, spent.output_tokens)
+        produced = spent.output_tokens if attempt.ok else max(spent.output_tokens, reserved.output_tokens)
+        return Cost(reserved.requests, spent.total_input - spent.cache_read, produced)
     if attempt.status is not None and attempt.status >= 400:
         return Cost(reserved.requests, 0, 0)
     return reserved

@@ -162,3 +162,12 @@ def unreadable(content_type: str, error: Exception) -> Failure:
 def too_late(timeout: float) -> Failure:
     """What is to be said when the timeout (seconds) ended an attempt."""
     return Failure("timeout", f"no complete answer within {timeout:g} s")
+
+
+def fell_silent(longest: float) -> Failure:
+    """What is to be said when a stream was given up because nothing had come for so many seconds."""
+    return Failure("stalled", f"nothing came for {longest:g} s in the middle of the stream")
+
+
+GIVEN_UP = Failure("cancelled", "")
+"""What is to be said of an attempt that its sender cancelled, who knows better why."""

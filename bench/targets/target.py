@@ -102,7 +102,12 @@ def _sim(scenario: Scenario) -> Iterator[Target]:
     @asynccontextmanager
     async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
         client = SimClient(
-            Engine(settings), clock, seed=seed, timeout=scenario.timeout, output_factor=scenario.mock.output_factor
+            Engine(settings),
+            clock,
+            seed=seed,
+            timeout=scenario.timeout.attempt,
+            stall=scenario.timeout.longest_silence,
+            output_factor=scenario.mock.output_factor,
         )
 
         async def reset() -> None:
@@ -182,7 +187,15 @@ def _client(
     from bench.targets.sdk import SdkClient, http_client
 
     http = http_client(scenario.transport)
-    return SdkClient(clock, http, base_url=url, api_key=key, timeout=scenario.timeout, headers=headers)
+    return SdkClient(
+        clock,
+        http,
+        base_url=url,
+        api_key=key,
+        timeout=scenario.timeout.attempt,
+        stall=scenario.timeout.longest_silence,
+        headers=headers,
+    )
 
 
 def mock_settings(scenario: Scenario) -> Settings:

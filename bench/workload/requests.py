@@ -21,6 +21,7 @@ from bench.workload.prompts import Prompt, from_dataset, synthetic
 from bench.workload.sizes import sizer
 from bench.workload.streams import Traffic, traffic_of
 from bench.workload.think import think_time
+from mock_server.models import estimate_tokens
 from mock_server.rng import Draws
 
 Placed: TypeAlias = tuple[int, Arrival]
@@ -42,6 +43,8 @@ class Source:
     priority: int = 0
     after: After | None = None
     """None where nothing follows on any answer."""
+    model: str = ""
+    """Whom they ask."""
 
 
 def sources_of(scenario: Scenario, mark: str = "") -> Iterator[Source]:
@@ -50,7 +53,8 @@ def sources_of(scenario: Scenario, mark: str = "") -> Iterator[Source]:
     Streams take turns with the sequence numbers.  `mark` tells what one pass has cached from what another one has.
     """
     for stream in _streams(scenario, mark):
-        yield Source(stream.arrivals(), stream.spec, stream.traffic.priority, stream.after if stream.waits else None)
+        after = stream.after if stream.waits else None
+        yield Source(stream.arrivals(), stream.spec, stream.traffic.priority, after, stream.traffic.model)
 
 
 def _streams(scenario: Scenario, mark: str) -> Iterator[_Stream]:
@@ -139,15 +143,17 @@ class _Stream:
 
     def _alone(self, place: int, arrival: Arrival) -> RequestSpec:
         assert self._prompt is not None, "a conversation's requests are not alone"
-        seq = self._numbered(place)
-        text, tokens = self._prompt(place, seq, arrival.input_tokens)
+        seq, members = self._numbered(place), self.traffic.members
+        drawn = seq // members  # models that are asked the same have neighbouring numbers
+        text, tokens = self._prompt(place, drawn, arrival.input_tokens)
         return RequestSpec(
             seq=seq,
             intended=arrival.at,
             params={**self._prefix.params, "messages": [{"role": "user", "content": text}]},
             input_tokens=self._prefix.tokens + tokens,
-            output_tokens=self._output_tokens(seq, arrival.output_tokens),
+            output_tokens=self._output_tokens(drawn, arrival.output_tokens),
             stream=self.traffic.name or arrival.stream,
+            group=drawn if members > 1 else None,
             cache=self._cache.ttl if self._cache else None,
             cached_tokens=self._prefix.kept if self._written else 0,
         )
@@ -222,14 +228,21 @@ def count_of(scenario: Scenario) -> int | None:
 
 
 def _prompts(traffic: Traffic, seed: int) -> Callable[[int, int, int], Prompt]:
-    """The prompt of a place with a sequence number, which has so many tokens in the trace."""
+    """The prompt of a place, drawn by a number, which has so many tokens in the trace."""
     workload, model = traffic.workload, traffic.model
     if workload.dataset is not None:
         prompt = _by_place(from_dataset(workload.dataset, model))
-        return lambda place, _seq, _traced: prompt(place)
+        return lambda place, _drawn, _traced: prompt(place)
     assert workload.input_tokens is not None, "neither prompts nor their size"
     tokens = sizer(workload.input_tokens, seed, "input")
-    return lambda _place, seq, traced: synthetic(seq, tokens(seq, traced), model)
+    if (sized_by := traffic.sized_by) is not None:
+
+        def counted_anew(_place: int, drawn: int, traced: int) -> Prompt:
+            text, _ = synthetic(drawn, tokens(drawn, traced), sized_by)
+            return text, estimate_tokens(text, model)
+
+        return counted_anew
+    return lambda _place, drawn, traced: synthetic(drawn, tokens(drawn, traced), model)
 
 
 def _by_place(prompts: Iterator[Prompt]) -> Callable[[int], Prompt]:

@@ -12,11 +12,13 @@ import pytest
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.dispatch import Pass
+from bench.engine.exchange import Terms
 from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.run import run_passes
 from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record, Usage, to_line
 from bench.scenario.model import (
@@ -32,7 +34,8 @@ from bench.scenario.model import (
     Workload,
 )
 from bench.scenario.traces import Arrival
-from bench.strategies.admission import admission_of
+from bench.strategies.admission import admissions_of
+from bench.targets.client import Watch
 from bench.targets.sim import SimClient
 from bench.targets.target import mock_settings, open_targets
 from bench.workload.requests import Placed, Source, sources_of
@@ -210,9 +213,9 @@ def test_it_keeps_out_of_the_way_of_others_on_the_same_limits() -> None:
                 clock.call_at((seq + 1) * 60 / 500, other, seq + 1)
 
         other(0)
-        admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
+        admission = admissions_of(ADAPTIVE, {"": limits_for("start", MODEL)}, clock)[""]
         line = Line(sources_of(scenario), clock)
-        await Pass(line, ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run()
+        await Pass(line, Terms(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal))).run()
         return journal
 
     own = Outcome(run_loop(main(), virtual=True))
@@ -232,9 +235,9 @@ def test_a_herd_of_five_hundred_comes_back_from_a_retry_after_without_a_second_w
     async def main() -> list[Record]:
         clock, journal = Clock(), list[Record]()
         client = SimClient(engine, clock, seed=5, timeout=600)
-        admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
+        admission = admissions_of(ADAPTIVE, {"": limits_for("start", MODEL)}, clock)[""]
         line = Line(sources_of(scenario), clock)
-        await Pass(line, ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run()
+        await Pass(line, Terms(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal))).run()
         assert admission.in_flight == 0
         return journal
 
@@ -261,7 +264,7 @@ class Crowded:
         self.seen: list[int] = []
         """How many were in flight at each send."""
 
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:  # noqa: ARG002
+    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:  # noqa: ARG002
         """See `Client`."""
         sent = self._clock.now()
         self._in_flight += 1
@@ -283,7 +286,7 @@ def test_by_time_to_first_token_it_notices_a_server_that_slows_down_instead_of_r
     async def main() -> float:
         clock = Clock()
         client = Crowded(clock)
-        admission = admission_of(strategy, limits_for("unlimited", MODEL), clock)
+        admission = admissions_of(strategy, {"": limits_for("unlimited", MODEL)}, clock)[""]
         around = surroundings([])
 
         def arrivals() -> Generator[Placed, float, None]:
@@ -291,7 +294,7 @@ def test_by_time_to_first_token_it_notices_a_server_that_slows_down_instead_of_r
 
         source = Source(arrivals(), lambda seq, _: RequestSpec(seq, 0.0, {"model": MODEL}, 100, 101))
         line = Line([source], clock)
-        await Pass(line, strategy, 0, 5, admission, client, clock, around).run()
+        await Pass(line, Terms(strategy, 0, 5, admission, client, clock, around)).run()
         return median(client.seen[5000:])
 
     assert least <= run_loop(main(), virtual=True) <= most

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.dispatch import Pass
+from bench.engine.exchange import Terms
 from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record
 from bench.scenario.model import (
@@ -34,6 +36,7 @@ from bench.scenario.model import (
 from bench.scenario.traces import Arrival
 from bench.strategies.admission import Admission
 from bench.strategies.pacer import Cost, Pacer, Ticket
+from bench.targets.client import Watch
 from bench.workload.requests import Placed, Source, sources_of
 from mock_server.bucket import Bucket
 
@@ -65,7 +68,7 @@ class Server:
     clock: Clock
     service: Callable[[RequestSpec], float]
 
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:  # noqa: ARG002
+    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:  # noqa: ARG002
         sent = self.clock.now()
         await self.clock.sleep_until(sent + self.service(spec))
         return Attempt(sent=sent, ended=self.clock.now(), status=200)
@@ -97,7 +100,7 @@ def play(
         for when in interrupts:
             clock.call_at(when, stop.interrupt)
         line = Line(sources, clock, by_priority=by_priority)
-        await Pass(line, strategy, 0, 7, admission, Server(clock, service), clock, around).run()
+        await Pass(line, Terms(strategy, 0, 7, admission, Server(clock, service), clock, around)).run()
         played.ended = clock.now()
         played.left_in_flight = admission.in_flight
         assert len(asyncio.all_tasks()) == 1

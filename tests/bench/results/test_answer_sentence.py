@@ -3,9 +3,9 @@ from __future__ import annotations
 from result_rows import asking, attempt, backlog, record, refused, summary_of
 
 from bench.results.answer import answer
-from bench.results.metrics import Slo
 from bench.results.question import Question
 from bench.results.record import Record
+from bench.results.slo import Slo
 
 BACKLOG = asking()
 OPEN = asking(own_times=True)

@@ -60,7 +60,7 @@ cases:
   build: {tier: build, timeout: 30s}
   haiku: {model: claude-haiku-4-5, strategies: [{semaphore: 3}], retry: none}
 """))  # fmt: skip
-    assert [(name, one.tier, one.model, one.timeout) for name, one in found.items()] == [
+    assert [(name, one.tier, one.model, one.timeout.attempt) for name, one in found.items()] == [
         ("plain", "scale", "claude-sonnet-5", 20.0),
         ("build", "build", "claude-sonnet-5", 30.0),
         ("haiku", "scale", "claude-haiku-4-5", 20.0),

@@ -66,7 +66,7 @@ def test_a_small_file_gets_all_defaults(tmp_path: Path) -> None:
     scenario = load(write(tmp_path, SMALL))
     assert scenario.name == "job"
     assert scenario.source == tmp_path / "job.yaml"
-    assert (scenario.target, scenario.tier, scenario.speed, scenario.timeout) == ("sim", "start", 1.0, 600.0)
+    assert (scenario.target, scenario.tier, scenario.speed, scenario.timeout.attempt) == ("sim", "start", 1.0, 600.0)
     assert scenario.arrivals.kind == "backlog"
     assert scenario.strategies == (Strategy(name="sequential", kind="sequential", limit=1, retry=Retry()),)
 
@@ -558,6 +558,7 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
         "chat-users",
         "chat-with-history",
         "classify-500",
+        "fan-out-three-models",
         "interactive-and-background",
         "output-classes",
         "replay-conversation",
@@ -655,7 +656,8 @@ def test_streams(tmp_path: Path) -> None:
         ("name: job", "name: chat", "streams[1].name: a second stream called `chat`"),
         ("share: 80%, ", "", "streams[1]: expected `arrivals` of its own, or a `share`"),
         ("share: 80%,", "share: 80%, arrivals: {poisson: 1/s},", "streams[1].share: not with `arrivals` of its own"),
-        ("{poisson: 10/s}", "backlog", "backlog cannot be shared out"),
+        ("{poisson: 10/s}", "backlog", "share: of how many?"),
+        ("{poisson: 10/s}", "{users: 5, think: 1s}", "users cannot be shared out"),
         ("duration: 1m", "requestz: 5", "streams[0].workload.requestz: unknown key"),
         ("duration: 1m, ", "", "streams[0].workload: expected `requests` or `duration`"),
         ("input_tokens: 9", "input_tokens: trace", "`trace` needs arrivals from a trace"),
