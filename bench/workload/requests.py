@@ -27,7 +27,6 @@ from mock_server.rng import Draws
 Placed: TypeAlias = tuple[int, Arrival]
 """The place of a request in its stream, from 0, and when it should go."""
 
-
 After: TypeAlias = Callable[[int, float, bool], Iterable[Placed]]
 """What follows on the answer to the request of a place, which ended then; the last says whether it was one."""
 
@@ -79,11 +78,8 @@ class _Stream:
 
     def __init__(self, traffic: Traffic, seed: int, numbered: Callable[[int], int], mark: str) -> None:
         self.traffic = traffic
-        self._workload, self._users = (
-            traffic.workload,
-            traffic.arrivals if isinstance(traffic.arrivals, Users) else None,
-        )
-        self._cache = traffic.workload.cache
+        self._users = traffic.arrivals if isinstance(traffic.arrivals, Users) else None
+        self._workload, self._cache = traffic.workload, traffic.workload.cache
         self._seed, self._numbered = seed, numbered
         self._prefix = prefix_of(traffic, mark)
         self._script = Script(traffic, seed, numbered, mark) if traffic.workload.conversations else None
@@ -168,7 +164,7 @@ class _Stream:
             params={**self._prefix.params, "messages": said.messages},
             input_tokens=self._prefix.tokens + said.tokens,
             output_tokens=script.output_tokens(place),
-            stream=self.traffic.name or arrival.stream,
+            stream=self.traffic.name,
             conversation=script.id(step.conversation),
             turn=step.turn,
             final=step.final,
