@@ -27,6 +27,7 @@ from reports import figures, tables
 from reports.passes import Pass
 from reports.tables import Table
 from reports.timeline import timeline
+from reports.waste import waste
 from reports.words import measured, notices, pass_name, thresholds_met
 
 TIMELINES = 8
@@ -50,6 +51,7 @@ def render(run: LoadedRun) -> str:
         everything=tables.everything(passes),
         figures=_figures(passes),
         limits=tables.limits(passes),
+        waste=waste([one.summary for one in passes]),
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),

@@ -26,6 +26,7 @@ from bench.results.summary import (
     ThresholdResult,
 )
 from bench.results.thresholds import failed
+from bench.results.waste import waste_of
 
 
 def summarize_pass(
@@ -51,7 +52,13 @@ def summarize_pass(
 
 
 def _facts(columns: Columns, question: Question) -> PassFacts:
-    return PassFacts(columns, question.slo, cost_of(columns, question.day), limit_use(columns, question.limits))
+    return PassFacts(
+        columns,
+        question.slo,
+        cost_of(columns, question.day),
+        limit_use(columns, question.limits),
+        waste_of(columns, question.day),
+    )
 
 
 def _values(facts: PassFacts) -> dict[str, float | None]:
