@@ -22,9 +22,7 @@ def _wasted(one: PassSummary) -> Iterator[str]:
     values = one.values
     attempts, silent = int(values["wasted_attempts"] or 0), int(values["wasted_unknown"] or 0)
     if known := attempts - silent:
-        dollars, total = values["wasted_cost"], one.cost.total
-        part = f" ({share(dollars / total)} of the cost)" if dollars is not None and total else ""
-        yield f"at least {text(dollars, 'USD')}{part} bought nothing: {count(known, 'attempt')} cut off or outrun."
+        yield f"{count(known, 'attempt')} cut off or outrun: at least {text(values['wasted_cost'], 'USD')} for nothing."
     if silent:
         yield f"{count(silent, 'attempt')} ended without a word on usage: what they cost is in no figure."
 
@@ -33,4 +31,4 @@ def _hedges(one: PassSummary) -> Iterator[str]:
     values = one.values
     if hedged := values["hedged_share"]:
         won, cost = share(values["hedge_wins"] or 0.0), text(values["hedge_cost"], "USD")
-        yield f"{share(hedged)} of the requests were hedged; {won} of the hedges won, for at least {cost} more."
+        yield f"{share(hedged)} of the requests were hedged, {won} of the hedges won; they cost at least {cost} more."

@@ -160,7 +160,7 @@ def _unknown_waste(summary: PassSummary) -> Iterator[Warning]:
             "unknown_waste",
             f"{count(silent, 'attempt')} ended without a word on what was used.",
             "The service may have finished and billed them: giving up refunds nothing.  Cost and waste leave them out.",
-            "Stream: a stream says at its beginning what its prompt costs.  Or allow more time.",
+            "Stream: a stream says at its beginning what its prompt takes.  Or allow more time.",
         )
 
 

@@ -318,7 +318,8 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "wasted tokens",
         "tokens",
         "lower",
-        "Tokens of wasted attempts, of any kind, as far as they had said: at least so many.",
+        "Tokens of wasted attempts, of any kind, as far as they had said; of a hedged request's loser that had said "
+        "nothing, the prompt, which is that of the winner.  At least so many.",
         lambda f: f.waste.tokens,
     ),
     Metric(
@@ -326,7 +327,7 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "wasted cost",
         "USD",
         "lower",
-        "What wasted attempts cost at list price, as far as they had said: at least so much.  It is part of the cost.",
+        "Wasted tokens at list price: at least so much.",
         lambda f: f.waste.cost,
     ),
     Metric(
@@ -350,8 +351,8 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "cost of hedging",
         "USD",
         "lower",
-        "What the losing attempts of hedged requests cost at list price, as far as they had said: the least that "
-        "hedging cost on top.",
+        "Wasted tokens of the losing attempts of hedged requests at list price: the least that hedging cost on top, if "
+        "prompts are billed that never came to an answer.",
         lambda f: f.waste.hedge_cost,
     ),
 )

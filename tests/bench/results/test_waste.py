@@ -63,6 +63,15 @@ def test_a_hedge_costs_what_the_loser_said_whoever_it_was() -> None:
     assert found.cost == pytest.approx(3 * SAID_COST)
 
 
+def test_a_loser_that_had_said_nothing_had_the_prompt_of_the_winner() -> None:
+    won = record(0, 0, attempt(0, 5, "outrun"), attempt(3, 9, usage=WHOLE, hedge=True))
+    lost = record(1, 0, attempt(3, 5, "outrun", hedge=True), attempt(0, 9, usage=WHOLE))
+    neither = record(2, 0, attempt(3, 5, "connection", hedge=True), attempt(0, 9, "timeout"))
+    found = waste(neither, won, lost)
+    assert (found.attempts, found.silent, found.tokens) == (4, 2, 2_000)
+    assert found.cost == found.hedge_cost == pytest.approx(2_000 * 2 / 1e6)
+
+
 def test_who_is_outrun_without_a_hedge_is_no_cost_of_hedging() -> None:
     found = waste(record(0, 0, attempt(0, 5, "outrun", SAID)))
     assert (found.attempts, found.hedged, found.hedge_cost) == (1, 0, 0.0)
