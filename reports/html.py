@@ -31,6 +31,7 @@ from reports.tables import Table
 from reports.templates import FOLDER, template
 from reports.timeline import timeline
 from reports.turns import turn_table
+from reports.waste import waste
 from reports.words import measured, notices, thresholds_met
 
 TIMELINES = 8
@@ -64,6 +65,7 @@ def render(run: LoadedRun) -> str:
         turns_note=turns.NOTE,
         figures=_figures(passes),
         limits=tables.limits(passes),
+        waste=waste([one.summary for one in passes]),
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),

@@ -34,6 +34,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_too_much_offered(columns, question),
             *_rate_limited(summary),
             *_dear_cache(summary),
+            *_unknown_waste(summary),
         )
     )
 
@@ -177,6 +178,17 @@ def _dear_cache(summary: PassSummary) -> Iterator[Warning]:
             f"Prompt caching cost {dollars(-saved)} more than no caching would have.",
             "A write costs more than plain input and pays only when it is read again before it expires.",
             "Let one request go first (cache: {warm: true}), keep less, or keep it for an hour.",
+        )
+
+
+def _unknown_waste(summary: PassSummary) -> Iterator[Warning]:
+    silent = int(summary.values["wasted_unknown"] or 0)
+    if silent:
+        yield Warning(
+            "unknown_waste",
+            f"{count(silent, 'attempt')} ended without a word on what was used.",
+            "The service may have finished and billed them: giving up refunds nothing.  Cost and waste leave them out.",
+            "Stream: a stream says at its beginning what its prompt takes.  Or allow more time.",
         )
 
 

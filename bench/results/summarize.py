@@ -16,7 +16,7 @@ from bench.results.cost import cost_of, prices_as_of
 from bench.results.fan_out import FanOut, Prompts, prompts
 from bench.results.format import pass_name
 from bench.results.health import pass_warnings, run_warnings
-from bench.results.limits import limit_use
+from bench.results.limits import Pool, limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
 from bench.results.question import Question
 from bench.results.statistics import distribution
@@ -34,6 +34,7 @@ from bench.results.summary import (
     ThresholdResult,
 )
 from bench.results.thresholds import failed
+from bench.results.waste import waste_of
 
 
 def summarize_pass(
@@ -62,8 +63,15 @@ def summarize_pass(
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 
 
-def _facts(columns: Columns, question: Question) -> PassFacts:
-    return PassFacts(columns, question.slo, cost_of(columns, question.day), limit_use(columns, question.limit_pools))
+def _facts(columns: Columns, question: Question, pools: Sequence[Pool] | None = None) -> PassFacts:
+    """`pools` are the limits that count; left out, all those of the question."""
+    return PassFacts(
+        columns,
+        question.slo,
+        cost_of(columns, question.day),
+        limit_use(columns, question.limit_pools if pools is None else pools),
+        waste_of(columns, question.day),
+    )
 
 
 def _values(facts: PassFacts) -> dict[str, float | None]:
@@ -94,9 +102,7 @@ def _models(columns: Columns) -> tuple[str, ...]:
 
 
 def _model(name: str, columns: Columns, question: Question) -> ModelSummary:
-    own = columns.of_models([name])
-    uses = limit_use(own, [question.pool_of(name)])
-    facts = PassFacts(own, question.slo, cost_of(own, question.day), uses)
+    facts = _facts(columns.of_models([name]), question, [question.pool_of(name)])
     return ModelSummary(name, _values(facts), _distributions(facts))
 
 
