@@ -18,6 +18,7 @@ from bench.results.metrics import METRICS
 from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary
 from reports.fan_out import FAN_OUT_HEADINGS, FAN_OUT_SIDES, fan_out_rows
 from reports.passes import models_of
+from reports.waste import waste
 from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
 
 COLUMNS = (
@@ -78,6 +79,8 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
     print_models(summary.passes, console)
     console.print(Text(LEGEND, style="dim"))
+    for line in waste(summary.passes):
+        console.print(Text(fill(line, console.width, subsequent_indent="  ")))
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 
 

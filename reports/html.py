@@ -30,6 +30,7 @@ from reports.fan_out import fan_out
 from reports.passes import Pass
 from reports.tables import Table
 from reports.timeline import timeline
+from reports.waste import waste
 from reports.words import measured, notices, pass_name, thresholds_met
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -56,6 +57,7 @@ def render(run: LoadedRun) -> str:
         fan_out=fan_out(passes),
         figures=_figures(passes),
         limits=tables.limits(passes),
+        waste=waste([one.summary for one in passes]),
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),

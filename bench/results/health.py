@@ -33,6 +33,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *chain.from_iterable(_other_limits(own, pool.limits) for own, pool in _by_pool(columns, question)),
             *_too_much_offered(columns, question),
             *_rate_limited(summary),
+            *_unknown_waste(summary),
         )
     )
 
@@ -163,6 +164,17 @@ def _rate_limited(summary: PassSummary) -> Iterator[Warning]:
             f"{refused:,} of {count(attempts, 'attempt')} {'was' if refused == 1 else 'were'} refused with a 429.",
             "Retries hide in the response time, not in the latency; what else uses the same limits is slowed down too.",
             "Fewer in flight, or a token bucket, gets the same work done without being refused.",
+        )
+
+
+def _unknown_waste(summary: PassSummary) -> Iterator[Warning]:
+    silent = int(summary.values["wasted_unknown"] or 0)
+    if silent:
+        yield Warning(
+            "unknown_waste",
+            f"{count(silent, 'attempt')} ended without a word on what was used.",
+            "The service may have finished and billed them: giving up refunds nothing.  Cost and waste leave them out.",
+            "Stream: a stream says at its beginning what its prompt takes.  Or allow more time.",
         )
 
 

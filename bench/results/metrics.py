@@ -18,6 +18,7 @@ from bench.results.fan_out import prompts
 from bench.results.limits import rate_limited
 from bench.results.slo import Slo
 from bench.results.summary import Cost, LimitUse
+from bench.results.waste import Waste
 
 Unit = Literal["s", "1/min", "tokens", "tokens/s", "USD", "share", "count"]
 """Seconds, per minute, tokens, tokens per second, US dollars, a fraction (0 .. 1), a plain number."""
@@ -31,6 +32,7 @@ class PassFacts:
     slo: Slo
     cost: Cost
     limits: tuple[LimitUse, ...]
+    waste: Waste
 
 
 V = TypeVar("V", Floats, float | None)
@@ -303,6 +305,66 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "Cost of all attempts divided by succeeded requests.",
         lambda f: _ratio(f.cost.total, _succeeded(f)),
     ),
+    Metric(
+        "wasted_attempts",
+        "wasted attempts",
+        "count",
+        "lower",
+        "Attempts that may have been billed and were not used: timed out, stalled, cut, outrun, cancelled or "
+        "unreadable.  Refusals and failures inside a batch are free.",
+        lambda f: f.waste.attempts,
+    ),
+    Metric(
+        "wasted_unknown",
+        "waste of unknown cost",
+        "count",
+        "lower",
+        "Wasted attempts that did not say what they used, such as a timeout without a stream.  Whether and how much "
+        "they cost is not known and in no figure.",
+        lambda f: f.waste.silent,
+    ),
+    Metric(
+        "wasted_tokens",
+        "wasted tokens",
+        "tokens",
+        "lower",
+        "Tokens of wasted attempts, of any kind, as far as they had said; of a hedged request's loser that had said "
+        "nothing, the prompt, which is that of the winner.  At least so many.",
+        lambda f: f.waste.tokens,
+    ),
+    Metric(
+        "wasted_cost",
+        "wasted cost",
+        "USD",
+        "lower",
+        "Wasted tokens at list price: at least so much.",
+        lambda f: f.waste.cost,
+    ),
+    Metric(
+        "hedged_share",
+        "hedged",
+        "share",
+        None,
+        "Requests that got a second attempt beside one that was late, divided by all requests.",
+        lambda f: _ratio(f.waste.hedged, _requests(f)),
+    ),
+    Metric(
+        "hedge_wins",
+        "hedges that won",
+        "share",
+        "higher",
+        "Hedges that answered before the attempt beside which they were sent, divided by all hedges.",
+        lambda f: _ratio(f.waste.hedges_won, f.waste.hedges),
+    ),
+    Metric(
+        "hedge_cost",
+        "cost of hedging",
+        "USD",
+        "lower",
+        "Wasted tokens of the losing attempts of hedged requests at list price: the least that hedging cost on top, if "
+        "prompts are billed that never came to an answer.",
+        lambda f: f.waste.hedge_cost,
+    ),
 )
 """Metrics that are one number a pass; None means not known."""
 
@@ -322,7 +384,8 @@ DISTRIBUTIONS: tuple[Metric[Floats], ...] = (
     _timing(
         "throttle_wait",
         "throttle wait",
-        "Seconds from the first send to the last one: failed attempts and the waits after them; 0 without retries.",
+        "Seconds from the first send to that of the attempt that answered: failed attempts, the waits after them, and "
+        "the wait before a hedge that won; 0 without either.",
     ),
     _timing(
         "ttft",

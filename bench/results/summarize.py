@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -31,6 +32,7 @@ from bench.results.summary import (
     ThresholdResult,
 )
 from bench.results.thresholds import failed
+from bench.results.waste import waste_of
 
 
 def summarize_pass(
@@ -58,7 +60,13 @@ def summarize_pass(
 
 
 def _facts(columns: Columns, question: Question) -> PassFacts:
-    return PassFacts(columns, question.slo, cost_of(columns, question.day), limit_use(columns, question.limit_pools))
+    return PassFacts(
+        columns,
+        question.slo,
+        cost_of(columns, question.day),
+        limit_use(columns, question.limit_pools),
+        waste_of(columns, question.day),
+    )
 
 
 def _values(facts: PassFacts) -> dict[str, float | None]:
@@ -90,8 +98,7 @@ def _models(columns: Columns) -> tuple[str, ...]:
 
 def _model(name: str, columns: Columns, question: Question) -> ModelSummary:
     own = columns.of_models([name])
-    uses = limit_use(own, [question.pool_of(name)])
-    facts = PassFacts(own, question.slo, cost_of(own, question.day), uses)
+    facts = replace(_facts(own, question), limits=limit_use(own, [question.pool_of(name)]))
     return ModelSummary(name, _values(facts), _distributions(facts))
 
 

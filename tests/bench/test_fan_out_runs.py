@@ -126,6 +126,7 @@ def test_whoever_is_not_needed_is_no_failure_and_what_was_never_sent_no_attempt(
     assert (one.values["succeeded"], one.values["failed"], one.values["error_rate"]) == (60, 0, 0)
     assert one.values["unneeded"] == ends["outrun"] + ends["unsent"] == 120
     assert one.values["attempts"] == 180 - ends["unsent"] < 180
+    assert one.values["wasted_attempts"] == ends["outrun"] < one.values["unneeded"]
     assert one.failures == one.attempts == {}
 
 

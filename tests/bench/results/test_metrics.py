@@ -47,6 +47,13 @@ def test_a_hand_made_pass() -> None:
         "cost_per_success": 0.005,
         "goodput": None,
         "goodput_share": None,
+        "wasted_attempts": 0,
+        "wasted_unknown": 0,
+        "wasted_tokens": 0,
+        "wasted_cost": 0,
+        "hedged_share": 0,
+        "hedge_wins": None,
+        "hedge_cost": 0,
     }
     assert summary.values == pytest.approx(expected)
     assert summary.failures == {"output_tokens": 1, "server_error": 1}
