@@ -87,8 +87,6 @@ class Exchange:
         self._life.end()
         if self._slots:
             self._terms.admission.release()
-        if self._life.cause == "outrun" and not CAUSES[self._attempts[-1].cause or "outrun"].unneeded:
-            self._attempts.append(unsent(self._terms.clock.now()))
         return keep(self._terms, self.spec, self._attempts, self._cost)
 
     def give_up(self, cause: str, *, in_flight: bool = True) -> None:
@@ -229,7 +227,8 @@ class Exchange:
         except TimeoutError:
             return False
         except asyncio.CancelledError:
-            self._life.cause_of_death()
+            if self._life.cause_of_death() == "outrun":
+                self._attempts.append(unsent(terms.clock.now()))
             return False
         finally:
             self._waits = False
