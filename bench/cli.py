@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
@@ -48,6 +50,12 @@ def run(
     max_requests: Annotated[int | None, Parameter(help="Stop after this many attempts.")] = None,
     max_time: Annotated[str | None, Parameter(help="Stop after this long, such as 10m.")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
+    prometheus: Annotated[
+        int | None, Parameter(help="Serve /metrics on this port meanwhile.", validator=Number(gte=0, lte=65535))
+    ] = None,
+    otel: Annotated[
+        bool, Parameter(negative="", help="Push OpenTelemetry metrics meanwhile, as the OTEL_ variables say.")
+    ] = False,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[
         bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer, no progress.")
@@ -75,9 +83,13 @@ def run(
         settings=set_ or [],
         strategies=strategy.split(",") if strategy else [],
     )
-    with api.progress(quiet=quiet) as observer:
+    with api.watched(loaded, quiet=quiet, prometheus=prometheus, otel=otel, say=_say) as observer:
         finished = api.run(loaded, out=out, observer=observer, command=_line.get(), say=_say)
-    return _show(finished, json=json, quiet=quiet)
+    code = _show(finished, json=json, quiet=quiet)
+    from bench import ci
+
+    ci.publish(finished.folder, finished.summary, os.environ, _say)
+    return code
 
 
 @app.command
@@ -92,6 +104,33 @@ def report(
     from bench import api
 
     return _show(api.report(folder), json=json, quiet=quiet)
+
+
+@app.command
+def export(
+    folder: Annotated[Path, Parameter(help="The folder of a finished, stopped or killed run.")],
+    /,
+    *,
+    to: Annotated[
+        str,
+        Parameter(
+            help="junit, markdown, csv, parquet, openmetrics, pytest-benchmark, gh-benchmark, gh-benchmark-bigger, bmf "
+            "or otel."
+        ),
+    ],
+    rows: Annotated[
+        str | None, Parameter(help="Of csv and parquet: a row for each of requests, attempts or numbers.")
+    ] = None,
+    out: Annotated[
+        Path | None, Parameter(name=["--out", "-o"], help="File to write instead of standard output.")
+    ] = None,
+) -> int:
+    """Write a run in the format of another tool.  Sends nothing."""
+    from bench import exporting
+
+    with _until_nobody_reads():
+        exporting.export(folder, to, out=out, rows=rows)
+    return Exit.OK
 
 
 @app.command
@@ -163,6 +202,7 @@ def call(arguments: list[str]) -> int:
     except CycloptsError as problem:
         return _fail(Exit.USAGE, str(problem), "See claude-bench --help.")
     except BenchError as problem:
+        _publish_error(problem)
         return _fail(problem.exit_code, str(problem), problem.hint)
     except KeyboardInterrupt:
         return _fail(Exit.INTERRUPTED, "interrupted", "")
@@ -183,14 +223,27 @@ def _fail(code: Exit, message: str, hint: str) -> int:
     return code
 
 
+def _publish_error(problem: BenchError) -> None:
+    if os.environ.get("GITHUB_ACTIONS"):
+        from bench import ci
+
+        ci.publish_error(problem, os.environ, _say)
+
+
 def _show(finished: object, *, json: bool, quiet: bool) -> int:
     from bench import api
 
     assert isinstance(finished, api.Finished)
-    try:
+    with _until_nobody_reads():
         api.show(finished, json=json, quiet=quiet)
+    return finished.summary.exit_code
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """Whoever reads standard output (head, say) may have seen enough.  The exit code stays that of the command."""
+    try:
+        yield
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # rich turns the former into the latter, with a code of its own
-        # Whoever read (head, say) has seen enough.  The exit code stays that of the run.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return finished.summary.exit_code

@@ -37,6 +37,19 @@ RUN, RECORDS, PASSES, SUMMARY, REPORT = "run.json", "records.jsonl", "passes.jso
 """The files of a run folder."""
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a scenario was written, so that what it demands can be pointed at."""
+
+    file: str
+    """Relative to the folder the run was started in; only the name of a file that lies elsewhere."""
+    thresholds: dict[str, int] = {}
+    """The line of each, 1-based, by its metric and expression."""
+
+    def line_of(self, metric: str, expression: str) -> int | None:
+        """The line of a threshold; None where it does not stand in the file."""
+        return self.thresholds.get(f"{metric} {expression}")
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """What a run was asked to do and what it was measured with; never a key."""
 
@@ -57,6 +70,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     limits: dict[str, int | None] | None = None
     """What the tier allows the model per minute; runs of before this was kept lack it."""
     prices_as_of: str | None = None
+    origin: Origin | None = None
+    """None for a scenario that was made in Python."""
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION
 
