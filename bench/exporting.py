@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from bench.clock import utc_now
 from bench.errors import UsageError
 from bench.reading import summarize_run
 from bench.results import folder as folders
+from bench.results.environment import machine, versions
 from bench.results.folder import LoadedRun
 from bench.results.summary import Summary
 from bench.scenario.problems import nearest
 from reports.export import FORMATS, Format
+from reports.export.benchmark import document
+from reports.export.json import pretty
 from reports.export.rows import ROWS, Rows
 
 
@@ -34,6 +38,11 @@ def export(folder: Path, to: str, *, out: Path | None = None, rows: str | None =
     run, summary = load(folder)
     with _opened(out, form) as file:
         form.write(run, summary, chosen, file)
+
+
+def benchmark_file(entries: Sequence[dict[str, Any]]) -> bytes:
+    """Entries of several runs as one file of pytest-benchmark's, measured here and now."""
+    return pretty(document(machine(), versions(), folders.rfc3339(utc_now()), entries))
 
 
 def _format(to: str) -> Format:

@@ -31,8 +31,9 @@ class Telemetry:
         self._strategy: Attributes = ()
         meter.tell(semconv.RUN_INFO, 1, tuple(facts))
 
-    def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float) -> None:  # noqa: ARG002
+    def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None) -> None:
         """A strategy begins."""
+        del pass_, total, speed, case  # repeats are told together
         self._strategy, self._in_flight = ((semconv.STRATEGY, strategy),), 0
         self._meter.tell(semconv.IN_FLIGHT, 0, self._strategy)
 

@@ -7,12 +7,13 @@ one run are not independent of each other.  Its statistics are in seconds, so wh
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bench.results.folder import LoadedRun, RunInfo
+from bench.results.environment import Machine
+from bench.results.folder import LoadedRun
 from bench.results.summary import PassSummary, Summary
 from reports.export.json import pretty
 from reports.export.labels import strategy_name
@@ -24,26 +25,28 @@ VERSION = "5.3.1"
 
 def render(run: LoadedRun, summary: Summary) -> bytes:
     """The file of a run."""
-    return pretty(document(run.info, benchmarks(summary)))
+    return pretty(document(run.info.machine, run.info.versions, run.info.started_at, benchmarks(summary)))
 
 
-def document(info: RunInfo, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A whole file.  Which commit was measured is not known here, so it says so."""
-    system, _, release = info.machine.platform.partition(" ")
+def document(
+    machine: Machine, versions: Mapping[str, str], started_at: str, found: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """A whole file.  Which commit was measured is not known here, and it says so."""
+    system, _, release = machine.platform.partition(" ")
     return {
         "machine_info": {
             "node": "",
-            "processor": info.machine.cpu,
-            "machine": info.machine.platform.rpartition(" ")[2],
+            "processor": machine.cpu,
+            "machine": machine.platform.rpartition(" ")[2],
             "system": system,
             "release": release.partition(" ")[0],
             "python_implementation": "CPython",
-            "python_version": info.versions.get("python", ""),
-            "cpu": {"brand_raw": info.machine.cpu, "count": info.machine.cores},
+            "python_version": versions.get("python", ""),
+            "cpu": {"brand_raw": machine.cpu, "count": machine.cores},
         },
         "commit_info": {"id": "unknown", "time": None, "author_time": None, "dirty": None, "project": "", "branch": ""},
         "benchmarks": list(found),
-        "datetime": info.started_at.replace("Z", "+00:00"),
+        "datetime": started_at.replace("Z", "+00:00"),
         "version": VERSION,
     }
 

@@ -57,4 +57,4 @@ def run(text: str, folder: Path, name: str = "made") -> api.Finished:
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}.yaml"
     file.write_text(text)
-    return api.run(api.load(str(file)), out=folder / name, say=lambda _words: None)
+    return api.run(api.load(str(file)), out=folder / name)
