@@ -71,6 +71,8 @@ class Runs(msgspec.Struct, frozen=True, omit_defaults=True):
     runs: tuple[RunValues, ...]
     partly: bool = False
     """Whether only part of what was asked is known, as from a report."""
+    chosen: bool = False
+    """Whether one strategy was taken out of several."""
     gate: dict[str, Any] = {}
     """The scenario's own: `metrics` and `min_effect`."""
     schema_version: int = SCHEMA_VERSION

@@ -165,7 +165,7 @@ def by_unit(runs: Runs, strategy: str, measure: str, *, whole: bool) -> dict[int
     if not whole:
         return {one.pass_: one.values[measure] for one in _passes(runs.runs, strategy) if measure in one.values}
     each = [[one.values[measure] for one in _passes([run], strategy) if measure in one.values] for run in runs.runs]
-    return {place: _typical(values) for place, values in enumerate(each) if values}
+    return {place: typical(values) for place, values in enumerate(each) if values}
 
 
 def _by_seed(passes: Iterator[PassValues], measure: str) -> dict[int, float]:
@@ -177,7 +177,7 @@ def _passes(runs: Sequence[RunValues], strategy: str) -> Iterator[PassValues]:
     return (one for run in runs for one in run.passes if one.strategy == strategy and one.stopped is None)
 
 
-def _typical(values: Sequence[float]) -> float:
+def typical(values: Sequence[float]) -> float:
     """The geometric mean, or the mean of values that are not all above 0."""
     return math.exp(fmean(map(math.log, values))) if min(values) > 0 else fmean(values)
 
@@ -240,8 +240,8 @@ def _conclude(
     found = Change(
         strategy=name_of(held.pair),
         measure=str(held.measure),
-        base=_typical(base) if least is None else fmean(base),
-        new=_typical(new) if least is None else fmean(new),
+        base=typical(base) if least is None else fmean(base),
+        new=typical(new) if least is None else fmean(new),
         base_runs=len(base),
         new_runs=len(new),
         verdict="inconclusive" if held.measure.better else "",
@@ -288,8 +288,8 @@ def _without_data(held: Held, base: Sequence[float], new: Sequence[float]) -> Ch
     return Change(
         strategy=name_of(held.pair),
         measure=str(held.measure),
-        base=_typical(base) if base else None,
-        new=_typical(new) if new else None,
+        base=typical(base) if base else None,
+        new=typical(new) if new else None,
         base_runs=len(base),
         new_runs=len(new),
         verdict="no data",
