@@ -11,7 +11,7 @@ from rich.text import Text
 from bench.results.calibration import POWER, SIZES, Calibration, Noise
 from bench.results.format import share
 from bench.results.measures import parse_measure
-from reports.changes import MAIN, percent, signed
+from reports.changes import MAIN, percent, percent_in_column, place, signed
 from reports.words import column_text, shorten
 
 NAME = 19
@@ -23,6 +23,7 @@ def print_calibration(found: Calibration, console: Console) -> None:
         console.print(Text(fill(line, console.width, subsequent_indent="  "), style="bold"))
     for strategy in dict.fromkeys(one.strategy for one in found.noise):
         rows = [one for one in found.noise if one.strategy == strategy and (one.gate or one.measure in MAIN)]
+        rows.sort(key=lambda one: (not one.gate, place(one.measure)))
         console.print()
         console.print(_table(strategy, rows))
     console.print()
@@ -48,19 +49,19 @@ def _said(found: Calibration) -> list[str]:
 def _table(strategy: str, rows: list[Noise]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column(Text(shorten(strategy, NAME)), no_wrap=True, min_width=NAME, vertical="bottom")
-    headings = ["\ntypical", "run to\nrun", "against\nitself", *(f"{size} runs\nsee" for size in SIZES)]
-    for heading in headings:
+    table.add_column("\ntypical", justify="right", no_wrap=True, min_width=8)
+    table.add_column("", no_wrap=True, min_width=4)
+    for heading in ("run to\nrun", "against\nitself", *(f"{size} runs\nsee" for size in SIZES)):
         table.add_column(heading, justify="right", no_wrap=True, min_width=8)
-    table.add_column("", no_wrap=True)
     for one in rows:
         measure = parse_measure(one.measure)
         table.add_row(
             Text(shorten(measure.title, NAME)),
             column_text(one.typical, measure.unit),
-            share(one.spread),
-            f"{signed(one.change * 100)} %",
-            *(percent(change) for change in one.smallest),
             "gate" if one.gate else "",
+            percent_in_column(one.spread),
+            f"{signed(one.change * 100)} %",
+            *(percent_in_column(change) for change in one.smallest),
         )
     return table
 

@@ -22,7 +22,7 @@ MAIN = (
     "error_rate",
     "rate_limited_rate",
 )
-"""What is shown of every comparison, besides the gates; all else is in the JSON."""
+"""What is shown of every comparison, besides the gates, in this order; all else is in the JSON."""
 
 ROOM = 2
 """Strategies up to which every main metric is shown."""
@@ -90,8 +90,8 @@ def change_text(one: Change) -> str:
 
 
 def bounds_text(one: Change) -> str:
-    """The interval of a change without its unit, which the change has; nothing where there is none."""
-    if one.lo is None or one.hi is None:
+    """The interval of a change without its unit, which the change has; nothing where there is none, or one seed."""
+    if one.lo is None or one.hi is None or (one.method == "exact" and one.base_runs == 1):
         return ""
     measure = parse_measure(one.measure)
     if one.difference and measure.unit != "share":
@@ -110,8 +110,13 @@ def signed(percent: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction in words: `21 %`, `98.3 %`."""
-    return f"{fraction * 100:.3g} %"
+    """A fraction in words: `21 %`, `98.8 %`, `336 %`."""
+    return f"{fraction * 100:.3g} %" if abs(fraction) < 9.995 else f"{fraction * 100:,.0f} %"
+
+
+def percent_in_column(fraction: float) -> str:
+    """The same, one below the other: always with one decimal, from a thousand on with none."""
+    return f"{signed(fraction * 100).removeprefix('+')} %"
 
 
 def sides(found: Comparison) -> Iterator[tuple[str, str]]:
@@ -154,26 +159,35 @@ def advice(found: Comparison) -> Iterator[str]:
 
 
 def _it_takes(found: Comparison, one: Change) -> str:
-    edge = f"+-{percent(found.min_effect)}"
+    edge, unit = f"+-{percent(found.min_effect)}", found.base.unit
     if one.lo is None:
         return "5 runs each to look, 8 to gate"
     if found.exact:
         return "the seeds disagree; more of them would tell"
     if one.runs_needed is None:
-        return f"runs differ too much for any number of them to bring the interval to {edge}"
+        return f"{unit}s differ too much for any number of them to bring the interval to {edge}"
     if one.runs_needed <= min(one.base_runs, one.new_runs):
         return f"the interval is narrow, but the change is at the edge of {edge}"
-    return f"about {one.runs_needed} runs each would bring the interval to {edge}"
+    return f"about {one.runs_needed} {unit}s each would bring the interval to {edge}"
 
 
 def shown(found: Comparison, strategy: str) -> tuple[list[Change], int]:
-    """The rows of a strategy and how many are left out: of a simulation, the equal ones; of many strategies, whatever
-    neither gates nor changed."""
+    """The rows of a strategy, its gates first, and how many more metrics there are to be told of.
+
+    Of a simulation those rows that differ; of many strategies those that gate or changed.
+    """
     rows = [one for one in found.changes if one.strategy == strategy]
+    main = [one for one in rows if one.gate or place(one.measure) < len(MAIN)]
+    main.sort(key=lambda one: (not one.gate, place(one.measure)))
     if found.exact:
-        kept = [one for one in rows if one.gate or one.change != 0]
-        return kept, len(rows) - len(kept)
-    main = [one for one in rows if one.gate or one.measure.partition("{")[0] in MAIN]
+        more = sum(one.change != 0 for one in rows) - sum(one.change != 0 for one in main)
+        return [one for one in main if one.gate or one.change != 0], more
     room = len(found.strategies) <= ROOM
     kept = [one for one in main if room or one.gate or one.verdict in ("regressed", "improved")]
     return kept, len(main) - len(kept)
+
+
+def place(measure: str) -> int:
+    """Where a measure stands among the main ones; behind them all where it is none."""
+    name = measure.partition("{")[0]
+    return MAIN.index(name) if name in MAIN else len(MAIN)

@@ -18,7 +18,7 @@ from bench.results.measures import parse_measure
 from reports.changes import advice, bounds_text, change_text, headline, settings, shown, sides, terms
 from reports.words import column_text, shorten
 
-NAME = 19
+NAME = 17
 """Columns for the name of a metric."""
 
 _STYLES = {
@@ -54,17 +54,17 @@ def _print_strategy(found: Comparison, strategy: str, console: Console) -> None:
     console.print()
     console.print(_table(strategy, rows, exact=found.exact))
     if left_out:
-        said = "equal" if found.exact else "no change, or nothing can be said"
-        console.print(Text(f"  {count(left_out, 'more metric')}: {said}", style="dim"))
+        said = "differ" if found.exact else "did not change, or cannot be told"
+        console.print(Text(f"{count(left_out, 'more metric')} {said} (--json has all)", style="dim"))
 
 
 def _table(strategy: str, rows: list[Change], *, exact: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column(Text(shorten(strategy, NAME)), no_wrap=True, min_width=NAME)
-    for heading, width in (("base", 8), ("new", 8), ("change", 9), ("over the seeds" if exact else "interval", 18)):
+    for heading, width in (("base", 8), ("new", 8), ("change", 8), ("over the seeds" if exact else "interval", 16)):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=4)
+    table.add_column("verdict", justify="right", no_wrap=True, min_width=12)
     for one in rows:
         measure = parse_measure(one.measure)
         style = _STYLES.get(one.verdict, "") if one.gate else "dim"
@@ -74,7 +74,7 @@ def _table(strategy: str, rows: list[Change], *, exact: bool) -> Table:
             column_text(one.new, measure.unit),
             change_text(one),
             bounds_text(one) or DASH,
-            Text(one.verdict, style=style),
             "gate" if one.gate else "",
+            Text(one.verdict, style=style),
         )
     return table
