@@ -28,11 +28,11 @@ def print_baselines(found: Sequence[tuple[str, Runs]], folder: Path, console: Co
             f"No baselines in {folder}.  Save one with claude-bench baseline save NAME RUN...", highlight=False
         )
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 2), header_style="bold")
     for heading in ("baseline", "scenario", "target"):
         table.add_column(heading, no_wrap=True)
     table.add_column("runs", justify="right", no_wrap=True)
-    table.add_column("last began, UTC", no_wrap=True)
+    table.add_column("last began, UTC", justify="right", no_wrap=True)
     for name, runs in found:
         table.add_row(name, runs.name, runs.asked["target"], str(len(runs.runs)), _began(runs))
     console.print(table)
@@ -55,7 +55,7 @@ def print_baseline(name: str, runs: Runs, console: Console) -> None:
 
 
 def _table(runs: Runs, strategy: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 2), header_style="bold")
     table.add_column(Text(shorten(strategy, NAME)), no_wrap=True, min_width=NAME)
     for heading in ("typical", "least", "most", "spread", "passes"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import fill
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -11,7 +9,7 @@ from rich.text import Text
 from bench.results.calibration import POWER, SIZES, Calibration, Noise
 from bench.results.format import share
 from bench.results.measures import parse_measure
-from reports.changes import MAIN, percent, percent_in_column, place, signed
+from reports.changes import MAIN, fold, percent, percent_in_column, place, signed
 from reports.words import column_text, shorten
 
 NAME = 19
@@ -20,7 +18,7 @@ NAME = 19
 def print_calibration(found: Calibration, console: Console) -> None:
     """Print what the set-up can see."""
     for line in _said(found):
-        console.print(Text(fill(line, console.width, subsequent_indent="  "), style="bold"))
+        console.print(Text(fold(line, console.width), style="bold"))
     for strategy in dict.fromkeys(one.strategy for one in found.noise):
         rows = [one for one in found.noise if one.strategy == strategy and (one.gate or one.measure in MAIN)]
         rows.sort(key=lambda one: (not one.gate, place(one.measure)))
@@ -28,7 +26,7 @@ def print_calibration(found: Calibration, console: Console) -> None:
         console.print(_table(strategy, rows))
     console.print()
     for line in _legend(found):
-        console.print(Text(fill(line, console.width, subsequent_indent="  "), style="dim"))
+        console.print(Text(fold(line, console.width), style="dim"))
 
 
 def _said(found: Calibration) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 
 from bench.results.changes import LEVEL, Change
 from bench.results.comparison import Comparison, Side
@@ -33,7 +34,7 @@ _GRAVEST = ("no data", "regressed", "inconclusive", "improved", "no change")
 
 def headline(found: Comparison) -> tuple[str, str]:
     """The verdict in capitals, and what it is about."""
-    gated = sorted(found.gated, key=lambda one: _GRAVEST.index(one.verdict))
+    gated = sorted(found.gated, key=lambda one: (_GRAVEST.index(one.verdict), -abs(one.change or 0.0)))
     if found.exact and all(one.change == 0 for one in found.changes):
         seeds = count(found.base.units, "seed")
         return "IDENTICAL", f"every number of {count(len(found.strategies), 'strategy', 'strategies')}, {seeds}"
@@ -62,7 +63,8 @@ def _how_much(one: Change) -> str:
     if one.change is None or one.difference:
         return f"{one.verdict} by {change_text(one)}"
     worse, better = _WORSE_AND_BETTER.get(measure.unit, ("higher", "lower")[:: 1 if measure.better == "lower" else -1])
-    return f"{percent(abs(one.change))} {worse if one.verdict == 'regressed' else better}"
+    shown = f"{abs(one.change) * 100:,.{1 if abs(one.change) < 0.0995 else 0}f} %"
+    return f"{shown} {worse if one.verdict == 'regressed' else better}"
 
 
 def _in_brackets(one: Change) -> str:
@@ -104,19 +106,26 @@ def _signed_value(value: float, measure: Measure) -> str:
 
 
 def signed(percent: float) -> str:
-    """One decimal, none from a thousand on; a zero has no sign."""
-    shown = f"{percent:+,.{0 if abs(percent) >= 999.5 else 1}f}"
+    """One decimal; a zero has no sign, and what is beyond a thousand is only that."""
+    if abs(percent) >= 999.95:
+        return ">+999"
+    shown = f"{percent:+.1f}"
     return "0.0" if shown in ("+0.0", "-0.0") else shown
 
 
 def percent(fraction: float) -> str:
-    """A fraction in words: `21 %`, `98.8 %`, `336 %`."""
+    """A fraction in words: `21 %`, `98.8 %`, `1,336 %`."""
     return f"{fraction * 100:.3g} %" if abs(fraction) < 9.995 else f"{fraction * 100:,.0f} %"
 
 
+def fold(text: str, width: int, indent: str = "  ") -> str:
+    """Text in lines of a width, no number parted from its `%`."""
+    return fill(text.replace(" %", "\u00a0%"), width, subsequent_indent=indent).replace("\u00a0", " ")
+
+
 def percent_in_column(fraction: float) -> str:
-    """The same, one below the other: always with one decimal, from a thousand on with none."""
-    return f"{signed(fraction * 100).removeprefix('+')} %"
+    """The same, one below the other: always with one decimal."""
+    return f"{signed(fraction * 100).replace('+', '')} %"
 
 
 def sides(found: Comparison) -> Iterator[tuple[str, str]]:
@@ -159,7 +168,7 @@ def advice(found: Comparison) -> Iterator[str]:
 
 
 def _it_takes(found: Comparison, one: Change) -> str:
-    edge, unit = f"+-{percent(found.min_effect)}", found.base.unit
+    edge, unit = f"±{percent(found.min_effect)}", found.base.unit
     if one.lo is None:
         return "5 runs each to look, 8 to gate"
     if found.exact:

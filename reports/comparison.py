@@ -5,8 +5,6 @@ Written for 80 columns.  Colour only repeats what words say, and only gates have
 
 from __future__ import annotations
 
-from textwrap import fill
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +13,7 @@ from bench.results.changes import Change
 from bench.results.comparison import Comparison
 from bench.results.format import DASH, count
 from bench.results.measures import parse_measure
-from reports.changes import advice, bounds_text, change_text, headline, settings, shown, sides, terms
+from reports.changes import advice, bounds_text, change_text, fold, headline, settings, shown, sides, terms
 from reports.words import column_text, shorten
 
 NAME = 17
@@ -33,18 +31,18 @@ _STYLES = {
 def print_comparison(found: Comparison, console: Console) -> None:
     """Print what was found when two sides were held against each other."""
     word, about = headline(found)
-    first = Text(fill(f"{word}  {about}", console.width, subsequent_indent="  "), style="bold")
+    first = Text(fold(f"{word}  {about}", console.width), style="bold")
     first.highlight_words([word], _STYLES.get(word, _STYLES.get(word.lower(), "bold")))
     console.print(first)
     for line in advice(found):
-        console.print(Text(fill(f"  {line}", console.width, subsequent_indent="  ")))
+        console.print(Text(fold(f"  {line}", console.width)))
     for strategy in found.strategies:
         _print_strategy(found, strategy, console)
     console.print()
     for name, side in sides(found):
         console.print(Text(f"{name:<5} {side}"), soft_wrap=True)
     for line in (terms(found), *settings(found)):
-        console.print(Text(fill(line, console.width, subsequent_indent="  "), style="dim"))
+        console.print(Text(fold(line, console.width), style="dim"))
 
 
 def _print_strategy(found: Comparison, strategy: str, console: Console) -> None:
