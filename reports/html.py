@@ -43,7 +43,7 @@ def render(run: LoadedRun) -> str:
     if run.summary is None:
         raise UsageError(f"{run.folder} has no summary: the run did not come to its end")
     passes = _passes(run, run.summary)
-    return _template().render(
+    return template("report.html").render(
         **_head(run, run.summary, passes),
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
@@ -57,7 +57,8 @@ def render(run: LoadedRun) -> str:
     )
 
 
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page of `templates`, in which all text is escaped and nothing may be left undefined."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -65,7 +66,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _passes(run: LoadedRun, summary: Summary) -> list[Pass]:

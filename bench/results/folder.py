@@ -181,6 +181,26 @@ def write_summary(folder: Path, summary: Summary) -> None:
 
 def load(folder: Path) -> LoadedRun:
     """Read a run folder.  UsageError when it is missing, is not a run, or was written by another version."""
+    info = _info(folder)
+    return LoadedRun(
+        folder=folder,
+        info=info,
+        summary=_summary(folder),
+        passes=read_passes(folder / RECORDS),
+        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
+        torn=_torn(folder / RECORDS),
+    )
+
+
+def load_summary(folder: Path) -> tuple[RunInfo, Summary]:
+    """What a run was asked and came to, without its records.  UsageError as from `load`, or when it was killed."""
+    info, found = _info(folder), _summary(folder)
+    if found is None:
+        raise UsageError(f"{folder} has no {SUMMARY}: the run was killed", f"claude-bench report {folder} makes one.")
+    return info, found
+
+
+def _info(folder: Path) -> RunInfo:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", "Give the folder of a run, such as runs/20261120-1041-...")
     if not (folder / RUN).is_file() or not (folder / RECORDS).is_file():
@@ -188,15 +208,12 @@ def load(folder: Path) -> LoadedRun:
     info = _read(folder / RUN, RunInfo, SCHEMA_VERSION)
     if info.records_schema_version != record.SCHEMA_VERSION:
         raise UsageError(_other_version(folder / RECORDS, info.records_schema_version, record.SCHEMA_VERSION))
+    return info
+
+
+def _summary(folder: Path) -> Summary | None:
     written = (folder / SUMMARY).is_file()
-    return LoadedRun(
-        folder=folder,
-        info=info,
-        summary=_read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None,
-        passes=read_passes(folder / RECORDS),
-        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
-        torn=_torn(folder / RECORDS),
-    )
+    return _read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None
 
 
 class _Version(msgspec.Struct):
