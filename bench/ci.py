@@ -14,6 +14,7 @@ import msgspec
 
 from bench.errors import BenchError, Problem, ScenarioError
 from bench.results import folder as folders
+from bench.results.comparison import Comparison
 from bench.results.folder import LoadedRun, Origin
 from bench.results.summary import Summary
 
@@ -39,6 +40,21 @@ def publish(folder: Path, summary: Summary, environment: Mapping[str, str], say:
             say(f"{name}: cannot write {error.filename}: {error.strerror}")
 
 
+def publish_comparison(found: Comparison, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Tell GitHub what became of the gates of a comparison."""
+    if page := environment.get("GITHUB_STEP_SUMMARY"):
+        from reports.export.compared import render
+
+        try:
+            _append(Path(page), render(found))
+        except OSError as error:
+            say(f"GITHUB_STEP_SUMMARY: cannot write {error.filename}: {error.strerror}")
+    if environment.get("GITHUB_ACTIONS"):
+        from reports.github import of_comparison
+
+        _say_all(of_comparison(found), say)
+
+
 def publish_error(error: BenchError, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
     """Tell GitHub why nothing was run: each problem of a scenario file beside its line."""
     if not environment.get("GITHUB_ACTIONS"):
@@ -60,8 +76,7 @@ def _write_job_summary(
 ) -> None:
     from reports.export.markdown import render
 
-    with Path(environment["GITHUB_STEP_SUMMARY"]).open("ab") as file:
-        file.write(render(run, summary) + b"\n")
+    _append(Path(environment["GITHUB_STEP_SUMMARY"]), render(run, summary))
 
 
 def _annotate(run: LoadedRun, summary: Summary, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
@@ -89,6 +104,11 @@ def _in_repository(file: str, environment: Mapping[str, str]) -> str | None:
     """A path relative to the repository; None where there is no such file in it."""
     path, root = Path(file).resolve(), Path(environment.get("GITHUB_WORKSPACE", ".")).resolve()
     return path.relative_to(root).as_posix() if path.is_file() and path.is_relative_to(root) else None
+
+
+def _append(page: Path, text: bytes) -> None:
+    with page.open("ab") as file:
+        file.write(text + b"\n")
 
 
 def _say_all(lines: Iterable[str], say: Callable[[str], None]) -> None:

@@ -151,6 +151,7 @@ def compare(
     ] = None,
     strict: Annotated[bool, Parameter(negative="", help="Fail, with 4, when a gate is inconclusive.")] = False,
     html: Annotated[Path | None, Parameter(help="Write a page with the intervals drawn.")] = None,
+    junit: Annotated[Path | None, Parameter(help="Write JUnit XML, a case a gate.")] = None,
     baselines: Annotated[Path, Parameter(help="Folder of the baselines.")] = Path("baselines"),
     json: Annotated[bool, Parameter(negative="", help="Print what was found as JSON.")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the verdict.")] = False,
@@ -159,7 +160,7 @@ def compare(
 
     The unit is the run.  Only the metrics of the scenario's `gate`, or of --gate, can make it fail: with 3.
     """
-    from bench import api, comparing
+    from bench import api, ci, comparing, exporting
 
     if calibrate:
         named = comparing.one_side(sides)
@@ -187,7 +188,11 @@ def compare(
     )
     if html:
         comparing.write_page(compared, html)
-    return _printed(lambda: comparing.show(compared, json=json, quiet=quiet), compared.exit_code)
+    if junit:
+        exporting.export_comparison(compared, junit)
+    code = _printed(lambda: comparing.show(compared, json=json, quiet=quiet), compared.exit_code)
+    ci.publish_comparison(compared, os.environ, _say)
+    return code
 
 
 baseline = App(name="baseline", help="Save runs as a baseline to compare with: a small JSON file made to be committed.")

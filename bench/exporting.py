@@ -12,6 +12,7 @@ from bench.clock import utc_now
 from bench.errors import UsageError
 from bench.reading import summarize_run
 from bench.results import folder as folders
+from bench.results.comparison import Comparison
 from bench.results.environment import machine, versions
 from bench.results.folder import LoadedRun
 from bench.results.summary import Summary
@@ -19,6 +20,7 @@ from bench.scenario.problems import nearest
 from reports.export import FORMATS, Format
 from reports.export.benchmark import document
 from reports.export.json import pretty
+from reports.export.junit import render_comparison
 from reports.export.rows import ROWS, Rows
 
 
@@ -38,6 +40,14 @@ def export(folder: Path, to: str, *, out: Path | None = None, rows: str | None =
     run, summary = load(folder)
     with _opened(out, form) as file:
         form.write(run, summary, chosen, file)
+
+
+def export_comparison(found: Comparison, path: Path) -> None:
+    """Write a comparison as JUnit XML.  UsageError when it cannot be written."""
+    try:
+        path.write_bytes(render_comparison(found))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", "Name another file with --junit.") from error
 
 
 def benchmark_file(entries: Sequence[dict[str, Any]]) -> bytes:

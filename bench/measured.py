@@ -157,5 +157,28 @@ class Run:
         if broken:
             raise AssertionError("\n".join((*broken, str(self.folder / folders.REPORT))))
 
+    def no_regression(
+        self,
+        base: str | Path,
+        *,
+        gate: Sequence[str] = (),
+        across: Sequence[str] = (),
+        baselines: str | Path = "baselines",
+    ) -> None:
+        """Hold the run against another one: the name of a baseline, a run folder, or a glob of them.
+
+        `gate` names what may fail, such as `ttft.p95`, where the scenario does not; `across` what may differ between
+        the two questions, such as `strategies`.  AssertionError when one of them regressed or was not measured; what
+        is inconclusive passes.  UsageError where the two cannot be compared.
+        """
+        from bench.comparing import compare_sides
+        from reports.changes import headline
+        from reports.export.junit import gate_sentence
+
+        found = compare_sides(str(base), str(self.folder), gate=gate, across=across, baselines=Path(baselines))
+        if found.exit_code:
+            broken = [gate_sentence(one) for one in found.gated if one.verdict in ("regressed", "no data")]
+            raise AssertionError("\n".join((" ".join(headline(found)), *broken)))
+
     def __repr__(self) -> str:
         return f"<run {self.folder}: {self.summary.answer}>"

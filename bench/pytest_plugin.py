@@ -51,6 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--claude-bench-json", type=Path, metavar="PATH", help="Write results as pytest-benchmark does.")
     group.addoption("--claude-bench-storage", type=Path, metavar="FOLDER", help="Keep the folders of runs in here.")
+    group.addoption("--claude-bench-save", metavar="NAME", help="Save each run as a baseline, NAME and the test's own.")
+    group.addoption("--claude-bench-compare", metavar="NAME", help="Fail where a gate regressed since that baseline.")
+    group.addoption(
+        "--claude-bench-baselines", type=Path, metavar="FOLDER", default=Path("baselines"), help="Where they are kept."
+    )
     group.addoption("--claude-bench-skip", action="store_true", help="Skip tests that run scenarios.")
     group.addoption("--claude-bench-only", action="store_true", help="Run no others.")
 
@@ -193,7 +198,26 @@ class ClaudeBench:
         self._note(finished)
         if finished.summary.exit_code in (130, 143):
             raise KeyboardInterrupt
-        return Run(finished.folder, finished.summary)
+        run = Run(finished.folder, finished.summary)
+        self._hold(run)
+        return run
+
+    def _hold(self, run: Run) -> None:
+        """Compare with a baseline and save as one, as the command line asks."""
+        from bench.finding import save
+
+        config = self._request.config
+        folder: Path = config.rootpath / config.getoption("claude_bench_baselines")
+        if name := config.getoption("claude_bench_compare"):
+            run.no_regression(self._baseline(name), baselines=folder)
+        if name := config.getoption("claude_bench_save"):
+            folder.mkdir(parents=True, exist_ok=True)
+            save(self._baseline(name), [str(run.folder)], baselines=folder)
+
+    def _baseline(self, name: str) -> str:
+        """The name of this run's baseline: a test may have several, and each asks a question of its own."""
+        place = len(self._request.node.stash[_RESULTS])
+        return f"{name}-{_slug(self._request.node.nodeid)}" + (f"-{place}" if place > 1 else "")
 
     def _load(self, scenario: str | Path | Scenario, given: dict[str, Any]) -> Scenario:
         from bench import api
@@ -235,8 +259,7 @@ class ClaudeBench:
         storage: Path | None = self._request.config.getoption("claude_bench_storage")
         if storage is None:
             return self._folders.mktemp(name) / "run"
-        test = "".join(letter if letter.isalnum() else "-" for letter in self._request.node.name)
-        taken = (storage / f"{test}-{number}" for number in range(1, 1_000_000))
+        taken = (storage / f"{_slug(self._request.node.name)}-{number}" for number in range(1, 1_000_000))
         return next(folder for folder in taken if not folder.exists())
 
     def _note(self, finished: Any) -> None:  # noqa: ANN401  (an api.Finished, which is imported late)
@@ -265,6 +288,11 @@ def _spent(passes: Any, cap: float) -> float:  # noqa: ANN401
     """What a live run cost; where that is not known, all that it might have."""
     costs = [one.cost.total for one in passes]
     return cap if None in costs else float(sum(costs))
+
+
+def _slug(name: str) -> str:
+    """A name as part of a file's."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name).strip("-")
 
 
 def _written(value: object) -> str:

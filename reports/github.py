@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.errors import Exit, Problem
+from bench.results.changes import Change
+from bench.results.comparison import Comparison
 from bench.results.folder import Origin
 from bench.results.summary import Summary, ThresholdResult
 from bench.results.thresholds import failed, parse_threshold
-from reports.export.junit import sentence
+from reports.export.junit import gate_sentence, sentence
 from reports.export.labels import title
 from reports.export.markdown import verdict
 
@@ -25,6 +27,18 @@ def of_summary(summary: Summary, origin: Origin | None) -> list[str]:
     errors = [*_ending(summary, origin), *_thresholds("error", filter(failed, summary.thresholds), origin)]
     unsure = (result for result in summary.thresholds if result.verdict == "inconclusive")
     return [*errors[:MOST], *_thresholds("warning", unsure, origin)[:MOST]]
+
+
+def of_comparison(found: Comparison) -> list[str]:
+    """An `::error` for each gate that failed, a `::warning` for each of which nothing can be said."""
+    gates = sorted(found.gated, key=lambda one: abs(one.change or 0.0), reverse=True)
+    errors = [_gate("error", one) for one in gates if one.verdict in ("regressed", "no data")]
+    unsure = [_gate("warning", one) for one in gates if one.verdict == "inconclusive"]
+    return [*errors[:MOST], *unsure[:MOST]]
+
+
+def _gate(kind: str, one: Change) -> str:
+    return _command(kind, gate_sentence(one), one.measure, None, None)
 
 
 def of_problems(problems: Sequence[Problem]) -> list[str]:

@@ -264,6 +264,40 @@ def test_the_command_line_says_where_to_run_and_what_to_keep(suite: Path) -> Non
     assert [path.name for path in (suite / "kept").iterdir()] == ["test-it-1"]
 
 
+POOL = """\
+version: 1
+question: How fast?
+model: claude-sonnet-5
+workload: {requests: 80, input_tokens: 100, output_tokens: 20, max_tokens: 50}
+strategies: [{semaphore: 10, name: pool}]
+gate: [makespan]
+mock: {latency: {service_time: 100ms}}
+"""
+
+
+def test_a_regression_since_a_baseline_fails(suite: Path) -> None:
+    (suite / "pool.yaml").write_text(POOL)
+    test = 'def test_pool(claude_bench):\n    claude_bench("pool.yaml")\n'
+    code, said = pytest_in(suite, test, "--claude-bench-save", "main")
+    assert code == 0, said
+    [baseline] = (suite / "baselines").iterdir()
+    assert baseline.name == "main-test-suite-py--test-pool.json"
+    assert pytest_in(suite, test, "--claude-bench-compare", "main")[0] == 0
+    saved = baseline.read_text()
+    assert '"makespan": 0.8' in saved
+    baseline.write_text(saved.replace('"makespan": 0.8', '"makespan": 0.4'))
+    code, said = pytest_in(suite, test, "--claude-bench-compare", "main")
+    assert code == 1
+    assert "pool: makespan regressed: 400 ms -> 800 ms, +100.0 %" in said
+    explicit = f'def test_pool(claude_bench):\n    claude_bench("pool.yaml").no_regression("{baseline.stem}")\n'
+    code, said = pytest_in(suite, explicit)
+    assert code == 1
+    assert "REGRESSED" in said
+    code, said = pytest_in(suite, test, "--claude-bench-compare", "mian")
+    assert code == 1
+    assert "there is no run, report or baseline `mian-test-suite-py--test-pool`. Did you mean main-" in said
+
+
 def test_skip_and_only(suite: Path) -> None:
     test = 'def test_it(claude_bench):\n    claude_bench("fast.yaml")\n\ndef test_other():\n    pass\n'
     for option, reason in (

@@ -101,3 +101,38 @@ def test_gitlab_finds_its_reports_in_the_run_s_folder(repository: Path, monkeypa
     assert call(["run", "fast.yaml", "-q", "-o", "run"]) == 99
     assert JUnitXml.fromfile("run/junit.xml").failures == 1
     assert "\nbench_requests{" in Path("run/metrics.txt").read_text()
+
+
+POOL = """\
+version: 1
+question: How fast?
+model: claude-sonnet-5
+workload: {requests: 80, input_tokens: 100, output_tokens: 20, max_tokens: 50}
+strategies: [{semaphore: 10, name: pool}]
+gate: [makespan]
+mock: {latency: {service_time: 100ms}}
+"""
+
+
+def test_a_comparison_is_told_to_github_and_as_junit(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("pool.yaml").write_text(POOL)
+    assert call(["run", "pool.yaml", "-q", "-o", "base"]) == 0
+    Path("pool.yaml").write_text(POOL.replace("semaphore: 10", "semaphore: 5"))
+    assert call(["run", "pool.yaml", "-q", "-o", "new"]) == 0
+    page = repository / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert call(["compare", "base", "new", "--across", "strategies", "--junit", "gates.xml", "--json"]) == 3
+    said = capsys.readouterr()
+    [command] = [line for line in said.err.splitlines() if line.startswith("::")]
+    assert command.startswith("::error title=makespan::pool: makespan regressed: 800 ms -> 1.60 s, +100.0 %25")
+    text = page.read_text()
+    assert text.startswith("### REGRESSED: pool\n")
+    assert "| gate | **regressed** |" in text
+    report = JUnitXml.fromfile("gates.xml")
+    assert (report.tests, report.failures) == (1, 1)
+    assert call(["compare", "base", "base", "--junit", "gates.xml", "-q"]) == 0
+    report = JUnitXml.fromfile("gates.xml")
+    assert (report.tests, report.failures) == (1, 0)

@@ -29,7 +29,7 @@ from bench.results.record import read_records
 from bench.results.summary import Summary
 from reports.export import FORMATS
 from reports.export.benchmark import stats
-from reports.export.markdown import MOST_BYTES
+from reports.export.marks import MOST_BYTES
 from reports.export.rows import Rows
 
 
