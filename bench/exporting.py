@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,7 +59,10 @@ def benchmark_file(entries: Sequence[dict[str, Any]]) -> bytes:
 def _format(to: str) -> Format:
     if to not in FORMATS:
         raise UsageError(f"--to: no format `{to}`.{nearest(to, FORMATS)}", f"There are {', '.join(FORMATS)}.")
-    return FORMATS[to]
+    form = FORMATS[to]
+    if form.extra and find_spec(form.extra) is None:
+        raise UsageError(f"--to {to} needs the extra `{form.extra}`", f"pip install 'claude-bench[{form.extra}]'")
+    return form
 
 
 def _rows(form: Format, asked: str | None) -> Rows:

@@ -23,6 +23,8 @@ class Format:
     """Whether it is not for a terminal."""
     table: bool = False
     """Whether it has rows to choose from."""
+    extra: str = ""
+    """The module of an extra that it needs, which is also the extra's name."""
 
 
 def _document(name: str, meaning: str, render: Callable[[LoadedRun, Summary], bytes]) -> Format:
@@ -35,7 +37,7 @@ FORMATS = {
         _document("junit", "JUnit XML, a case a threshold", junit.render),
         _document("markdown", "verdict and tables, for a comment or a job summary", markdown.render),
         Format("csv", "a row a request (or --rows)", write_csv, table=True),
-        Format("parquet", "the same for data frames", write_parquet, binary=True, table=True),
+        Format("parquet", "the same for data frames", write_parquet, binary=True, table=True, extra="pyarrow"),
         _document("openmetrics", "every number, as Prometheus and GitLab read it", openmetrics.render),
         _document("pytest-benchmark", "for pytest-benchmark compare", benchmark.render),
         _document("gh-benchmark", "github-action-benchmark, customSmallerIsBetter", trends.smaller_is_better),

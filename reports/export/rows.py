@@ -13,7 +13,6 @@ from io import TextIOWrapper
 from itertools import islice
 from typing import IO, Any, Literal
 
-from bench.errors import UsageError
 from bench.results.folder import RECORDS, LoadedRun
 from bench.results.measurements import seconds_per_token
 from bench.results.record import Attempt, Record, Usage, read_records
@@ -50,12 +49,10 @@ def write_csv(run: LoadedRun, summary: Summary, rows: Rows, file: IO[bytes]) -> 
 
 
 def write_parquet(run: LoadedRun, summary: Summary, rows: Rows, file: IO[bytes]) -> None:
-    """Write a table as Parquet.  UsageError without the extra `pyarrow`."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        raise UsageError("--to parquet needs the extra `pyarrow`", "pip install 'claude-bench[pyarrow]'") from None
+    """Write a table as Parquet.  Needs the extra `pyarrow`."""
+    import pyarrow
+    from pyarrow import parquet
+
     table = _table(run, summary, rows)
     types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     about = {"scenario": summary.name, "run": run.info.id, "target": summary.target, "model": summary.model}

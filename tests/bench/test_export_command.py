@@ -76,4 +76,5 @@ def test_without_its_extra_parquet_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert call(["export", str(folder), "--to", "parquet", "-o", str(tmp_path / "x.parquet")]) == 2
+    assert not (tmp_path / "x.parquet").exists()
     assert "pip install 'claude-bench[pyarrow]'" in capsys.readouterr().err
