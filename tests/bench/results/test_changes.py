@@ -135,7 +135,11 @@ def test_passes_that_ended_early_do_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("base", "new", "said"),
-    [([1.0, 1.1], [], "the new side has no value"), ([], [1.0], "the base has no value"), ([], [], "there is no value")],
+    [
+        ([1.0, 1.1], [], "the new side has no value"),
+        ([], [1.0], "the base has no value"),
+        ([], [], "there is no value"),
+    ],
 )
 def test_what_was_not_measured_is_not_a_pass(base: list[float], new: list[float], said: str) -> None:
     sides = (runs({"cost": [1.0, 1.0], "makespan": side}) for side in (base, new))
