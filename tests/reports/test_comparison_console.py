@@ -75,8 +75,9 @@ def test_the_verdict_says_which_way_in_words() -> None:
         ("goodput", 0.5, "goodput is 50 % lower"),
         ("goodput", 1.5, "goodput is 50 % higher"),
     ):
-        sides = (side("x", 3, seed=1, spread=0, factors={measure: each}) for each in (1.0, factor))
-        assert words in printed(held(*sides, (measure,)))
+        base = side("x", 3, seed=1, spread=0)
+        new = side("y", 3, seed=1, spread=0, factors={measure: factor})
+        assert words in printed(held(base, new, (measure,)))
 
 
 def test_only_gates_have_a_colour() -> None:

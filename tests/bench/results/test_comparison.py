@@ -84,15 +84,15 @@ def test_strategies_of_one_run_went_in_rounds() -> None:
 
 
 def test_repeats_of_two_runs_did_not() -> None:
-    sides = (repeats({"a": [{"makespan": x} for x in FAST]}, ids=name) for name in ("one", "two"))
-    found = compare(*sides, [("a", "a")], Terms())
+    base, new = (repeats({"a": [{"makespan": x} for x in FAST]}, ids=name) for name in ("one", "two"))
+    found = compare(base, new, [("a", "a")], Terms())
     assert (found.interleaved, found.base.units, found.base.unit) == (False, 5, "repeat")
 
 
 def test_simulations_are_exact_unless_seeds_may_differ() -> None:
-    sides = [runs({"makespan": side}, target="sim") for side in (FAST, SLOW)]
-    assert (held(*sides).exact, held(*sides).base.unit) == (True, "seed")
-    assert [one.method for one in held(*sides, across=("seed",)).changes] == ["welch"]
+    base, new = (runs({"makespan": side}, target="sim") for side in (FAST, SLOW))
+    assert (held(base, new).exact, held(base, new).base.unit) == (True, "seed")
+    assert [one.method for one in held(base, new, across=("seed",)).changes] == ["welch"]
 
 
 def test_one_new_run_meets_the_last_of_the_history() -> None:
@@ -101,8 +101,9 @@ def test_one_new_run_meets_the_last_of_the_history() -> None:
 
 
 def test_gates_of_all_strategies_share_the_chance_of_a_false_alarm() -> None:
-    two = [repeats({"a": [{"cost": x} for x in FAST], "b": [{"cost": x} for x in FAST]}, ids=name) for name in "xy"]
-    assert [one.level for one in held(*two, "cost").changes] == pytest.approx([0.975, 0.975])
+    values = {name: [{"cost": x} for x in FAST] for name in "ab"}
+    found = held(repeats(values, ids="one"), repeats(values, ids="two"), "cost")
+    assert [one.level for one in found.changes] == pytest.approx([0.975, 0.975])
 
 
 def test_what_else_a_reader_must_know() -> None:
@@ -115,14 +116,13 @@ def test_what_else_a_reader_must_know() -> None:
 
 
 def test_versions_and_machines_that_differ_are_named() -> None:
-    base, new = runs({"cost": [1.0]}), runs({"cost": [1.0]})
-    sides = [
-        msgspec.structs.replace(
-            side, runs=(msgspec.structs.replace(side.runs[0], versions={"anthropic": version}, machine=machine),)
-        )
-        for side, version, machine in ((base, "2.10.0", "Linux, 2 cores"), (new, "2.11.0", "Linux, 4 cores"))
-    ]
-    assert held(*sides).versions == ("anthropic 2.10.0 -> 2.11.0", "machine: Linux, 2 cores -> Linux, 4 cores")
+    def made(version: str, machine: str) -> Runs:
+        side = runs({"cost": [1.0]})
+        run = msgspec.structs.replace(side.runs[0], versions={"anthropic": version}, machine=machine)
+        return msgspec.structs.replace(side, runs=(run,))
+
+    found = held(made("2.10.0", "Linux, 2 cores"), made("2.11.0", "Linux, 4 cores"))
+    assert found.versions == ("anthropic 2.10.0 -> 2.11.0", "machine: Linux, 2 cores -> Linux, 4 cores")
 
 
 def test_a_comparison_is_json_that_can_be_read_back() -> None:
