@@ -120,6 +120,8 @@ def save(name: str, named: Sequence[str], *, baselines: Path = BASELINES, add: b
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"`{name}` cannot be the name of a baseline", "Use letters, digits, `.`, `_` and `-`.")
+    if not named:
+        raise UsageError("name at least one run to save", f"claude-bench baseline save {name} RUN...")
     path = baselines / f"{name}.json"
     known = [baseline.read(path)] if add and path.is_file() else []
     found = [*known, *(find(one, baselines) for one in named)]

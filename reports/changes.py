@@ -37,7 +37,7 @@ def headline(found: Comparison) -> tuple[str, str]:
     gated = sorted(found.gated, key=lambda one: (_GRAVEST.index(one.verdict), -abs(one.change or 0.0)))
     if found.exact and all(one.change == 0 for one in found.changes):
         seeds = count(found.base.units, "seed")
-        return "IDENTICAL", f"every number of {count(len(found.strategies), 'strategy', 'strategies')}, {seeds}"
+        return "IDENTICAL", f"in every number of {count(len(found.strategies), 'strategy', 'strategies')}, {seeds}"
     if not gated:
         return "NO GATE", _tally(found.changes)
     first, alike = gated[0], [one for one in gated if one.verdict == gated[0].verdict]

@@ -9,7 +9,7 @@ from bench.results.comparison import Comparison
 from bench.results.measures import parse_measure
 from reports.changes import MAIN, advice, change_text, headline, place, settings, sides, terms
 from reports.forest import forest, table
-from reports.html import template
+from reports.html import page_script, template
 from reports.svg import Plot
 from reports.tables import Table
 
@@ -29,6 +29,7 @@ def render(found: Comparison) -> str:
         strategies=[_strategy(found, number, name) for number, name in enumerate(found.strategies)],
         terms=[terms(found), *settings(found)],
         ids=[("base", found.base.ids), ("new", found.new.ids)],
+        **page_script(),
         comparison_json=msgspec.json.encode(found).decode().replace("<", "\\u003c"),
     )
 

@@ -11,7 +11,7 @@ from bench.results.changes import Change
 from bench.results.format import DASH
 from bench.results.measures import parse_measure
 from reports.changes import bounds_text, change_text, percent
-from reports.svg import Key, Plot, colour, drawing, inline, stack
+from reports.svg import Hint, Key, Plot, colour, drawing, inline, stack
 from reports.tables import Table
 from reports.words import column_text, shorten
 
@@ -34,10 +34,10 @@ def forest(name: str, title: str, rows: list[Change], min_effect: float) -> Plot
         figure, (ax,) = stack([0.3 * len(drawn) + 0.15], left=2.45, top=0.1)
         ax.axvspan(math.log1p(-min(min_effect, 0.99)), math.log1p(min_effect), color=colour("muted"), alpha=0.13, lw=0)
         ax.axvline(0, color=colour("muted"), linewidth=0.9)
-        for y, one in enumerate(drawn):
-            _row(ax, y, one, reach)
+        hints = [_row(ax, y, one, reach) for y, one in enumerate(drawn)]
         _axis(ax, drawn, reach, min_effect)
-        svg = inline(figure, name, f"Changes with their intervals, a row a metric. {title}. The table has the numbers.")
+        alt = f"Changes with their intervals, a row a metric. {title}. The table has the numbers."
+        svg = inline(figure, name, alt, hints)
     return Plot(
         name,
         title,
@@ -52,7 +52,7 @@ def forest(name: str, title: str, rows: list[Change], min_effect: float) -> Plot
 
 def table(rows: list[Change]) -> Table:
     """The same in numbers, rates included, of which there is no ratio to draw."""
-    headings = ("", "base", "new", "change", "interval", "runs", "by", "verdict")
+    headings = ("metric", "base", "new", "change", "interval", "runs", "by", "verdict")
     return Table(headings, [_cells(one) for one in rows])
 
 
@@ -75,10 +75,10 @@ def _reach(one: Change) -> float:
     return max(abs(math.log1p(max(bound, -0.99))) for bound in (one.change, one.lo, one.hi) if bound is not None)
 
 
-def _row(ax: Axes, y: int, one: Change, reach: float) -> None:
-    """An interval and its estimate.  What lies beyond the axis ends in an arrow."""
+def _row(ax: Axes, y: int, one: Change, reach: float) -> Hint:
+    """An interval and its estimate, which the hint tells.  What lies beyond the axis ends in an arrow."""
     look = colour(COLOURS.get(one.verdict, "ink") if one.gate else "muted")
-    at = math.log1p(max(one.change or 0.0, -0.99))
+    at = min(max(math.log1p(max(one.change or 0.0, -0.99)), -reach), reach)
     if one.lo is not None and one.hi is not None:
         lo, hi = (math.log1p(max(bound, -0.999999)) for bound in (one.lo, one.hi))
         ax.plot([max(lo, -reach), min(hi, reach)], [y, y], color=look, linewidth=2.2 if one.gate else 1.3)
@@ -86,7 +86,7 @@ def _row(ax: Axes, y: int, one: Change, reach: float) -> None:
             if abs(bound) > reach and bound * end > 0:
                 ax.plot([end], [y], marker=mark, color=look, markersize=6, clip_on=False)
     ax.plot(
-        [min(max(at, -reach), reach)],
+        [at],
         [y],
         marker="o",
         markersize=7 if one.gate else 5.5,
@@ -94,6 +94,8 @@ def _row(ax: Axes, y: int, one: Change, reach: float) -> None:
         markerfacecolor=look if one.gate else colour("paper"),
         clip_on=False,
     )
+    interval = f" ({bounds})" if (bounds := bounds_text(one)) else ""
+    return Hint(ax, at, y, f"{parse_measure(one.measure).title}: {change_text(one)}{interval}, {one.verdict}")
 
 
 def _label(one: Change) -> str:

@@ -99,8 +99,8 @@ def test_one_run_a_side_says_nothing() -> None:
 
 def test_what_is_inconclusive_says_how_many_runs_it_would_take() -> None:
     rng = np.random.default_rng(3)
-    noisy = [runs({"makespan": list(rng.lognormal(0, 0.15, 4))}) for _ in range(2)]
-    found = change(*noisy)
+    base, new = (runs({"makespan": list(rng.lognormal(0, 0.15, 4))}) for _ in range(2))
+    found = change(base, new)
     assert found.verdict == "inconclusive"
     assert found.runs_needed is not None
     assert 10 < found.runs_needed < 60
@@ -108,7 +108,7 @@ def test_what_is_inconclusive_says_how_many_runs_it_would_take() -> None:
 
 def test_several_gates_share_the_chance_of_a_false_alarm() -> None:
     one, four = (change(runs({"makespan": FAST}), runs({"makespan": SLOW}), gates=gates) for gates in (1, 4))
-    assert (one.level, four.level) == (pytest.approx(0.95), pytest.approx(0.9875))
+    assert [one.level, four.level] == pytest.approx([0.95, 0.9875])
     assert one.hi is not None
     assert four.hi is not None
     assert four.hi > one.hi
@@ -123,7 +123,8 @@ def test_a_run_is_a_unit_and_its_repeats_are_not() -> None:
 
     found = change(two(1.0, 1.3), two(1.2, 1.5))
     assert (found.base_runs, found.new_runs, found.verdict) == (2, 2, "inconclusive")
-    alone = change(*(repeats({"pool": [{"makespan": x} for x in side]}) for side in (FAST, SLOW)))
+    base, new = (repeats({"pool": [{"makespan": x} for x in side]}) for side in (FAST, SLOW))
+    alone = change(base, new)
     assert (alone.base_runs, alone.new_runs, alone.verdict) == (5, 5, "regressed")
 
 
@@ -135,11 +136,15 @@ def test_passes_that_ended_early_do_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("base", "new", "said"),
-    [([1.0, 1.1], [], "the new side has no value"), ([], [1.0], "the base has no value"), ([], [], "there is no value")],
+    [
+        ([1.0, 1.1], [], "the new side has no value"),
+        ([], [1.0], "the base has no value"),
+        ([], [], "there is no value"),
+    ],
 )
 def test_what_was_not_measured_is_not_a_pass(base: list[float], new: list[float], said: str) -> None:
-    sides = (runs({"cost": [1.0, 1.0], "makespan": side}) for side in (base, new))
-    found = change(*sides)
+    before, after = (runs({"cost": [1.0, 1.0], "makespan": side}) for side in (base, new))
+    found = change(before, after)
     assert found.verdict == "no data"
     assert said in found.detail
 
@@ -162,7 +167,7 @@ def test_on_sim_seed_is_held_against_seed(base: list[float], new: list[float], s
     found = change(runs({"makespan": base}, target="sim"), runs({"makespan": new}, target="sim"), exact=True)
     assert (found.verdict, found.method, found.level) == (said, "exact", None)
     changes = [b / a - 1 for a, b in zip(base, new, strict=True)]
-    assert (found.lo, found.hi) == (pytest.approx(min(changes)), pytest.approx(max(changes)))
+    assert [found.lo, found.hi] == pytest.approx([min(changes), max(changes)])
 
 
 def test_the_least_difference_of_a_simulation_is_seen() -> None:
@@ -172,8 +177,8 @@ def test_the_least_difference_of_a_simulation_is_seen() -> None:
 
 
 def test_a_count_that_was_0_is_compared_by_difference() -> None:
-    sides = (runs({"rate_limited": [n]}, target="sim") for n in (0.0, 12.0))
-    found = change(*sides, measure="rate_limited", exact=True)
+    base, new = (runs({"rate_limited": [n]}, target="sim") for n in (0.0, 12.0))
+    found = change(base, new, "rate_limited", exact=True)
     assert (found.verdict, found.change, found.difference) == ("regressed", 12.0, True)
 
 
@@ -227,7 +232,7 @@ def share_of(verdict: str, trials: int, runs_: int, factor: float, **held: objec
     found = [
         change(simulated(rng, runs_), simulated(rng, runs_, factor), "ttft.p95", **held).verdict for _ in range(trials)
     ]
-    return found.count(verdict) / trials
+    return sum(one == verdict for one in found) / trials
 
 
 @pytest.mark.parametrize("min_effect", [0.10, 0.0])
