@@ -32,10 +32,10 @@ from bench.results import folder as folders
 from bench.results.columns import Columns
 from bench.results.cost import prices_as_of, standard_prices, worst_case
 from bench.results.environment import machine, versions
-from bench.results.folder import CaseInfo, Ending, Journal, PassNote, RunInfo
+from bench.results.folder import CaseInfo, Ending, Journal, Origin, PassNote, RunInfo
 from bench.results.limits import Pool
 from bench.results.record import Attempt, Record, read_records
-from bench.results.redact import redact
+from bench.results.redact import bare_url, redact
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, PassSummary, Summary
 from bench.scenario.load import find, select, shipped
@@ -219,6 +219,22 @@ def progress(*, quiet: bool = False) -> Iterator[Observer]:
         yield Observers(shown)
 
 
+@contextmanager
+def watched(
+    scenario: Scenario, *, quiet: bool = False, prometheus: int | None = None, otel: bool = False,
+    say: Callable[[str], None],
+) -> Iterator[Observer]:  # fmt: skip
+    """Progress on standard error, and the metrics systems asked for: `prometheus` is a port to serve `/metrics` on."""
+    from bench.telemetry.watch import telemetry
+
+    target = bare_url(scenario.target) if "://" in scenario.target else scenario.target
+    with (
+        progress(quiet=quiet) as shown,
+        telemetry(scenario=scenario.name, target=target, prometheus=prometheus, otel=otel, say=say) as told,
+    ):
+        yield Observers(shown, *told)
+
+
 def print_scenarios() -> None:
     """List the shipped scenarios, one question each."""
     from reports.listing import print_scenarios
@@ -333,6 +349,7 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         cases={case.name: _case_info(case.scenario) for case in scenario.cases},
         pools=_pools(scenario),
         prices_as_of=prices_as_of(),
+        origin=_origin(scenario),
     )
 
 
@@ -350,6 +367,15 @@ def _pools(scenario: Scenario) -> tuple[Pool, ...]:
     for model in sorted(scenario.models):
         by_pool.setdefault(tier.pool(model), []).append(model)
     return tuple(Pool(tuple(models), tier.limits_of(models[0])._asdict()) for models in by_pool.values())
+
+
+def _origin(scenario: Scenario) -> Origin | None:
+    """Where the scenario stands, without the name of anybody's home folder."""
+    if scenario.source is None:
+        return None
+    path, here = scenario.source.absolute(), Path.cwd()
+    file = path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+    return Origin(file, {f"{one.metric} {one.expression}": one.line for one in scenario.thresholds if one.line})
 
 
 def _surroundings(

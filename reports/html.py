@@ -69,13 +69,13 @@ def render(run: LoadedRun) -> str:
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),
-        **_script(),
+        **page_script(),
         summary_json=msgspec.json.encode(run.summary).decode().replace("<", "\\u003c"),
     )
 
 
-def _script() -> dict[str, str]:
-    """The page's script and what its Content-Security-Policy calls it."""
+def page_script() -> dict[str, str]:
+    """A page's script and what its Content-Security-Policy calls it."""
     script = (FOLDER / "report.js").read_text(encoding="utf-8")
     return {"script": script, "script_hash": f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"}
 

@@ -49,6 +49,19 @@ class CaseInfo(msgspec.Struct, frozen=True):
     """Where several models are asked: those that share limits, and what the tier allows them per minute."""
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a scenario was written, so that what it demands can be pointed at."""
+
+    file: str
+    """Relative to the folder the run was started in; only the name of a file that lies elsewhere."""
+    thresholds: dict[str, int] = {}
+    """The line of each, 1-based, by its metric and expression."""
+
+    def line_of(self, metric: str, expression: str) -> int | None:
+        """The line of a threshold; None where it does not stand in the file."""
+        return self.thresholds.get(f"{metric} {expression}")
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """What a run was asked to do and what it was measured with; never a key."""
 
@@ -73,6 +86,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     pools: tuple[Pool, ...] = ()
     """Where several models are asked: those that share limits, and what the tier allows them per minute."""
     prices_as_of: str | None = None
+    origin: Origin | None = None
+    """None for a scenario that was made in Python."""
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION
 
@@ -194,6 +209,26 @@ def write_summary(folder: Path, summary: Summary) -> None:
 
 def load(folder: Path) -> LoadedRun:
     """Read a run folder.  UsageError when it is missing, is not a run, or was written by another version."""
+    info = _info(folder)
+    return LoadedRun(
+        folder=folder,
+        info=info,
+        summary=_summary(folder),
+        passes=read_passes(folder / RECORDS),
+        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
+        torn=_torn(folder / RECORDS),
+    )
+
+
+def load_summary(folder: Path) -> tuple[RunInfo, Summary]:
+    """What a run was asked and came to, without its records.  UsageError as from `load`, or when it was killed."""
+    info, found = _info(folder), _summary(folder)
+    if found is None:
+        raise UsageError(f"{folder} has no {SUMMARY}: the run was killed", f"claude-bench report {folder} makes one.")
+    return info, found
+
+
+def _info(folder: Path) -> RunInfo:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", "Give the folder of a run, such as runs/20261120-1041-...")
     if not (folder / RUN).is_file() or not (folder / RECORDS).is_file():
@@ -201,15 +236,12 @@ def load(folder: Path) -> LoadedRun:
     info = _read(folder / RUN, RunInfo, SCHEMA_VERSION)
     if info.records_schema_version != record.SCHEMA_VERSION:
         raise UsageError(_other_version(folder / RECORDS, info.records_schema_version, record.SCHEMA_VERSION))
+    return info
+
+
+def _summary(folder: Path) -> Summary | None:
     written = (folder / SUMMARY).is_file()
-    return LoadedRun(
-        folder=folder,
-        info=info,
-        summary=_read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None,
-        passes=read_passes(folder / RECORDS),
-        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
-        torn=_torn(folder / RECORDS),
-    )
+    return _read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None
 
 
 class _Version(msgspec.Struct):

@@ -10,6 +10,7 @@ counts are bare.  No samples is a verdict of its own and fails: a condition is n
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import re
 from collections.abc import Iterable, Sequence
@@ -127,6 +128,27 @@ def evaluate(
         for threshold in thresholds
         for summary, rows in zip(passes, columns, strict=True)
     )
+
+
+def measure(written: str, aggregate: str, summary: PassSummary, columns: Columns) -> ThresholdResult:
+    """What a threshold on this aggregate would be held against: `ok` where there is a value.  ValueError for a metric,
+    tag or aggregate that there is not."""
+    metric, _ = split_tag(written)
+    if metric not in METRICS and metric not in WORDS:
+        raise ValueError(f"{metric!r} is not a metric. {_suggestion(metric)}")
+    short, _ = _aggregate(metric, aggregate)
+    return _judge(_Anything(written, f"{aggregate} < inf", short), summary, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anything:
+    """A condition that every value meets."""
+
+    metric: str
+    expression: str
+    aggregate: str
+    op: Op = "<"
+    value: float = math.inf
 
 
 def failed(result: ThresholdResult) -> bool:

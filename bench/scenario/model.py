@@ -30,6 +30,7 @@ from bench.scenario.arrivals import (
 )
 from bench.scenario.fan_out import FanOut, FanOutField
 from bench.scenario.faults import Fault, FaultsField
+from bench.scenario.gate import Gate, GateField
 from bench.scenario.notation import (
     Dollars,
     Duration,
@@ -75,6 +76,7 @@ __all__ = [
     "Fixed",
     "FromTrace",
     "Gamma",
+    "Gate",
     "Latency",
     "Lognormal",
     "Mock",
@@ -358,6 +360,8 @@ class Scenario(Model):
     """What a request must meet to count as goodput."""
     thresholds: Annotated[tuple[Threshold, ...], Written(dict[str, list[str]], _resolve_thresholds)] = ()
     """Conditions on metrics, such as ttft: ["p(95) < 2s"].  A run that breaks one exits with 99."""
+    gate: GateField | None = None
+    """The only metrics that `claude-bench compare` may fail on: [ttft.p95, goodput]."""
     budget: Budget = Budget()
     """Where the run stops by itself."""
     mock: Mock = Mock()

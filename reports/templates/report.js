@@ -9,7 +9,7 @@ function value(cell) {
   const shown = cell.cloneNode(true);
   for (const aside of shown.querySelectorAll("small, .tag, .bar")) aside.remove();
   const parts = [...shown.textContent.replaceAll(",", "").matchAll(/(-?\d+(?:\.\d+)?)(?:\s*(ms|min|[shkM%])(?![a-z]))?/g)];
-  if (!/^\s*[-$]?\d/.test(shown.textContent)) return NaN;
+  if (!/^\s*[-+$]?\d/.test(shown.textContent)) return NaN;
   const first = (UNITS[parts[0][2]] ?? 1) * parts[0][1];
   const second = parts[0][2] in { min: 1, h: 1 } && parts[1] ? (UNITS[parts[1][2]] ?? 0) * parts[1][1] : 0;
   return first + second;
