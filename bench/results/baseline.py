@@ -49,6 +49,11 @@ class PassValues(msgspec.Struct, frozen=True, rename={"pass_": "pass"}, omit_def
     stopped: str | None = None
     """Why the pass ended early: it is then left out of every comparison."""
 
+    @property
+    def name(self) -> str:
+        """What it is compared under: passes of one name are repeats of one thing."""
+        return self.strategy
+
 
 class RunValues(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run."""
@@ -80,7 +85,7 @@ class Runs(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def strategies(self) -> list[str]:
         """Those that any run has, in the order of the first."""
-        return list(dict.fromkeys(one.strategy for run in self.runs for one in run.passes))
+        return list(dict.fromkeys(one.name for run in self.runs for one in run.passes))
 
     @property
     def exact(self) -> bool:
