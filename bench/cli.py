@@ -175,7 +175,7 @@ def compare(
                 target=target,
                 observer=observer,
                 command=_line.get(),
-                say=_say,
+                say=api.say,
             )
         return _printed(lambda: comparing.show_calibration(found, json=json), Exit.OK)
     compared = comparing.compare_sides(
@@ -323,7 +323,7 @@ def _fail(code: Exit, message: str, hint: str) -> int:
 
 def _publish_error(problem: BenchError) -> None:
     if os.environ.get("GITHUB_ACTIONS"):
-        from bench import ci
+        from bench import api, ci
 
         ci.publish_error(problem, os.environ, api.say)
 

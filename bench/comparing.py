@@ -241,7 +241,7 @@ def _pairs(base: Runs, new: Runs, strategies: Sequence[str]) -> list[Pair]:
 
 def _refuse_other_seeds(base: Runs, new: Runs, pairs: Sequence[Pair]) -> None:
     mine, theirs = (
-        {one.seed for run in side.runs for one in run.passes if one.strategy in {pair[place] for pair in pairs}}
+        {one.seed for run in side.runs for one in run.passes if one.name in {pair[place] for pair in pairs}}
         for place, side in enumerate((base, new))
     )
     if not mine & theirs:

@@ -50,7 +50,7 @@ def _choose(runs: Runs, strategy: str) -> Runs:
             f"There are {', '.join(runs.strategies)}.",
         )
     kept = (
-        msgspec.structs.replace(run, passes=tuple(one for one in run.passes if one.strategy == strategy))
+        msgspec.structs.replace(run, passes=tuple(one for one in run.passes if one.name == strategy))
         for run in runs.runs
     )
     return msgspec.structs.replace(runs, runs=tuple(kept), chosen=True)

@@ -64,7 +64,7 @@ def _table(runs: Runs, strategy: str) -> Table:
             one.values[str(measure)]
             for run in runs.runs
             for one in run.passes
-            if one.strategy == strategy and str(measure) in one.values
+            if one.name == strategy and str(measure) in one.values
         ]
         if values:
             shown = (typical(values), min(values), max(values))

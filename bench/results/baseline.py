@@ -48,6 +48,13 @@ class PassValues(msgspec.Struct, frozen=True, rename={"pass_": "pass"}, omit_def
     """By the name of the measure; what was not known is not there."""
     stopped: str | None = None
     """Why the pass ended early: it is then left out of every comparison."""
+    case: str | None = None
+    """In which case of the scenario."""
+
+    @property
+    def name(self) -> str:
+        """What it is compared under: passes of one name are repeats of one thing."""
+        return self.strategy if self.case is None else f"{self.case}/{self.strategy}"
 
 
 class RunValues(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,7 +87,7 @@ class Runs(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def strategies(self) -> list[str]:
         """Those that any run has, in the order of the first."""
-        return list(dict.fromkeys(one.strategy for run in self.runs for one in run.passes))
+        return list(dict.fromkeys(one.name for run in self.runs for one in run.passes))
 
     @property
     def exact(self) -> bool:
@@ -101,6 +108,7 @@ def of_run(info: RunInfo, summary: Summary) -> Runs:
     asked = {
         **{key: value for key, value in info.scenario.items() if key not in _SHAPELESS},
         "tier": {"name": info.tier, **(info.limits or {})},
+        **({"limits": {name: case.limits for name, case in info.cases.items()}} if info.cases else {}),
         "strategies": {one["name"]: one for one in info.scenario.get("strategies", [])},
     }
     return Runs(summary.name, asked, (run,), gate=info.scenario.get("gate", {}))
@@ -119,7 +127,7 @@ def of_report(name: str, summary: Summary) -> Runs:
 
 def _passes(summary: Summary) -> tuple[PassValues, ...]:
     return tuple(
-        PassValues(one.strategy, one.pass_, summary.seed + one.pass_, values_of(one), one.stopped)
+        PassValues(one.strategy, one.pass_, summary.seed + one.pass_, values_of(one), one.stopped, one.case)
         for one in summary.passes
     )
 

@@ -88,7 +88,7 @@ def calibrate(runs: Runs, gate: Sequence[Measure], min_effect: float, *, label: 
 
 def _measures(runs: Runs, strategy: str) -> list[Measure]:
     names = dict.fromkeys(
-        name for run in runs.runs for one in run.passes if one.strategy == strategy for name in one.values
+        name for run in runs.runs for one in run.passes if one.name == strategy for name in one.values
     )
     return [measure for measure in map(parse_measure, names) if measure.better]
 

@@ -174,7 +174,7 @@ def _by_seed(passes: Iterator[PassValues], measure: str) -> dict[int, float]:
 
 def _passes(runs: Sequence[RunValues], strategy: str) -> Iterator[PassValues]:
     """Those of a strategy that came to their end."""
-    return (one for run in runs for one in run.passes if one.strategy == strategy and one.stopped is None)
+    return (one for run in runs for one in run.passes if one.name == strategy and one.stopped is None)
 
 
 def typical(values: Sequence[float]) -> float:

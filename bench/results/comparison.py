@@ -150,7 +150,7 @@ def _measures(base: Runs, new: Runs, pair: Pair, gate: Sequence[Measure]) -> lis
 
 
 def _names(runs: Runs, strategy: str) -> dict[str, None]:
-    return {name: None for run in runs.runs for one in run.passes if one.strategy == strategy for name in one.values}
+    return {name: None for run in runs.runs for one in run.passes if one.name == strategy for name in one.values}
 
 
 def _reasons(changes: Sequence[Change], *, strict: bool) -> Iterator[tuple[Exit, str]]:
