@@ -58,6 +58,17 @@ class LimitUse(msgspec.Struct, frozen=True):
     """used / (per_minute x minutes), with a pass shorter than a minute counted as one minute."""
 
 
+class Alternative(msgspec.Struct, frozen=True):
+    """What the work of a pass would have cost otherwise: an estimate from list prices."""
+
+    name: str
+    """In words, such as `as message batches` or `with claude-haiku-5-5`."""
+    total: float
+    """US dollars."""
+    note: str
+    """What else would be different."""
+
+
 class Overhead(msgspec.Struct, frozen=True):
     """What the client added: recorded latency minus the server's own, per request, in seconds."""
 
@@ -112,6 +123,10 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     warnings: tuple[Warning, ...] = ()
     streams: tuple[StreamSummary, ...] = ()
     """The most urgent first; none where the traffic is not divided into streams."""
+    alternatives: tuple[Alternative, ...] = ()
+    """What the same work would have cost otherwise."""
+    monthly: float | None = None
+    """US dollars a month at the volume that the scenario states, from the cost per success; None where it states none."""
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):
