@@ -19,7 +19,7 @@ from bench.results.slo import Slo
 from bench.results.summarize import summarize, summarize_pass
 from bench.results.summary import PassSummary, Summary
 from bench.results.thresholds import Op, evaluate
-from mock_server.tiers import find_tier, limits_for
+from mock_server.tiers import TIERS, find_tier, limits_for
 
 UNFINISHED = "the run was ended before this pass was"
 
@@ -65,6 +65,7 @@ class _Asked(msgspec.Struct, frozen=True):
     arrivals: _Arrivals
     strategies: tuple[_Strategy, ...]
     claim: str | None = None
+    volume: float | None = None
     slo: Slo = Slo()
     thresholds: tuple[_Threshold, ...] = ()
     streams: tuple[_Stream, ...] = ()
@@ -120,6 +121,8 @@ def _question(asked: _Asked, loaded: LoadedRun, case: str | None) -> Question:
         slo=asked.slo,
         limits=info.limits or limits_for(asked.tier, asked.model)._asdict(),
         pools=info.pools,
+        volume=asked.volume,
+        spend_cap=TIERS[asked.tier].spend_cap_usd if asked.tier in TIERS else None,
     )
 
 

@@ -17,6 +17,7 @@ from bench.results.format import count, pass_name
 from bench.results.metrics import METRICS
 from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary, TurnSummary
 from reports.fan_out import FAN_OUT_HEADINGS, FAN_OUT_SIDES, fan_out_rows
+from reports.money import months
 from reports.passes import models_of
 from reports.turns import turn_table
 from reports.waste import waste
@@ -103,7 +104,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     if len(summary.passes) == 1 and len(summary.passes[0].turns) > 1:
         _print_turns(summary.passes[0].turns, console)  # of several passes the report has them
     console.print(Text(LEGEND, style="dim"))
-    for line in waste(summary.passes):
+    for line in (*waste(summary.passes), *months(summary.passes)):
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 

@@ -24,7 +24,7 @@ from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
-from reports import figures, tables, turns
+from reports import figures, money, tables, turns
 from reports.fan_out import fan_out
 from reports.passes import Pass, by_case
 from reports.tables import Table
@@ -65,6 +65,9 @@ def render(run: LoadedRun) -> str:
         turns_note=turns.NOTE,
         figures=_figures(passes),
         limits=tables.limits(passes),
+        otherwise=money.alternatives(passes),
+        otherwise_note=money.NOTE,
+        months=money.months([one.summary for one in passes]),
         waste=waste([one.summary for one in passes]),
         errors=_errors(run, passes),
         repeat=_repeat(run),

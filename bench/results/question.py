@@ -39,6 +39,11 @@ class Question(msgspec.Struct, frozen=True):
     pools: tuple[Pool, ...] = ()
     """Where several models are asked: those that share limits, and these."""
 
+    volume: float | None = None
+    """Requests a second that the work is to be projected to; None for no projection."""
+    spend_cap: float | None = None
+    """US dollars a month that the tier allows; None for no cap, or not known."""
+
     @property
     def limit_pools(self) -> tuple[Pool, ...]:
         """All models that are asked, by the limits they share."""

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from bench.errors import PRECEDENCE, Exit
+from bench.results.alternatives import alternatives
 from bench.results.answer import answer, verdict
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES, Columns, Floats, Ints
@@ -27,6 +28,7 @@ from bench.results.summary import (
     FanOutSummary,
     Member,
     ModelSummary,
+    Monthly,
     Overhead,
     PassSummary,
     StreamSummary,
@@ -59,6 +61,8 @@ def summarize_pass(
         case=columns.case,
         models=tuple(_model(name, columns, question) for name in _models(columns)),
         fan_out=None if columns.fan_out is None else _fan_out(prompts(columns), columns.fan_out),
+        alternatives=alternatives(columns, question.day),
+        monthly=_monthly(facts, question),
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 
@@ -72,6 +76,18 @@ def _facts(columns: Columns, question: Question, pools: Sequence[Pool] | None = 
         limit_use(columns, question.limit_pools if pools is None else pools),
         waste_of(columns, question.day),
     )
+
+
+_MONTH = 365.25 / 12 * 86_400
+"""Seconds."""
+
+
+def _monthly(facts: PassFacts, question: Question) -> Monthly | None:
+    if question.volume is None:
+        return None
+    requests, succeeded = question.volume * _MONTH, int(facts.columns.requests.ok.sum())
+    cost = None if facts.cost.total is None or not succeeded else facts.cost.total / succeeded * requests
+    return Monthly(requests, cost, question.spend_cap)
 
 
 def _values(facts: PassFacts) -> dict[str, float | None]:

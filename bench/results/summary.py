@@ -60,6 +60,28 @@ class LimitUse(msgspec.Struct, frozen=True):
     """used / (per_minute x minutes), with a pass shorter than a minute counted as one minute."""
 
 
+class Alternative(msgspec.Struct, frozen=True):
+    """What the work of a pass would have cost otherwise: an estimate from list prices."""
+
+    name: str
+    """In words, such as `as message batches` or `with claude-haiku-5-5`."""
+    total: float
+    """US dollars."""
+    note: str
+    """What else would be different."""
+
+
+class Monthly(msgspec.Struct, frozen=True):
+    """What a month of such requests would cost: an estimate from the cost of a success."""
+
+    requests: float
+    """In a month of 30.4 days."""
+    cost: float | None
+    """US dollars; None where the price is not known or nothing succeeded."""
+    spend_cap: float | None
+    """US dollars a month that the tier allows; None for no cap, or a tier that names none."""
+
+
 class Overhead(msgspec.Struct, frozen=True):
     """What the client added: recorded latency minus the server's own, per request, in seconds."""
 
@@ -172,6 +194,10 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     models: tuple[ModelSummary, ...] = ()
     """In the order in which they first answered; none where only one was asked."""
     fan_out: FanOutSummary | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    """What the same work would have cost otherwise."""
+    monthly: Monthly | None = None
+    """What it comes to at the volume that the scenario states; None where it states none."""
 
     @property
     def of_pass(self) -> tuple[str | None, str, int]:

@@ -37,6 +37,7 @@ from bench.scenario.notation import (
     InputFile,
     Model,
     PositiveDuration,
+    Rate,
     Share,
     Written,
     unknown,
@@ -356,6 +357,8 @@ class Scenario(Model):
     """Requests to open connections with before each pass; they do not count."""
     repeat: Count = 1
     """How often each strategy is run."""
+    volume: Rate | None = None
+    """How many requests there are in life, such as 50000/day: what a month of them costs is then worked out."""
     slo: Slo = Slo()
     """What a request must meet to count as goodput."""
     thresholds: Annotated[tuple[Threshold, ...], Written(dict[str, list[str]], _resolve_thresholds)] = ()
