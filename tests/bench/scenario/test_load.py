@@ -555,9 +555,14 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
         "adaptive-or-fixed",
         "chat-users",
         "classify-500",
+        "hedge-or-wait",
+        "hold-slot",
         "interactive-and-background",
+        "one-million",
         "replay-conversation",
+        "retry-storm",
         "summarize-100",
+        "thundering-herd",
     ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
 
