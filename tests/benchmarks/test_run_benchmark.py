@@ -109,8 +109,8 @@ def test_one_million_requests(benchmark: Benchmark[Used], tmp_path: Path, say: S
     large = benchmark(lambda: command("run", "one-million", "-q", folder=tmp_path))
     rate = (1_000_000 - REQUESTS) / (large.cpu - small.cpu)
     say(
-        f"one-million: peak {large.peak:.0f} MB with records, summary and report (of {REQUESTS:,}: {small.peak:.0f} MB); "
-        f"{rate:,.0f} requests per CPU second"
+        f"one-million: peak {large.peak:.0f} MB with records, summary and report (of {REQUESTS:,}: "
+        f"{small.peak:.0f} MB), {rate:,.0f} requests per CPU second"
     )
 
 
