@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo
 
@@ -43,6 +43,10 @@ class Adaptive(Model):
     """How far it may rise."""
 
 
+Percentile = Literal["p50", "p90", "p95", "p99"]
+PERCENTILES = get_args(Percentile)
+
+
 class Pool(Model):
     """A fixed number of workers on a queue that holds only so much."""
 
@@ -55,7 +59,7 @@ class Pool(Model):
 class Hedge(Model):
     """A second attempt beside one that is late.  The first to answer goes on alone, the other is cancelled."""
 
-    after: float | Literal["p50", "p90", "p95", "p99"]
+    after: float | Percentile
     """How long to wait for an answer (of a stream: its first token): seconds, or a percentile of the pass so far."""
     most: float = 0.05
     """Share of the requests that may have one."""
@@ -131,15 +135,25 @@ def _resolve_retry(form: RetryForm, _: ValidationInfo) -> Retry:
 RetryField = Annotated[Retry, Written(RetryForm, _resolve_retry)]
 
 
+def _percentile_or_duration(value: object) -> str | None:
+    if value in PERCENTILES:
+        return "<word>"
+    return "<duration>" if isinstance(value, str) and value[:1].isdigit() else None
+
+
 class HedgeForm(Model):
     """A second attempt beside one that is late; the first to answer goes on alone.  Needs a budget."""
 
     after: Annotated[
-        Annotated[Literal["p50", "p90", "p95", "p99"], Tag("<word>")] | Annotated[PositiveDuration, Tag("<duration>")],
-        notations(
-            "p50, p90, p95, p99 (of the answers so far) or a duration such as 3s",
-            words=("p50", "p90", "p95", "p99"),
-            other="<duration>",
+        Annotated[Percentile, Tag("<word>")] | Annotated[PositiveDuration, Tag("<duration>")],
+        Discriminator(
+            _percentile_or_duration,
+            custom_error_type="notation",
+            custom_error_message="expected {expected}",
+            custom_error_context={
+                "expected": f"{', '.join(PERCENTILES)} (of the answers so far) or a duration such as 3s",
+                "known": "|".join(PERCENTILES),
+            },
         ),
     ]
     """How long to wait for an answer (of a stream: its first token): a duration, or a percentile of the pass so far."""
