@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from bench.clock import Clock
@@ -27,9 +27,10 @@ class Gate(Protocol):
 
 
 class _Next(NamedTuple):
-    """The next request of a source.  Earlier ones go first, then lower places, then earlier sources."""
+    """The next request of a source.  Earlier ones go first, then lower ranks, lower places, earlier sources."""
 
     at: float
+    rank: int
     place: int
     source: int
     arrival: Arrival
@@ -41,11 +42,21 @@ class Line:
     A request joins when it is due.  Higher priorities go first, and within one first come is first served.  Whoever
     waits to be let through is overtaken by a more urgent request that comes meanwhile; what was sent stays sent.
     Nothing keeps a low priority from starving.  Of each source only the next request exists.
+
+    Where `wanted` is given, a request for which it comes to be false leaves at once, without waiting for anything.
     """
 
-    def __init__(self, sources: Iterable[Source], clock: Clock, *, by_priority: bool = True) -> None:
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        clock: Clock,
+        *,
+        by_priority: bool = True,
+        wanted: Callable[[RequestSpec], bool] | None = None,
+    ) -> None:
         self._sources = tuple(sources)
         self._clock = clock
+        self._wanted = wanted
         ranks = sorted({-source.priority for source in self._sources}) if by_priority else [0]
         self._ranks = [ranks.index(-source.priority) if by_priority else 0 for source in self._sources]
         self._coming: list[list[_Next]] = [[] for _ in ranks]
@@ -56,13 +67,17 @@ class Line:
         for number, source in enumerate(self._sources):
             self._join(number, next(source.arrivals, None))
 
-    async def next(self, gate: Gate) -> tuple[RequestSpec, Ticket] | None:
-        """Wait until a request is let through, and return it with its ticket; None when there will be no more."""
+    async def next(self, gate: Gate) -> tuple[RequestSpec, Ticket | None] | None:
+        """Wait until a request is let through, and return it with its ticket; None when there will be no more.
+
+        One that is not wanted any more comes without a ticket.
+        """
         while (rank := await self._first_due()) is not None:
-            spec = self._spec(self._coming[rank][0])
+            first = self._coming[rank][0]
+            spec = self._spec(first)
             ticket = await self._let_through(gate, spec, rank)
-            if ticket is not None:
-                self._leave(rank, spec)
+            if ticket is not None or not self._is_wanted(spec):
+                self._leave(rank, first, spec)
                 return spec, ticket
         return None
 
@@ -73,10 +88,14 @@ class Line:
             self._join(number, _after(self._sources[number], ended))
             self._wake()
 
+    def look_again(self) -> None:
+        """Tell that requests may not be wanted any more."""
+        self._wake()
+
     def _join(self, number: int, placed: tuple[int, Arrival] | None) -> None:
         if placed is not None:
             place, arrival = placed
-            heapq.heappush(self._coming[self._ranks[number]], _Next(arrival.at, place, number, arrival))
+            heapq.heappush(self._coming[self._ranks[number]], _Next(arrival.at, arrival.rank, place, number, arrival))
 
     def _spec(self, first: _Next) -> RequestSpec:
         """The request itself, made once, when it is first in line."""
@@ -84,8 +103,13 @@ class Line:
             self._specs[first.source] = self._sources[first.source].spec(first.place, first.arrival)
         return self._specs[first.source]
 
-    def _leave(self, rank: int, spec: RequestSpec) -> None:
-        number = heapq.heappop(self._coming[rank]).source
+    def _leave(self, rank: int, first: _Next, spec: RequestSpec) -> None:
+        coming, number = self._coming[rank], first.source
+        if coming[0] is first:
+            heapq.heappop(coming)
+        else:  # while it waited, one joined that was due at the same moment
+            coming.remove(first)
+            heapq.heapify(coming)
         source = self._sources[number]
         del self._specs[number]
         if source.waits:
@@ -102,13 +126,15 @@ class Line:
         return None
 
     async def _let_through(self, gate: Gate, spec: RequestSpec, rank: int) -> Ticket | None:
-        """Wait until `spec` is let through; None as soon as something more urgent is due instead."""
-        if rank == 0:
+        """Wait until `spec` is let through; None once it is not wanted, or something more urgent is due instead."""
+        if not self._is_wanted(spec):
+            return None
+        if rank == 0 and self._wanted is None:
             return await gate.acquire(reservation(spec))
         waiting = asyncio.ensure_future(gate.acquire(reservation(spec)))
         waiting.add_done_callback(lambda _: self._wake())
         try:
-            while not waiting.done() and (at := self._more_urgent(rank)) > self._now():
+            while not waiting.done() and self._is_wanted(spec) and (at := self._more_urgent(rank)) > self._now():
                 await self._change(at)
         except asyncio.CancelledError:
             if await _ticket(waiting) is not None:
@@ -119,6 +145,9 @@ class Line:
     def _more_urgent(self, rank: int) -> float:
         """When the next request of a higher priority is due."""
         return min((other[0].at for other in self._coming[:rank] if other), default=math.inf)
+
+    def _is_wanted(self, spec: RequestSpec) -> bool:
+        return self._wanted is None or self._wanted(spec)
 
     def _now(self) -> float:
         """The time, at least that of the last timer: rounding must not make it seem too early."""

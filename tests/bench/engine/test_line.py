@@ -177,6 +177,33 @@ def test_no_urgent_request_waits_while_a_lesser_one_is_sent(low: list[float], hi
         assert not any(due < lesser - 1e-6 and sent > lesser for due, sent in urgent)
 
 
+def test_late_news_of_an_answer_does_not_confuse_who_waits_to_be_let_through() -> None:
+    """Whose turn it is stays so, even when a user whose answer ended earlier joins meanwhile."""
+
+    async def main() -> list[int]:
+        clock = Clock()
+        line = Line(closed(Users(count=2, think=0.0), 4), clock)
+        gate = Admission(1, None, clock)
+        sent = []
+        for _ in range(2):
+            through = await line.next(gate)
+            assert through is not None
+            sent.append(through[0])
+            if len(sent) == 1:
+                clock.call_at(1.0, line.answered, sent[0], -0.5)
+                clock.call_at(2.0, gate.release)
+        for spec in sent[1:]:
+            gate.release()
+            line.answered(spec, clock.now())
+        while (through := await line.next(gate)) is not None:
+            gate.release()
+            sent.append(through[0])
+            line.answered(through[0], clock.now())
+        return [spec.seq for spec in sent]
+
+    assert run_loop(main(), virtual=True) == [0, 1, 2, 3]
+
+
 # Closed users
 
 
