@@ -30,6 +30,7 @@ from bench.results import folder as folders
 from bench.results.cost import prices_as_of, standard_prices, worst_case
 from bench.results.environment import machine, versions
 from bench.results.folder import Ending, Journal, PassNote, RunInfo
+from bench.results.limits import Pool
 from bench.results.record import Attempt, Record, read_records
 from bench.results.redact import redact
 from bench.results.summarize import overhead
@@ -40,7 +41,7 @@ from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
 from bench.targets.target import Target, open_target
 from mock_server.rng import Draws
-from mock_server.tiers import TIERS, limits_for
+from mock_server.tiers import TIERS, find_tier, limits_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -270,8 +271,18 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         tier=resolved["tier"],
         tier_as_of=tier_date(scenario.tier),
         limits=limits_for(scenario.tier, scenario.model)._asdict(),
+        pools=_pools(scenario) if len(scenario.models) > 1 else (),
         prices_as_of=prices_as_of(),
     )
+
+
+def _pools(scenario: Scenario) -> tuple[Pool, ...]:
+    """The models that are asked, by the limits they share."""
+    tier = find_tier(scenario.tier)
+    by_pool: dict[str, list[str]] = {}
+    for model in sorted(scenario.models):
+        by_pool.setdefault(tier.pool(model), []).append(model)
+    return tuple(Pool(tuple(models), tier.limits_of(models[0])._asdict()) for models in by_pool.values())
 
 
 def _surroundings(

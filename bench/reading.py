@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import msgspec
 
 from bench.errors import Exit
 from bench.results.columns import Columns
+from bench.results.cost import by_price
+from bench.results.fan_out import FanOut, Take
 from bench.results.folder import LoadedRun
-from bench.results.metrics import Slo
 from bench.results.question import Question
+from bench.results.slo import Slo
 from bench.results.summarize import summarize, summarize_pass
 from bench.results.summary import PassSummary, Summary
 from bench.results.thresholds import Op, evaluate
@@ -26,6 +29,11 @@ class _Arrivals(msgspec.Struct, frozen=True):
 class _Strategy(msgspec.Struct, frozen=True):
     name: str
     kind: str
+    take: Take | None = None
+
+
+class _FanOut(msgspec.Struct, frozen=True):
+    models: tuple[str, ...]
 
 
 class _Stream(msgspec.Struct, frozen=True):
@@ -58,6 +66,7 @@ class _Asked(msgspec.Struct, frozen=True):
     slo: Slo = Slo()
     thresholds: tuple[_Threshold, ...] = ()
     streams: tuple[_Stream, ...] = ()
+    fan_out: _FanOut | None = None
 
     @property
     def own_times(self) -> bool:
@@ -74,8 +83,9 @@ def summarize_run(loaded: LoadedRun) -> Summary:
     """The summary of a run that was finished, stopped or killed."""
     asked = msgspec.convert(loaded.info.scenario, _Asked, strict=False)
     question = _question(asked, loaded)
-    passes = [_summarize_pass(columns, asked, question, loaded) for columns in loaded.passes]
-    thresholds = evaluate(asked.thresholds, passes, loaded.passes)
+    rows = [replace(columns, fan_out=_fan_out(columns, asked, question)) for columns in loaded.passes]
+    passes = [_summarize_pass(columns, asked, question, loaded) for columns in rows]
+    thresholds = evaluate(asked.thresholds, passes, rows)
     ending = loaded.ending
     reasons = [(Exit(ending.exit_code), ending.stopped)] if ending.stopped is not None else []
     return summarize(question, passes, thresholds, reasons)
@@ -97,7 +107,17 @@ def _question(asked: _Asked, loaded: LoadedRun) -> Question:
         streams=asked.by_urgency,
         slo=asked.slo,
         limits=loaded.info.limits or limits_for(asked.tier, asked.model)._asdict(),
+        pools=loaded.info.pools,
     )
+
+
+def _fan_out(columns: Columns, asked: _Asked, question: Question) -> FanOut | None:
+    """Who was asked each prompt in a pass, and which answers were taken."""
+    takes = {strategy.name: strategy.take for strategy in asked.strategies}
+    take = takes[columns.strategy]
+    if asked.fan_out is None or take is None:
+        return None
+    return FanOut(by_price(asked.fan_out.models, question.day), take, asked.slo)
 
 
 def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun) -> PassSummary:

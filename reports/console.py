@@ -15,7 +15,9 @@ from rich.text import Text
 
 from bench.results.format import count
 from bench.results.metrics import METRICS
-from bench.results.summary import PassSummary, StreamSummary, Summary
+from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary
+from reports.fan_out import FAN_OUT_HEADINGS, FAN_OUT_SIDES, fan_out_rows
+from reports.passes import models_of
 from reports.waste import waste
 from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
 
@@ -44,6 +46,18 @@ STREAM_COLUMNS = (
 )
 """The same, of one stream of traffic."""
 
+MODEL_COLUMNS = (
+    ("requests", "requests", ""),
+    ("latency\np50", "latency", "p50"),
+    ("latency\np95", "latency", "p95"),
+    ("TTFT\np95", "ttft", "p95"),
+    ("429s", "rate_limited", ""),
+    ("failed", "failed", ""),
+    ("not\nneeded", "unneeded", ""),
+    ("cost", "cost", ""),
+)
+"""The same, of one of several models."""
+
 LEGEND = "latency: from the last send · response: from the moment it should have been sent"
 
 MOST_NOTICES = 4
@@ -63,6 +77,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     _print_table("strategy", [(pass_name(one.strategy, one.pass_), one) for one in summary.passes], COLUMNS, console)
     for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
+    print_models(summary.passes, console)
     console.print(Text(LEGEND, style="dim"))
     for line in waste(summary.passes):
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
@@ -102,13 +117,31 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
         console.print(line, no_wrap=True, overflow="ellipsis")
 
 
+def print_models(passes: Sequence[PassSummary], console: Console) -> None:
+    """Models side by side, where several were asked; and where each prompt went to all of them, whose answers count."""
+    for name in dict.fromkeys(model.name for one in passes for model in models_of(one)):
+        rows = [(pass_name(one.strategy, one.pass_), own) for one in passes for own in one.models if own.name == name]
+        console.print(Text(f"\n{name}", style="bold"), end="")
+        _print_table("strategy", rows, MODEL_COLUMNS, console)
+    if not any(one.fan_out for one in passes):
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading, side in zip(FAN_OUT_HEADINGS, FAN_OUT_SIDES, strict=True):
+        table.add_column(heading, justify=side, no_wrap=side == "right", vertical="bottom")
+    for one in passes:
+        for cells in fan_out_rows(one):
+            table.add_row(*map(Text, cells))
+    console.print()
+    console.print(table)
+
+
 def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[str, StreamSummary]]:
     return [(pass_name(one.strategy, one.pass_), own) for one in passes for own in one.streams if own.name == name]
 
 
 def _print_table(
     title: str,
-    rows: Sequence[tuple[str, PassSummary | StreamSummary]],
+    rows: Sequence[tuple[str, PassSummary | StreamSummary | ModelSummary]],
     columns: Sequence[tuple[str, str, str]],
     console: Console,
 ) -> None:
@@ -130,6 +163,6 @@ def _print_table(
     console.print(table)
 
 
-def _cell(run: PassSummary | StreamSummary, metric: str, part: str) -> str:
+def _cell(run: PassSummary | StreamSummary | ModelSummary, metric: str, part: str) -> str:
     value = run.values[metric] if not part else getattr(run.distributions[metric], part).value
     return column_text(value, METRICS[metric].unit)

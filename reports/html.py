@@ -26,6 +26,7 @@ from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
 from reports import figures, tables
+from reports.fan_out import fan_out
 from reports.passes import Pass
 from reports.tables import Table
 from reports.timeline import timeline
@@ -53,6 +54,7 @@ def render(run: LoadedRun) -> str:
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
+        fan_out=fan_out(passes),
         figures=_figures(passes),
         limits=tables.limits(passes),
         waste=waste([one.summary for one in passes]),
@@ -103,7 +105,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
     tier = f"{summary.tier}, as of {summary.tier_as_of}" if summary.tier_as_of else summary.tier
     facts = [
         ("target", summary.target),
-        ("model", summary.model),
+        ("model", ", ".join(dict.fromkeys(own.name for one in passes for own in one.summary.models)) or summary.model),
         ("tier", tier),
         ("requests", number(sum(len(one.columns.requests) for one in passes))),
         ("cost of all", text(sum(costs), "USD") if costs and len(costs) == len(passes) else "unknown"),
@@ -115,6 +117,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("validity", "Validity"),
         *([("thresholds", "Thresholds")] if summary.thresholds else []),
         ("strategies", "Strategies"),
+        *([("fan-out", "Fan-out")] if any(one.summary.fan_out for one in passes) else []),
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),
@@ -218,7 +221,7 @@ def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
             moments = (text(float(when.min()), "s"), text(float(when.max()), "s"))
             rows.append((one.name, CAUSES[cause].meaning, examples, number(failed), number(lost), *moments))
     headings = ("strategy", "cause", "request ids", "attempts", "requests failed for good", "first", "last")
-    lost = sum(int((~one.columns.requests.ok).sum()) for one in passes)
+    lost = sum(sum(one.summary.failures.values()) for one in passes)
     total = sum(len(one.columns.requests) for one in passes)
     refused = sum(int(rate_limited(one.columns.attempts).sum()) for one in passes)
     title = f"{count(lost, 'request')} of {number(total)} failed for good; {count(refused, 'attempt')} met a 429"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.results.columns import Columns
-from bench.results.summary import PassSummary
+from bench.results.summary import ModelSummary, PassSummary
 
 MOST_FAILED = 0.01
 """Share of failed requests above which a strategy is best at nothing: failing is quick and cheap."""
@@ -29,3 +29,8 @@ class Pass:
 def sound_or_all(passes: Sequence[Pass]) -> Sequence[Pass]:
     """The passes that can be compared; all of them where none can."""
     return [run for run in passes if run.sound] or passes
+
+
+def models_of(summary: PassSummary) -> tuple[ModelSummary, ...]:
+    """The models to show by themselves.  Where each stream has a model of its own, the streams say it all already."""
+    return summary.models if len(summary.models) != len(summary.streams) else ()

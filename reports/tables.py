@@ -11,7 +11,7 @@ from bench.results.causes import CAUSES
 from bench.results.format import DASH, number, text
 from bench.results.metrics import DISTRIBUTIONS, METRICS
 from bench.results.summary import LimitUse, PassSummary, Quantile
-from reports.passes import Pass
+from reports.passes import Pass, models_of
 from reports.words import column_text
 
 SAME = 0.01
@@ -118,6 +118,11 @@ ONE_STREAM = (
     ),
 )
 
+ONE_MODEL = (
+    *ONE_STREAM[:-1],
+    Group("", (Column("not needed", "unneeded"), *ONE_STREAM[-1].columns[:2], Column("cost", "cost"))),
+)
+
 MAIN_NOTE = (
     "Below each percentile its 95 % interval within this run. ★ marks the best of a column among the strategies that "
     "failed at most 1 % of their requests, where its interval touches no other. A dash: not known, or too few samples."
@@ -128,6 +133,7 @@ def comparisons(passes: Sequence[Pass]) -> list[Comparison]:
     """The main table; one for streams and one for the SLO where there is something to show."""
     tables = [_comparison("Strategies side by side", MAIN, passes, MAIN_NOTE)]
     tables += [_of_stream(name, passes) for name in _stream_names(passes)]
+    tables += [_of_model(name, passes) for name in _model_names(passes)]
     if any(one.summary.distributions["ttft"].n for one in passes):
         tables.append(_comparison("The stream", STREAM, passes, "From the last send, requests that succeeded."))
     if any(one.summary.values["goodput"] is not None for one in passes):
@@ -143,6 +149,21 @@ def _of_stream(name: str, passes: Sequence[Pass]) -> Comparison:
     """The passes as one stream of traffic met them."""
     met = [replace(one, summary=_as_met(one.summary, name)) for one in passes if _has(one.summary, name)]
     return _comparison(f"Stream: {name}", ONE_STREAM, met, f"Requests of the stream {name} alone.")
+
+
+def _model_names(passes: Sequence[Pass]) -> list[str]:
+    return list(dict.fromkeys(model.name for one in passes for model in models_of(one.summary)))
+
+
+def _of_model(name: str, passes: Sequence[Pass]) -> Comparison:
+    """The passes as one of several models met them."""
+    met = [
+        replace(one, summary=msgspec.structs.replace(one.summary, values=own.values, distributions=own.distributions))
+        for one in passes
+        for own in one.summary.models
+        if own.name == name
+    ]
+    return _comparison(f"Model: {name}", ONE_MODEL, met, f"Requests to {name} alone.")
 
 
 def _has(summary: PassSummary, stream: str) -> bool:

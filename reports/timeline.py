@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from bench.results.columns import AttemptColumns, Bools, Columns, Floats
+from bench.results.columns import AttemptColumns, Bools, Columns, Floats, unneeded
 from bench.results.format import text
 from bench.results.limits import rate_limited
 from reports.passes import Pass
@@ -47,7 +47,7 @@ def timeline(run: Pass, name: str) -> Plot:
         title,
         _timeline_note(run, spans),
         svg,
-        _timeline_key(spans, limits, bool(rejected.any()), bool((~attempts.ok & ~rejected).any())),
+        _timeline_key(spans, limits, *(bool(some(attempts).any()) for some in (rate_limited, _lost, unneeded))),
         _timeline_table(run, end),
     )
 
@@ -71,13 +71,19 @@ def _span_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> No
     rows = row[attempts.request]
     _segments(ax, requests.intended / scale, requests.first_sent / scale, row, "queue", width * 0.45)
     _segments(ax, requests.first_sent / scale, requests.last_sent / scale, row, "throttle", width * 0.45)
-    good, lost = attempts.ok, ~attempts.ok & ~rejected
+    good, lost, spare = attempts.ok, _lost(attempts), unneeded(attempts)
     _segments(ax, attempts.sent[good] / scale, attempts.ended[good] / scale, rows[good], "service", width)
     _segments(ax, attempts.sent[lost] / scale, attempts.ended[lost] / scale, rows[lost], "failed", width)
+    _segments(ax, attempts.sent[spare] / scale, attempts.ended[spare] / scale, rows[spare], "queue", width)
     _dots(ax, attempts.sent[rejected] / scale, rows[rejected], "throttle", min(4.5, width * 1.7))
     ax.set_ylim(len(requests) + 0.5, 0.5)
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.set_title("requests, in the order of their first send")
+
+
+def _lost(attempts: AttemptColumns) -> Bools:
+    """Which attempts failed otherwise than with a 429."""
+    return ~attempts.ok & ~rate_limited(attempts) & ~unneeded(attempts)
 
 
 def _dot_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> None:
@@ -85,9 +91,10 @@ def _dot_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> Non
     attempts = columns.attempts
     took = attempts.ended - attempts.sent
     for chosen, name, size in (
+        (unneeded(attempts), "queue", 2.2),
         (attempts.ok, "service", 2.2),
         (rejected, "throttle", 2.2),
-        (~attempts.ok & ~rejected, "failed", 3.2),
+        (_lost(attempts), "failed", 3.2),
     ):
         _dots(ax, attempts.sent[chosen] / scale, took[chosen], name, size, dense=int(chosen.sum()) > DENSE)
     positive = took[took > 0]
@@ -200,7 +207,7 @@ def _timeline_note(run: Pass, spans: bool) -> str:
     return f"{requests:,} requests, {attempts:,} attempts; {what}. Limits as the headers of the answers told them."
 
 
-def _timeline_key(spans: bool, limits: list[Key], rejected: bool, failed: bool) -> tuple[Key, ...]:
+def _timeline_key(spans: bool, limits: list[Key], rejected: bool, failed: bool, spare: bool) -> tuple[Key, ...]:
     keys = [Key("service", "area" if spans else "dot", "answered")]
     if spans:
         keys.append(Key("queue", "line", "waiting to be sent"))
@@ -208,6 +215,8 @@ def _timeline_key(spans: bool, limits: list[Key], rejected: bool, failed: bool) 
         keys.append(Key("throttle", "dot", "429" + (", and the wait after it" if spans else "")))
     if failed:
         keys.append(Key("failed", "area" if spans else "dot", "failed otherwise"))
+    if spare:
+        keys.append(Key("queue", "area" if spans else "dot", "given up: another answer was there first"))
     return (*keys, *limits)
 
 
@@ -223,7 +232,7 @@ def _timeline_table(run: Pass, end: float) -> Table:
             attempts.sent,
             requests.ended[requests.ok],
             attempts.ended[rejected],
-            requests.ended[~requests.ok],
+            requests.ended[~requests.ok & ~unneeded(requests)],
         )
     ]
     peaks = _in_flight(attempts, edges)

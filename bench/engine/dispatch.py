@@ -1,4 +1,4 @@
-"""One pass: one strategy, once over a workload.
+"""One lane of a pass: one strategy, once over the requests that wait for each other.
 
 A single dispatcher takes the requests as the line has them: it waits until one is due, then until the strategy lets it
 through, then starts it and turns to the next.  So a million requests that wait are one generator, not a million tasks.
@@ -10,16 +10,17 @@ import asyncio
 
 from bench.engine.exchange import Exchange, Terms
 from bench.engine.flight import Flight
+from bench.engine.groups import Groups
 from bench.engine.line import Line
 
 
 class Pass:
-    """One strategy, once over a workload, on a clock that starts at 0."""
+    """One strategy, once over the requests of a line, on a clock that starts at 0."""
 
-    def __init__(self, line: Line, terms: Terms) -> None:
+    def __init__(self, line: Line, terms: Terms, groups: Groups | None = None) -> None:
         self._line = line
         self._terms = terms
-        self.flight = Flight(line, terms.around.stop)
+        self.flight = Flight(line, terms, groups)
         """What it has on its way."""
         self._dispatcher: asyncio.Task[None] | None = None
 
@@ -32,10 +33,13 @@ class Pass:
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         admission, clock, stop = self._terms.admission, self._terms.clock, self._terms.around.stop
         while stop.reason is None and (through := await self._line.next(admission)) is not None:
-            exchange = Exchange(self._terms, *through)
-            if not exchange.begins():
+            spec, ticket = through
+            if ticket is None or not self.flight.wanted(spec):
+                self.flight.drop(spec, ticket)
+            elif (exchange := Exchange(self._terms, spec, ticket)).begins():
+                group.create_task(self.flight.carry(exchange))
+            else:
                 return
-            group.create_task(self.flight.carry(exchange))
             # Let it get on the wire before the next one is built, or a burst would wait for its own last request.
             await clock.yield_turn()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.request import RequestSpec
 from bench.results.causes import CAUSES
-from bench.results.record import Attempt, Record
+from bench.results.record import Attempt, Record, Usage
 from bench.scenario.model import Strategy
 from bench.strategies.admission import Admission
 from bench.strategies.hedging import Hedging
@@ -74,11 +75,8 @@ class Exchange:
         self._terms.around.observer.sent(self._terms.strategy.name)
         return True
 
-    async def run(self) -> float:
-        """Attempt until success, or until the retry policy, the time, the budget or a stop gives up; keep the record.
-
-        Returns when it ended.
-        """
+    async def run(self) -> Record:
+        """Attempt until success, or until retry policy, time, budget or a stop give up; then keep the record."""
         self._life.begin()
         self._deadline = self._terms.clock.now() + self._terms.longest
         await self._try()
@@ -87,8 +85,7 @@ class Exchange:
         self._life.end()
         if self._slots:
             self._terms.admission.release()
-        self._keep()
-        return self._attempts[-1].ended
+        return keep(self._terms, self.spec, self._attempts, self._cost)
 
     def give_up(self, cause: str, *, in_flight: bool = True) -> None:
         """End it early.  A wait to retry is broken off; so is what is in flight, if asked, which then has this cause.
@@ -168,6 +165,10 @@ class Exchange:
         """One exchange, settled with the pacer and the budget."""
         around = self._terms.around
         attempt = await self._send(life, watch)
+        if attempt.cause == "unsent":
+            around.budget.take_back(self._worst)
+            self._terms.admission.forgo(ticket)
+            return attempt
         cost = around.cost(self.spec.params["model"], attempt)
         self._cost = None if cost is None or self._cost is None else self._cost + cost
         around.budget.settle(self._worst, cost)
@@ -178,6 +179,8 @@ class Exchange:
     async def _send(self, life: Life, watch: Watch) -> Attempt:
         self._sends += 1
         sent = self._terms.clock.now()
+        if life.cause == "outrun":
+            return unsent(sent)
         if life.cause is not None or self._terms.around.stop.cut:
             return Attempt(sent=sent, ended=sent, cause=life.cause or "cancelled")
         watch.within = self._deadline - sent
@@ -222,7 +225,8 @@ class Exchange:
         except TimeoutError:
             return False
         except asyncio.CancelledError:
-            self._life.cause_of_death()
+            if self._life.cause_of_death() == "outrun":
+                self._attempts.append(unsent(terms.clock.now()))
             return False
         finally:
             self._waits = False
@@ -231,20 +235,27 @@ class Exchange:
             return False
         return True
 
-    def _keep(self) -> None:
-        terms, spec = self._terms, self.spec
-        record = Record(
-            strategy=terms.strategy.name,
-            pass_=terms.number,
-            seq=spec.seq,
-            model=spec.params["model"],
-            intended=spec.intended,
-            attempts=tuple(self._attempts),
-            expected_output=spec.output_tokens,
-            stream=spec.stream,
-            conversation=spec.conversation,
-            turn=spec.turn,
-            group=spec.group,
-        )
-        terms.around.journal(record)
-        terms.around.observer.done(record, self._cost)
+
+def unsent(now: float) -> Attempt:
+    """What stands for the attempt of a request that nobody wants any more: it took no time and no tokens."""
+    return Attempt(sent=now, ended=now, cause="unsent", usage=Usage())
+
+
+def keep(terms: Terms, spec: RequestSpec, attempts: Iterable[Attempt], cost: float | None) -> Record:
+    """Keep the record of a request that has ended; `cost` in dollars, None when unknown."""
+    record = Record(
+        strategy=terms.strategy.name,
+        pass_=terms.number,
+        seq=spec.seq,
+        model=spec.params["model"],
+        intended=spec.intended,
+        attempts=tuple(attempts),
+        expected_output=spec.output_tokens,
+        stream=spec.stream,
+        conversation=spec.conversation,
+        turn=spec.turn,
+        group=spec.group,
+    )
+    terms.around.journal(record)
+    terms.around.observer.done(record, cost)
+    return record

@@ -7,6 +7,7 @@ from collections import deque
 
 from bench.engine.exchange import Exchange, Terms
 from bench.engine.flight import Flight
+from bench.engine.groups import Groups
 from bench.engine.line import Line
 from bench.request import RequestSpec
 from bench.strategies.pacer import Cost, Ticket, reservation
@@ -71,15 +72,15 @@ class Queue:
 
 
 class Pool:
-    """One strategy, once over a workload, on a clock that starts at 0."""
+    """One strategy, once over the requests of a line, on a clock that starts at 0."""
 
-    def __init__(self, line: Line, terms: Terms) -> None:
+    def __init__(self, line: Line, terms: Terms, groups: Groups | None = None) -> None:
         assert terms.strategy.pool is not None
         self._line = line
         self._terms = terms
         self._workers = terms.strategy.pool.workers
         self._queue = Queue(terms.strategy.pool.queue)
-        self.flight = Flight(line, terms.around.stop)
+        self.flight = Flight(line, terms, groups)
         """What it has on its way."""
         self._reader: asyncio.Task[None] | None = None
 
@@ -93,12 +94,19 @@ class Pool:
 
     async def _read(self) -> None:
         while (through := await self._line.next(self._queue)) is not None:
-            self._queue.put(through[0])
+            spec, ticket = through
+            if ticket is None:
+                self.flight.drop(spec)
+            else:
+                self._queue.put(spec)
         self._queue.close()
 
     async def _work(self) -> None:
         """Take a request and stay with it until it has its record: retries keep the worker."""
         while self._terms.around.stop.reason is None and (spec := await self._queue.take()) is not None:
+            if not self.flight.wanted(spec):
+                self.flight.drop(spec)
+                continue
             ticket = await self._terms.admission.acquire(reservation(spec))
             exchange = Exchange(self._terms, spec, ticket)
             if not exchange.begins():

@@ -12,17 +12,16 @@ from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.dispatch import Pass
 from bench.engine.exchange import Terms
-from bench.engine.line import Line
+from bench.engine.groups import groups_of
+from bench.engine.lanes import Lane, lanes_of
 from bench.engine.pool import Pool
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.scenario.model import Scenario, Strategy
-from bench.strategies.admission import admission_of
 from bench.strategies.hedging import Hedging
 from bench.targets.target import Session, Target
-from bench.workload.requests import count_of, sources_of, warmup_of
-from mock_server.tiers import limits_for
+from bench.workload.requests import count_of, warmup_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +87,24 @@ async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -
 async def _send_all(
     scenario: Scenario, strategy: Strategy, number: int, session: Session, clock: Clock, around: Surroundings
 ) -> None:
-    admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
-    line = Line(sources_of(scenario), clock, by_priority=strategy.priority)
-    terms = Terms(
-        strategy,
-        number,
-        scenario.seed,
-        admission,
-        session.client,
-        clock,
-        around,
-        longest=math.inf if scenario.timeout.request is None else scenario.timeout.request,
-        hedging=None if strategy.hedge is None else Hedging(strategy.hedge),
-    )
-    one_pass = Pass(line, terms) if strategy.pool is None else Pool(line, terms)
+    groups = groups_of(scenario, strategy, clock)
+    hedging = None if strategy.hedge is None else Hedging(strategy.hedge)
+    longest = math.inf if scenario.timeout.request is None else scenario.timeout.request
+
+    def sender(lane: Lane) -> Pass | Pool:
+        client, admission = session.client, lane.admission
+        terms = Terms(strategy, number, scenario.seed, admission, client, clock, around, longest, hedging)
+        return (Pass if strategy.pool is None else Pool)(lane.line, terms, groups)
+
+    senders = [sender(lane) for lane in lanes_of(scenario, strategy, clock, None if groups is None else groups.wanted)]
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"
         alarm = clock.call_at(left, around.stop.request, words, Exit.BUDGET)
     try:
-        await one_pass.run()
+        async with asyncio.TaskGroup() as together:
+            for one in senders:
+                together.create_task(one.run())
     finally:
         around.budget.time_used += clock.now()
         if alarm is not None:

@@ -15,7 +15,7 @@ _SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
 
 class Stop:
-    """Why a run is to end early; the pass that runs listens to it."""
+    """Why a run is to end early; whatever runs listens to it."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -23,7 +23,7 @@ class Stop:
         self.exit_code = Exit.OK
         self.cut = False
         """Whether requests in flight are to be given up too."""
-        self._heard: Callable[[], object] | None = None
+        self._listeners: list[Callable[[], object]] = []
 
     def request(self, reason: str, exit_code: Exit) -> None:
         """Stop sending.  The first reason is kept."""
@@ -40,15 +40,16 @@ class Stop:
     @contextmanager
     def heard_by(self, listener: Callable[[], object]) -> Iterator[None]:
         """Call `listener` in this event loop whenever the stop is requested or hardens."""
-        self._heard = partial(asyncio.get_running_loop().call_soon_threadsafe, listener)
+        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, listener)
+        self._listeners.append(tell)
         try:
             yield
         finally:
-            self._heard = None
+            self._listeners.remove(tell)
 
     def _tell(self) -> None:
-        if self._heard is not None:
-            self._heard()
+        for tell in self._listeners:
+            tell()
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 A strategy is clean when at most 1 % of its requests failed, under 1 % of its attempts were rate-limited and no pass of
 it was cut short.  Of the clean ones the one that finishes first wins.  Where requests come at times of their own the
 end is given by the last arrival; there the one wins that answers fastest among those that keep most requests within
-the SLO.  Of several streams of traffic, the response times of the most urgent decide.
+the SLO.  Of several streams of traffic, the response times of the most urgent decide.  Where several models are asked
+each prompt, the time to the answer decides.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.results.fan_out_answer import fan_out_sentences
 from bench.results.format import count, dollars, seconds, share
 from bench.results.question import Question
 from bench.results.summary import Distribution, PassSummary
@@ -42,6 +44,13 @@ class _Strategy:
         return int(sum(one.values[metric] or 0 for one in self.passes))
 
     @property
+    def asked(self) -> str:
+        """How much it had to do."""
+        if (fan_out := self.passes[0].fan_out) is not None:
+            return count(fan_out.prompts, "prompt")
+        return count(self.typical("requests") or 0, "request")
+
+    @property
     def clean(self) -> bool:
         return all(
             (one.values["error_rate"] or 0) <= MAX_FAILED and (one.values["rate_limited_rate"] or 0) < MAX_RATE_LIMITED
@@ -65,16 +74,23 @@ def answer(question: Question, passes: Sequence[PassSummary]) -> str:
         return _nothing_qualifies(strategies)
     best = min(_within_slo(clean), key=lambda strategy: strategy.time)
     others = [strategy for strategy in strategies if strategy is not best]
-    return " ".join((_verdict(question, best, others), *_next_to(best, others), *_binding(best)))
+    sentences = (_verdict(question, best, others), *_next_to(best, others), *_binding(best))
+    return " ".join((*sentences, *fan_out_sentences(passes)))
 
 
 def _strategy(question: Question, name: str, passes: tuple[PassSummary, ...]) -> _Strategy:
+    if all(one.fan_out for one in passes):
+        times = [one.distributions["group_time"] for one in passes]
+        return _by_times(name, passes, times, "time to the answer")
     if not question.own_times:
         time = _median(one.values["makespan"] for one in passes) or 0.0
         return _Strategy(name, passes, time, seconds(time))
     stream = next(iter(question.streams), None)
     times = [_response_times(one, stream) for one in passes]
-    whose = "response time" if stream is None else f"response time of {stream}"
+    return _by_times(name, passes, times, "response time" if stream is None else f"response time of {stream}")
+
+
+def _by_times(name: str, passes: tuple[PassSummary, ...], times: list[Distribution], whose: str) -> _Strategy:
     p95 = _median(one.p95.value for one in times)
     if p95 is not None:
         return _Strategy(name, passes, p95, f"p95 {whose} {seconds(p95)}")
@@ -95,9 +111,9 @@ def _within_slo(strategies: list[_Strategy]) -> list[_Strategy]:
 
 
 def _verdict(question: Question, best: _Strategy, others: list[_Strategy]) -> str:
-    wins = "answers fastest" if question.own_times else "finishes first"
+    wins = "answers fastest" if question.own_times or best.passes[0].fan_out else "finishes first"
     among = "" if all(other.clean for other in others) else " of those that get through cleanly"
-    facts = [f"{best.words} for {count(best.typical('requests') or 0, 'request')}"]
+    facts = [f"{best.words} for {best.asked}"]
     met, cost = best.typical("goodput_share"), best.typical("cost")
     if met is not None:
         facts.append(f"{share(met)} within the SLO")

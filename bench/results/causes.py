@@ -21,6 +21,8 @@ class Cause:
     """Whether trying again can help."""
     rate_limit: bool = False
     """Whether it is a 429 that passes with time: these are counted as rate-limited, not as errors."""
+    unneeded: bool = False
+    """Whether we ended it ourselves because another answer was there: neither an answer nor a failure."""
     ends_run: Exit | None = None
     """The exit code, where going on is useless because every further request would fail alike."""
 
@@ -51,7 +53,8 @@ CAUSES = {
         Cause("connection", "the connection failed or was cut", retryable=True),
         Cause("stream_error", "an error event after the stream had begun", retryable=True),
         Cause("malformed", "the answer could not be read"),
-        Cause("outrun", "cancelled: another attempt had answered first"),
+        Cause("outrun", "cancelled: another answer was there first", unneeded=True),
+        Cause("unsent", "never sent: another answer was there first", unneeded=True),
         Cause("cancelled", "given up by claude-bench: the run was cut short"),
     )
 }

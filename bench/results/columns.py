@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,6 +21,10 @@ import numpy.typing as npt
 from bench.errors import UsageError
 from bench.results.causes import CAUSES
 from bench.results.record import Attempt, RateLimits, Record, Usage, read_records
+from bench.results.slo import seconds_per_token
+
+if TYPE_CHECKING:
+    from bench.results.fan_out import FanOut
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.signedinteger[Any]]
@@ -155,11 +159,20 @@ class Columns:
     models: tuple[str, ...]
     stops: tuple[str, ...]
     streams: tuple[str, ...] = ()
+    fan_out: FanOut | None = None
+    """Who was asked each prompt, where several models were: not in the records, but needed to read them."""
 
     def of_stream(self, name: str) -> Columns:
         """The requests of one stream, and their attempts; none where no request names it."""
         place = self.streams.index(name) if name in self.streams else len(self.streams)
-        chosen = self.requests.stream == place
+        return self._of(self.requests.stream == place)
+
+    def of_models(self, names: Iterable[str]) -> Columns:
+        """The requests to some of the models, and their attempts."""
+        places = [place for place, model in enumerate(self.models) if model in names]
+        return replace(self._of(np.isin(self.requests.model, places)), fan_out=None)
+
+    def _of(self, chosen: Bools) -> Columns:
         tried = chosen[self.attempts.request]
         places = np.cumsum(chosen) - 1
         attempts = _only(self.attempts, tried)
@@ -211,6 +224,16 @@ class ColumnsBuilder:
             stops=tuple(self._stops),
             streams=tuple(self._streams),
         )
+
+
+def ended_by(*causes: str, of: RequestColumns | AttemptColumns) -> Bools:
+    """Which requests, or attempts, ended for one of these causes."""
+    return np.isin(of.cause, [CAUSE_NAMES.index(cause) for cause in causes])
+
+
+def unneeded(of: RequestColumns | AttemptColumns) -> Bools:
+    """Which were given up, in flight or before they were sent, because another answer was there first."""
+    return ended_by(*(name for name, cause in CAUSES.items() if cause.unneeded), of=of)
 
 
 def split_passes(records: Iterable[Record]) -> list[Columns]:
@@ -340,7 +363,7 @@ def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
         len(record.attempts),
         _since(last.sent, last.first_token),
         _since(last.sent, last.first_text),
-        _seconds_per_token(last),
+        seconds_per_token(last),
         usage.input_tokens,
         usage.cache_read,
         usage.cache_write_5m,
@@ -387,13 +410,6 @@ def _total_usage(attempts: tuple[Attempt, ...]) -> Usage:
     if len(usages) == 1:
         return usages[0]
     return Usage(*map(sum, zip(*map(msgspec.structs.astuple, usages), strict=True)))
-
-
-def _seconds_per_token(attempt: Attempt) -> float:
-    tokens = attempt.usage.output_tokens if attempt.usage else 0
-    if tokens < 2 or attempt.first_token is None or attempt.last_token is None:
-        return math.nan
-    return (attempt.last_token - attempt.first_token) / (tokens - 1)
 
 
 def _since(start: float, moment: float | None) -> float:

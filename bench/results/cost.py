@@ -6,8 +6,9 @@ A model that the table does not know costs None, never 0.  Asking the table take
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
@@ -117,6 +118,16 @@ def worst_case(model: str, input_tokens: int, max_tokens: int, day: date) -> flo
     """The most one request can cost if it sends this many uncached tokens and is answered in full; None if unknown."""
     prices = standard_prices(model, day)
     return None if prices is None else prices.of(Usage(input_tokens=input_tokens, output_tokens=max_tokens))
+
+
+def by_price(models: Iterable[str], day: date) -> tuple[str, ...]:
+    """Models by what a thousand input and a thousand output tokens cost that day; those without a price last."""
+
+    def price(model: str) -> float:
+        prices = standard_prices(model, day)
+        return math.inf if prices is None else prices.of(Usage(input_tokens=1000, output_tokens=1000))
+
+    return tuple(sorted(models, key=price))
 
 
 def _prices(model: str, day: date, context: Mapping[str, str]) -> Prices | None:

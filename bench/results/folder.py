@@ -27,6 +27,7 @@ from bench.errors import UsageError
 from bench.results import record, summary
 from bench.results.columns import Columns, read_passes
 from bench.results.environment import Machine
+from bench.results.limits import Pool
 from bench.results.record import Record, to_line
 from bench.results.redact import bare_url, redact
 from bench.results.summary import Overhead, Summary
@@ -56,6 +57,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     tier_as_of: str | None = None
     limits: dict[str, int | None] | None = None
     """What the tier allows the model per minute; runs of before this was kept lack it."""
+    pools: tuple[Pool, ...] = ()
+    """Where several models are asked: those that share limits, and what the tier allows them per minute."""
     prices_as_of: str | None = None
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
 from bench.results.columns import Columns, Floats
 from bench.results.format import count, number, seconds, share
+from bench.results.limits import Pool
 from bench.results.question import Question
 from bench.results.statistics import samples_needed
 from bench.results.summary import Overhead, PassSummary, Warning
@@ -28,7 +30,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_few_samples(summary),
             *_overhead(summary.overhead),
             *_late_sends(columns, summary),
-            *_other_limits(columns, question.limits),
+            *chain.from_iterable(_other_limits(own, pool.limits) for own, pool in _by_pool(columns, question)),
             *_too_much_offered(columns, question),
             *_rate_limited(summary),
             *_unknown_waste(summary),
@@ -58,7 +60,7 @@ def _failed(summary: PassSummary) -> Iterator[Warning]:
         yield Warning(
             "many_failed",
             f"{failed:,} of {count(requests, 'request')} failed for good ({causes}).",
-            f"Latency and cost per success speak only of the {requests - failed:,} that succeeded.",
+            f"Latency and cost per success speak only of the {int(summary.values['succeeded'] or 0):,} that succeeded.",
             "Look at the causes before the latencies; with 429s, use a retry policy or a slower strategy.",
         )
 
@@ -101,6 +103,12 @@ def _late_sends(columns: Columns, summary: PassSummary) -> Iterator[Warning]:
         )
 
 
+def _by_pool(columns: Columns, question: Question) -> list[tuple[Columns, Pool]]:
+    """The requests that draw on the same limits."""
+    pools = question.limit_pools
+    return [(columns if len(pools) == 1 else columns.of_models(pool.models), pool) for pool in pools]
+
+
 def _other_limits(columns: Columns, limits: Mapping[str, float | None]) -> Iterator[Warning]:
     for limiter in ("requests", "input_tokens", "output_tokens"):
         seen: Floats = getattr(columns.attempts, f"{limiter}_limit")
@@ -118,8 +126,14 @@ def _other_limits(columns: Columns, limits: Mapping[str, float | None]) -> Itera
 def _too_much_offered(columns: Columns, question: Question) -> Iterator[Warning]:
     if not question.own_times or question.streams or not len(columns.requests):
         return  # of several streams one may be a backlog, which offers nothing a minute
+    for own, pool in _by_pool(columns, question):
+        if len(own.requests):
+            yield from _offered_beyond(own, pool.limits)
+
+
+def _offered_beyond(columns: Columns, limits: Mapping[str, float | None]) -> Iterator[Warning]:
     for limiter, offered in _offered_per_minute(columns).items():
-        limit = question.limits.get(limiter)
+        limit = limits.get(limiter)
         if limit and offered > limit:
             yield Warning(
                 "too_much_offered",

@@ -11,29 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-import msgspec
 import numpy as np
 
-from bench.results.columns import Bools, Columns, Floats
+from bench.results.columns import Bools, Columns, Floats, ended_by, unneeded
+from bench.results.fan_out import prompts
 from bench.results.limits import rate_limited
+from bench.results.slo import Slo
 from bench.results.summary import Cost, LimitUse
 from bench.results.waste import Waste
 
 Unit = Literal["s", "1/min", "tokens", "tokens/s", "USD", "share", "count"]
 """Seconds, per minute, tokens, tokens per second, US dollars, a fraction (0 .. 1), a plain number."""
-
-
-class Slo(msgspec.Struct, frozen=True):
-    """What a request must meet to count as goodput, in seconds; None is no demand."""
-
-    ttft: float | None = None
-    tpot: float | None = None
-    latency: float | None = None
-    response_time: float | None = None
-
-    def demands(self) -> dict[str, float]:
-        """The demands there are, by the metric they are made on."""
-        return {name: bound for name, bound in msgspec.structs.asdict(self).items() if bound is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +59,16 @@ def _succeeded(facts: PassFacts) -> int:
     return int(facts.columns.requests.ok.sum())
 
 
+def _unneeded(facts: PassFacts) -> int:
+    return int(unneeded(facts.columns.requests).sum())
+
+
 def _failed(facts: PassFacts) -> int:
-    return _requests(facts) - _succeeded(facts)
+    return _requests(facts) - _succeeded(facts) - _unneeded(facts)
 
 
 def _attempts(facts: PassFacts) -> int:
-    return len(facts.columns.attempts)
+    return int((~ended_by("unsent", of=facts.columns.attempts)).sum())
 
 
 def _rate_limited(facts: PassFacts) -> int:
@@ -132,8 +124,18 @@ def _per_minute(count: float | None, facts: PassFacts) -> float | None:
 
 def samples(columns: Columns, name: str) -> Floats:
     """The values of a distribution metric: of the requests that succeeded, those that have one."""
+    if name == "group_time":
+        return _group_times(columns)
     values: Floats = getattr(columns.requests, name)[columns.requests.ok]
     return values[~np.isnan(values)]
+
+
+def _group_times(columns: Columns) -> Floats:
+    """Of each prompt that was answered."""
+    if columns.fan_out is None:
+        return np.empty(0)
+    asked = prompts(columns)
+    return asked.time[asked.answered]
 
 
 def _timing(name: str, title: str, meaning: str) -> Metric[Floats]:
@@ -151,9 +153,17 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "failed",
         "count",
         "lower",
-        "Requests that failed for good, whatever the cause: requests minus succeeded.  One that was given up after a "
-        "429 is among them; one that a retry got past a 429 is not.",
+        "Requests that failed for good, whatever the cause: requests minus succeeded, minus those whose answer was no "
+        "longer needed.  One that was given up after a 429 is among them; one that a retry got past a 429 is not.",
         _failed,
+    ),
+    Metric(
+        "unneeded",
+        "not needed",
+        "count",
+        None,
+        "Requests given up, in flight or before they were sent, because another model's answer was taken (fan-out).",
+        _unneeded,
     ),
     Metric(
         "error_rate",
@@ -225,8 +235,8 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "within SLO",
         "share",
         "higher",
-        "Succeeded requests that met every part of the SLO, divided by all requests.",
-        lambda f: _ratio(_good(f), _requests(f)),
+        "Succeeded requests that met every part of the SLO, divided by all requests but for those not needed.",
+        lambda f: _ratio(_good(f), _requests(f) - _unneeded(f)),
     ),
     Metric(
         "input_tokens",
@@ -388,8 +398,15 @@ DISTRIBUTIONS: tuple[Metric[Floats], ...] = (
         "TPOT",
         "Seconds per output token after the first: (last token - first token) / (output tokens - 1).",
     ),
+    _timing(
+        "group_time",
+        "time to the answer",
+        "Of a prompt that several models are asked at once: seconds from the moment it was meant to go until all that "
+        "was to be taken was there.  The last answer (take: all), the first, or the cheapest acceptable one and the "
+        "end of every cheaper model.",
+    ),
 )
-"""Metrics that have a value for each request that succeeded."""
+"""Metrics that have a value for each request that succeeded; the last, for each prompt that was answered."""
 
 METRICS: dict[str, Metric[float | None] | Metric[Floats]] = {
     **{metric.name: metric for metric in SCALARS},

@@ -7,7 +7,8 @@ from datetime import date
 
 import msgspec
 
-from bench.results.metrics import Slo
+from bench.results.limits import Pool
+from bench.results.slo import Slo
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -33,3 +34,14 @@ class Question(msgspec.Struct, frozen=True):
     slo: Slo = Slo()
     limits: Mapping[str, float | None] = {}
     """Per minute, by limiter: `requests`, `input_tokens`, `output_tokens`; None or absent is no known limit."""
+    pools: tuple[Pool, ...] = ()
+    """Where several models are asked: those that share limits, and these."""
+
+    @property
+    def limit_pools(self) -> tuple[Pool, ...]:
+        """All models that are asked, by the limits they share."""
+        return self.pools or (Pool((self.model,), self.limits),)
+
+    def pool_of(self, model: str) -> Pool:
+        """The limits of one model: those of the scenario's where nothing else is known."""
+        return next((pool for pool in self.limit_pools if model in pool.models), self.limit_pools[0])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 
 from bench.errors import PRECEDENCE, Exit
 from bench.results.answer import answer
+from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES, Columns, Floats, Ints
 from bench.results.cost import cost_of, prices_as_of
+from bench.results.fan_out import FanOut, Prompts, prompts
 from bench.results.health import pass_warnings, run_warnings
 from bench.results.limits import limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
@@ -19,6 +22,9 @@ from bench.results.statistics import distribution
 from bench.results.summary import (
     SCHEMA_VERSION,
     Distribution,
+    FanOutSummary,
+    Member,
+    ModelSummary,
     Overhead,
     PassSummary,
     StreamSummary,
@@ -47,6 +53,8 @@ def summarize_pass(
         overhead=overhead,
         stopped=stopped,
         streams=tuple(_stream(name, columns, question) for name in _streams(columns, question)),
+        models=tuple(_model(name, columns, question) for name in _models(columns)),
+        fan_out=None if columns.fan_out is None else _fan_out(prompts(columns), columns.fan_out),
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 
@@ -56,7 +64,7 @@ def _facts(columns: Columns, question: Question) -> PassFacts:
         columns,
         question.slo,
         cost_of(columns, question.day),
-        limit_use(columns, question.limits),
+        limit_use(columns, question.limit_pools),
         waste_of(columns, question.day),
     )
 
@@ -80,6 +88,35 @@ def _streams(columns: Columns, question: Question) -> list[str]:
 def _stream(name: str, columns: Columns, question: Question) -> StreamSummary:
     facts = _facts(columns.of_stream(name), question)
     return StreamSummary(name, _values(facts), _distributions(facts))
+
+
+def _models(columns: Columns) -> tuple[str, ...]:
+    """The models that were asked, where there are several: by price, or in the order in which they answered."""
+    names = columns.models if columns.fan_out is None else columns.fan_out.models
+    return names if len(columns.models) > 1 else ()
+
+
+def _model(name: str, columns: Columns, question: Question) -> ModelSummary:
+    own = columns.of_models([name])
+    facts = replace(_facts(own, question), limits=limit_use(own, [question.pool_of(name)]))
+    return ModelSummary(name, _values(facts), _distributions(facts))
+
+
+def _fan_out(asked: Prompts, fan_out: FanOut) -> FanOutSummary:
+    return FanOutSummary(
+        take=fan_out.take,
+        prompts=len(asked.answered),
+        answered=int(asked.answered.sum()),
+        members=tuple(_member(place, name, asked, fan_out) for place, name in enumerate(fan_out.models)),
+    )
+
+
+def _member(place: int, name: str, asked: Prompts, fan_out: FanOut) -> Member:
+    taken = int((asked.taken[:, place] & asked.answered).sum())
+    if fan_out.take != "all" or not asked.answered.any():
+        return Member(name, taken, None, None)
+    last = asked.answered & (asked.last == place)
+    return Member(name, taken, int(last.sum()), float(asked.ahead[last].sum() / asked.answered.sum()))
 
 
 def summarize(
@@ -126,9 +163,9 @@ def overhead(recorded: Floats, server: Floats) -> Overhead | None:
 
 
 def _by_cause(causes: Ints) -> dict[str, int]:
-    """How often each cause occurred, in the order of the table of causes."""
+    """How often each cause of failure occurred, in the order of the table of causes."""
     counts = np.bincount(causes[causes >= 0], minlength=len(CAUSE_NAMES))
-    return {name: int(n) for name, n in zip(CAUSE_NAMES, counts, strict=True) if n}
+    return {name: int(n) for name, n in zip(CAUSE_NAMES, counts, strict=True) if n and not CAUSES[name].unneeded}
 
 
 def _nothing_measured(passes: Sequence[PassSummary]) -> list[tuple[Exit, str]]:

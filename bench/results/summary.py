@@ -89,6 +89,39 @@ class StreamSummary(msgspec.Struct, frozen=True):
     distributions: dict[str, Distribution]
 
 
+class ModelSummary(msgspec.Struct, frozen=True):
+    """One of several models in a pass: the same metrics over its requests alone."""
+
+    name: str
+    values: dict[str, float | None]
+    """Scalar metrics by name.  Use of the limits is that of the model's own limits."""
+    distributions: dict[str, Distribution]
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One model in a fan-out."""
+
+    model: str
+    taken: int
+    """Prompts of which its answer was taken."""
+    last: int | None
+    """Answered prompts at which it was the last, like the next None unless all answers are waited for."""
+    added: float | None
+    """By how many seconds the mean time to the answer would be shorter without it."""
+
+
+class FanOutSummary(msgspec.Struct, frozen=True):
+    """Several models asked the same, in one pass.  How long prompts took is among the distributions: `group_time`."""
+
+    take: str
+    """`all`, `first` or `cheapest`."""
+    prompts: int
+    answered: int
+    """Prompts of which all that was to be taken came."""
+    members: tuple[Member, ...]
+    """In the order of their list prices, the cheapest first."""
+
+
 class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One strategy, run once."""
 
@@ -112,6 +145,9 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     warnings: tuple[Warning, ...] = ()
     streams: tuple[StreamSummary, ...] = ()
     """The most urgent first; none where the traffic is not divided into streams."""
+    models: tuple[ModelSummary, ...] = ()
+    """In the order in which they first answered; none where only one was asked."""
+    fan_out: FanOutSummary | None = None
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from datetime import date
 import msgspec
 import numpy as np
 
-from bench.results.columns import CAUSE_NAMES, AttemptColumns, Columns, Ints
+from bench.results.columns import CAUSE_NAMES, AttemptColumns, Columns, Ints, ended_by
 from bench.results.cost import KINDS, standard_prices
 
 _OUTRUN = CAUSE_NAMES.index("outrun")
@@ -44,7 +44,8 @@ class Waste(msgspec.Struct, frozen=True):
 def waste_of(columns: Columns, day: date) -> Waste:
     """The waste of a pass at that day's prices."""
     attempts = columns.attempts
-    unused = np.flatnonzero(~attempts.ok & (attempts.status < 400) & ~attempts.batch)
+    sent = ~ended_by("unsent", of=attempts)
+    unused = np.flatnonzero(~attempts.ok & sent & (attempts.status < 400) & ~attempts.batch)
     if not len(unused) and not attempts.hedge.any():
         return Waste()
     hedged = np.zeros(len(columns.requests), dtype=np.bool_)

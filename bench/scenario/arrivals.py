@@ -36,6 +36,8 @@ class Backlog(Model):
     """All at second 0."""
 
     kind: Literal["backlog"] = "backlog"
+    requests: int | None = None
+    """How many, where that is not for the workload to say."""
 
 
 class Constant(Model):
@@ -130,6 +132,12 @@ class Trace(Model):
 
 
 Arrivals: TypeAlias = Backlog | Constant | Poisson | Gamma | Ramp | Diurnal | Users | Trace
+
+
+class BacklogForm(Model):
+    """So many at second 0, for streams to share."""
+
+    backlog: Annotated[int, Field(ge=1)]
 
 
 class ConstantForm(Model):
@@ -296,11 +304,12 @@ class TraceForm(Model):
     trace: TraceOptions
 
 
-KINDS = ("constant", "poisson", "gamma", "ramp", "steps", "diurnal", "users", "trace")
+KINDS = ("backlog", "constant", "poisson", "gamma", "ramp", "steps", "diurnal", "users", "trace")
 """Arrivals that are written as a key."""
 
 ArrivalsForm = Annotated[
     Annotated[Literal["backlog"], Tag("<word>")]
+    | Annotated[BacklogForm, Tag("<backlog:>")]
     | Annotated[ConstantForm, Tag("<constant:>")]
     | Annotated[PoissonForm, Tag("<poisson:>")]
     | Annotated[GammaForm, Tag("<gamma:>")]
@@ -310,8 +319,8 @@ ArrivalsForm = Annotated[
     | Annotated[UsersForm, Tag("<users:>")]
     | Annotated[TraceForm, Tag("<trace:>")],
     notations(
-        "backlog, {constant: 10/s}, {poisson: 10/s}, {gamma: 10/s, burstiness: 2}, {ramp: [...]}, {steps: [...]}, "
-        "{diurnal: {...}}, {users: 20, think: 10s} or {trace: {path: data/x.csv}}",
+        "backlog, {backlog: 1000}, {constant: 10/s}, {poisson: 10/s}, {gamma: 10/s, burstiness: 2}, {ramp: [...]}, "
+        "{steps: [...]}, {diurnal: {...}}, {users: 20, think: 10s} or {trace: {path: data/x.csv}}",
         words=("backlog",), keys=KINDS,
     ),
 ]  # fmt: skip
@@ -319,6 +328,8 @@ ArrivalsForm = Annotated[
 
 def _resolve(form: ArrivalsForm, _: ValidationInfo) -> Arrivals:
     match form:
+        case BacklogForm(backlog=requests):
+            return Backlog(requests=requests)
         case ConstantForm(constant=rate):
             return Constant(rate=rate)
         case PoissonForm(poisson=rate):

@@ -105,7 +105,7 @@ def _validated(document: Document, path: Path) -> Scenario:
     if not isinstance(document.value, dict):
         problem = Problem(document.file, 1, 1, "", "expected keys such as version, question, model and workload")
         raise ScenarioError(document.problems or [problem])
-    written = {"name": path.stem, **document.value}
+    written = {"name": path.stem, **_first_model(document.value), **document.value}
     for loc, message in _contradictions(written):
         document.refuse(loc, message)
     try:
@@ -119,6 +119,14 @@ def _validated(document: Document, path: Path) -> Scenario:
         raise ScenarioError(document.problems)
     scenario._source = path
     return _with_lines(scenario, document)
+
+
+def _first_model(written: Mapping[str, Any]) -> dict[str, str]:
+    """Where several models are asked each prompt, the first of them is the one that sizes are counted by."""
+    match written:
+        case {"fan_out": {"models": [str(first), *_]}}:
+            return {"model": first}
+    return {}
 
 
 def _strangers(scenario: Scenario) -> Iterator[str]:
@@ -148,6 +156,8 @@ def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
     arrivals, streams = written.get("arrivals", "backlog"), written.get("streams")
     yield from _of_thresholds(written.get("thresholds"), streams, arrivals)
     yield from _of_hedges(written.get("strategies"), written.get("budget"))
+    if "fan_out" in written:
+        yield from _of_fan_out(written)
     if streams is None:
         if "workload" not in written:
             yield ("workload",), "missing (or `streams`, each with a workload of its own)"
@@ -157,6 +167,15 @@ def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
         yield ("workload",), "not with `streams`, each of which has a workload of its own"
     if isinstance(streams, list):
         yield from _of_streams([stream for stream in streams if isinstance(stream, dict)], arrivals)
+
+
+def _of_fan_out(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
+    """Between a fan-out and what it takes the place of, or cannot be combined with."""
+    match written:
+        case {"model": str(model), "fan_out": {"models": [str(first), *_]}} if model != first:
+            yield ("model",), "not with `fan_out`, which names the models"
+    if "streams" in written:
+        yield ("streams",), "not with `fan_out`: a prompt goes to all of its models"
 
 
 def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple[Loc, str]]:
@@ -173,12 +192,15 @@ def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple
             yield (*loc, size), "`trace` needs arrivals from a trace"
         elif workload.get(size) == "trace" and not _has_column(arrivals, column):
             yield (*loc, size), f"the trace's `columns` name no `{column}`"
+    counted = isinstance(arrivals, dict) and "backlog" in arrivals
+    if counted and "requests" in workload:
+        yield (*loc, "requests"), "not with {backlog: ...}, which says how many there are"
     if kind == "backlog" and "duration" in workload:
         yield (
             (*loc, "duration"),
             "a backlog is all there at once; give `requests`, or arrivals such as {poisson: 10/s}",
         )
-    elif kind == "backlog" and "requests" not in workload:
+    elif kind == "backlog" and not counted and "requests" not in workload:
         yield loc, "expected `requests`: how many the backlog has"
     elif kind not in ("backlog", "trace", "") and not {"requests", "duration"} & workload.keys():
         yield loc, f"expected `requests` or `duration`: {kind} arrivals have no end of their own"
@@ -196,11 +218,10 @@ def _of_streams(streams: Sequence[Mapping[str, Any]], arrivals: object) -> Itera
             yield (*loc, "share"), "not with `arrivals` of its own: a share is one of the scenario's `arrivals`"
         elif own is None and share is None and not _has_column(arrivals, "stream"):
             yield loc, "expected `arrivals` of its own, or a `share` of the scenario's `arrivals`"
-        elif share is not None and _kind(arrivals) in ("backlog", "users"):
-            yield (
-                (*loc, "share"),
-                f"{_kind(arrivals)} cannot be shared out; give each stream `arrivals` of its own",
-            )
+        elif share is not None and arrivals == "backlog":
+            yield (*loc, "share"), "of how many?  Give `arrivals: {backlog: 1000}`, or each stream a backlog of its own"
+        elif share is not None and _kind(arrivals) == "users":
+            yield (*loc, "share"), "users cannot be shared out; give each stream `arrivals` of its own"
         yield from _of_workload((*loc, "workload"), stream.get("workload"), arrivals if own is None else own)
     shares = [_share(stream["share"]) for stream in streams if "share" in stream]
     if shares and None not in shares and abs(sum(filter(None, shares)) - 1) > 1e-9:

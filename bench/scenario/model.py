@@ -28,6 +28,7 @@ from bench.scenario.arrivals import (
     Trace,
     Users,
 )
+from bench.scenario.fan_out import FanOut, FanOutField
 from bench.scenario.faults import Fault, FaultsField
 from bench.scenario.notation import (
     Dollars,
@@ -59,6 +60,7 @@ __all__ = [
     "Dataset",
     "Diurnal",
     "Exponential",
+    "FanOut",
     "Fault",
     "Fixed",
     "FromTrace",
@@ -333,7 +335,7 @@ class Scenario(Model):
     claim: Text | None = None
     """What is said elsewhere about this job, with its source; the report sets it beside what was measured."""
     model: Text
-    """Model id, such as claude-sonnet-5."""
+    """Model id, such as claude-sonnet-5.  Left out where `fan_out` names several."""
     target: Annotated[str, AfterValidator(_known_target)] = "sim"
     """Who answers: sim (virtual time), mock (a local server), api (the real API, which costs money) or a URL."""
     tier: Annotated[str, AfterValidator(_known_tier), PlainSerializer(_tier_name)] = "start"
@@ -345,6 +347,8 @@ class Scenario(Model):
     """When requests come: backlog (all at once), a rate such as {poisson: 10/s}, {users: 20, think: 10s}, a trace."""
     streams: Annotated[tuple[Stream, ...], Written(Annotated[list[Stream], Field(min_length=1)], _in_order)] = ()
     """Several streams of traffic at once, instead of `workload`."""
+    fan_out: FanOutField | None = None
+    """Ask several models each prompt at once, instead of one `model`."""
     retry: RetryField = Retry()
     """What follows a failed attempt: none, retry_after, exponential, sdk, or a mapping."""
     strategies: StrategiesField
@@ -376,6 +380,8 @@ class Scenario(Model):
     @property
     def models(self) -> set[str]:
         """Every model that is asked."""
+        if self.fan_out is not None:
+            return set(self.fan_out.models)
         return {self.model if one.model is None else one.model for one in self.streams} or {self.model}
 
     @property

@@ -32,6 +32,8 @@ def json_schema() -> Schema:
     """The JSON Schema of a scenario file."""
     schema = Scenario.model_json_schema(ref_template="#/definitions/{model}", schema_generator=_Untitled)
     schema["required"].remove("name")  # the file's name takes its place
+    schema["required"].remove("model")
+    schema["anyOf"] = [{"required": ["model"]}, {"required": ["fan_out"]}]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "claude-bench scenario",

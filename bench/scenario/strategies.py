@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo
 
+from bench.scenario.fan_out import FanOut, Take, unpriced
 from bench.scenario.notation import Duration, Model, PositiveDuration, Rate, Share, Sweep, Written, notations, wrong_at
 from bench.scenario.units import DURATION
 
@@ -98,6 +99,8 @@ class Strategy(Model):
     """Whether a request that waits to retry keeps its slot."""
     priority: bool = True
     """Whether streams of a higher priority go first."""
+    take: Take | None = None
+    """Which answers are taken where several models are asked; its own choice, or that of `fan_out`."""
     retry: Retry
     """Its own policy, or the scenario's."""
 
@@ -171,6 +174,8 @@ class Options(Model):
     """Whether a request that waits to retry keeps its place in flight."""
     priority: bool = True
     """Whether streams of a higher priority go first; false is first come, first served for all."""
+    take: Take | None = None
+    """Instead of what `fan_out` says: all, first or cheapest."""
     retry: RetryField | None = None
     """Instead of the scenario's `retry`."""
     hedge: Annotated[Hedge, Written(HedgeForm, _resolve_hedge)] | None = None
@@ -316,14 +321,27 @@ def _useless(strategy: Strategy, place: int, *, streamed: bool) -> Iterator[tupl
         yield (place, "adaptive", "min_in_flight"), f"more than max_in_flight, which is {own.max_in_flight:,}"
 
 
+def _taken_in_vain(
+    take: Take | None, fan_out: FanOut | None, place: int
+) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """What is wrong with a strategy's own `take`."""
+    if take is not None and fan_out is None:
+        yield (place, "take"), "only with `fan_out`, which says which models to ask"
+    elif take == "cheapest" and fan_out is not None and fan_out.take != "cheapest":
+        yield from unpriced(fan_out.models, (place, "take"))
+
+
 def _resolve_strategies(forms: list[StrategyForm], info: ValidationInfo) -> tuple[Strategy, ...]:
     default = info.data.get("retry", Retry())
+    fan_out = info.data.get("fan_out")
     strategies: dict[str, Strategy] = {}
     streamed = getattr(info.data.get("workload"), "stream", True)
     problems: list[tuple[tuple[int | str, ...], str]] = []
     for place, written in enumerate(forms):
         form = _WORDS[written] if isinstance(written, str) else written
         variants = _variants(form)
+        problems += _taken_in_vain(form.take, fan_out, place) if "fan_out" in info.data else ()
+        take = None if fan_out is None else form.take or fan_out.take
         for ending, attributes in variants:
             name = _name(form, ending, attributes["kind"], swept=len(variants) > 1)
             if name in strategies:
@@ -333,6 +351,7 @@ def _resolve_strategies(forms: list[StrategyForm], info: ValidationInfo) -> tupl
                 name=name,
                 hold_slot=form.hold_slot,
                 priority=form.priority,
+                take=take,
                 retry=retry,
                 hedge=form.hedge,
                 **attributes,
@@ -351,4 +370,4 @@ _WORDS = {
 StrategiesField = Annotated[
     tuple[Strategy, ...], Written(Annotated[list[StrategyForm], Field(min_length=1)], _resolve_strategies)
 ]
-"""Needs the scenario's `retry`, which is therefore declared before it."""
+"""Needs the scenario's `retry` and `fan_out`, which are therefore declared before it."""

@@ -57,6 +57,8 @@ class Arrival(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     stream: str | None = None
+    rank: int = 0
+    """Its place among arrivals that several streams share: of those that come at once, lower ones go first."""
 
 
 Rows: TypeAlias = Iterator[Arrival | BadRow]

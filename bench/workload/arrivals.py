@@ -37,7 +37,11 @@ def _own(traffic: Traffic, arrivals: Iterable[Arrival], seed: int) -> Iterable[A
     if traffic.part is None:
         return arrivals
     low, high = traffic.part
-    return (arrival for place, arrival in enumerate(arrivals) if low <= Draws(seed, "share", place).uniform() < high)
+    return (
+        arrival._replace(rank=place)
+        for place, arrival in enumerate(arrivals)
+        if low <= Draws(seed, "share", place).uniform() < high
+    )
 
 
 def _arrivals(traffic: Traffic, seed: int) -> Iterable[Arrival]:
@@ -55,8 +59,10 @@ def _arrivals(traffic: Traffic, seed: int) -> Iterable[Arrival]:
             times = _along(points, _unit_times(burstiness, draws))
         case Diurnal():
             times = _through_the_day(arrivals, _unit_times(arrivals.burstiness, draws))
-        case Backlog():
+        case Backlog(requests=None):
             times = repeat(0.0)
+        case Backlog(requests=int(requests)):
+            times = repeat(0.0, requests)
         case _:
             raise AssertionError("users have no arrival times of their own")
     return map(Arrival, times)

@@ -36,6 +36,8 @@ class Source:
     priority: int = 0
     waits: bool = False
     """Whether the next request comes only after the answer to this one."""
+    model: str = ""
+    """Whom they ask."""
 
 
 def sources_of(scenario: Scenario) -> Iterator[Source]:
@@ -53,9 +55,10 @@ def _numbering(stream: int, streams: int) -> Callable[[int], int]:
 def _sources(traffic: Traffic, seed: int, spec: Callable[[int, Arrival], RequestSpec]) -> Iterator[Source]:
     if isinstance(traffic.arrivals, Users):
         for user in range(traffic.arrivals.count):
-            yield Source(_user(traffic, traffic.arrivals, user, seed), spec, traffic.priority, waits=True)
+            asked = _user(traffic, traffic.arrivals, user, seed)
+            yield Source(asked, spec, traffic.priority, waits=True, model=traffic.model)
     else:
-        yield Source(_placed(arrivals_of(traffic, seed)), spec, traffic.priority)
+        yield Source(_placed(arrivals_of(traffic, seed)), spec, traffic.priority, model=traffic.model)
 
 
 def _placed(arrivals: Iterator[Arrival]) -> Generator[Placed, float, None]:
@@ -116,14 +119,16 @@ def _specs(traffic: Traffic, seed: int, numbered: Callable[[int], int]) -> Calla
 
     def spec(place: int, arrival: Arrival) -> RequestSpec:
         seq = numbered(place)
-        text, tokens = prompt(place, seq, arrival.input_tokens)
+        drawn = seq // traffic.members  # models that are asked the same have neighbouring numbers
+        text, tokens = prompt(place, drawn, arrival.input_tokens)
         return RequestSpec(
             seq=seq,
             intended=arrival.at,
             params={**shared, "messages": [{"role": "user", "content": text}]},
             input_tokens=system_tokens + tokens,
-            output_tokens=output_tokens(seq, arrival.output_tokens),
+            output_tokens=output_tokens(drawn, arrival.output_tokens),
             stream=traffic.name or arrival.stream,
+            group=drawn if traffic.members > 1 else None,
         )
 
     return spec
@@ -140,14 +145,21 @@ def _shared_params(traffic: Traffic) -> dict[str, Any]:
 
 
 def _prompts(traffic: Traffic, seed: int) -> Callable[[int, int, int], Prompt]:
-    """The prompt of a place with a sequence number, which has so many tokens in the trace."""
+    """The prompt of a place, drawn by a number, which has so many tokens in the trace."""
     workload, model = traffic.workload, traffic.model
     if workload.dataset is not None:
         prompt = _by_place(from_dataset(workload.dataset, model))
-        return lambda place, _seq, _traced: prompt(place)
+        return lambda place, _drawn, _traced: prompt(place)
     assert workload.input_tokens is not None, "neither prompts nor their size"
     tokens = sizer(workload.input_tokens, seed, "input")
-    return lambda _place, seq, traced: synthetic(seq, tokens(seq, traced), model)
+    if (sized_by := traffic.sized_by) is not None:
+
+        def counted_anew(_place: int, drawn: int, traced: int) -> Prompt:
+            text, _ = synthetic(drawn, tokens(drawn, traced), sized_by)
+            return text, estimate_tokens(text, model)
+
+        return counted_anew
+    return lambda _place, drawn, traced: synthetic(drawn, tokens(drawn, traced), model)
 
 
 def _by_place(prompts: Iterator[Prompt]) -> Callable[[int], Prompt]:

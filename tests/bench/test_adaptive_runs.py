@@ -34,7 +34,7 @@ from bench.scenario.model import (
     Workload,
 )
 from bench.scenario.traces import Arrival
-from bench.strategies.admission import admission_of
+from bench.strategies.admission import admissions_of
 from bench.targets.client import Watch
 from bench.targets.sim import SimClient
 from bench.targets.target import mock_settings, open_target
@@ -189,7 +189,7 @@ def test_it_keeps_out_of_the_way_of_others_on_the_same_limits() -> None:
                 clock.call_at((seq + 1) * 60 / 500, other, seq + 1)
 
         other(0)
-        admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
+        admission = admissions_of(ADAPTIVE, {"": limits_for("start", MODEL)}, clock)[""]
         line = Line(sources_of(scenario), clock)
         await Pass(line, Terms(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal))).run()
         return journal
@@ -211,7 +211,7 @@ def test_a_herd_of_five_hundred_comes_back_from_a_retry_after_without_a_second_w
     async def main() -> list[Record]:
         clock, journal = Clock(), list[Record]()
         client = SimClient(engine, clock, seed=5, timeout=600)
-        admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
+        admission = admissions_of(ADAPTIVE, {"": limits_for("start", MODEL)}, clock)[""]
         line = Line(sources_of(scenario), clock)
         await Pass(line, Terms(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal))).run()
         assert admission.in_flight == 0
@@ -262,7 +262,7 @@ def test_by_time_to_first_token_it_notices_a_server_that_slows_down_instead_of_r
     async def main() -> float:
         clock = Clock()
         client = Crowded(clock)
-        admission = admission_of(strategy, limits_for("unlimited", MODEL), clock)
+        admission = admissions_of(strategy, {"": limits_for("unlimited", MODEL)}, clock)[""]
         around = surroundings([])
 
         def arrivals() -> Generator[Placed, float, None]:

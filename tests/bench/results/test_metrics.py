@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from result_rows import QUESTION, asking, attempt, backlog, record, records, refused, summary_of
 
+from bench.results.causes import CAUSES
 from bench.results.columns import ColumnsBuilder
-from bench.results.metrics import DISTRIBUTIONS, METRICS, SCALARS, Slo
+from bench.results.metrics import DISTRIBUTIONS, METRICS, SCALARS
 from bench.results.record import Attempt, Record, Usage
+from bench.results.slo import Slo
 from bench.results.summarize import summarize_pass
 
 START = {"requests": 1000.0, "input_tokens": 2e6, "output_tokens": 4e5}
@@ -26,6 +28,7 @@ def test_a_hand_made_pass() -> None:
         "requests": 4,
         "succeeded": 2,
         "failed": 2,
+        "unneeded": 0,
         "error_rate": 0.5,
         "attempts": 6,
         "attempts_per_request": 1.5,
@@ -121,17 +124,20 @@ def test_every_request_and_attempt_is_counted_once(rows: list[Record]) -> None:
     summary = summary_of(rows, asking(slo=Slo(response_time=10.0)))
     values = summary.values
     attempts = [one for row in rows for one in row.attempts]
-    assert values["requests"] == len(rows) == (values["succeeded"] or 0) + (values["failed"] or 0)
+    ends = [values[name] or 0 for name in ("succeeded", "failed", "unneeded")]
+    assert values["requests"] == len(rows) == sum(ends)
     assert values["failed"] == sum(summary.failures.values())
-    assert values["attempts"] == len(attempts)
-    assert sum(summary.attempts.values()) == sum(not one.ok for one in attempts)
+    assert values["attempts"] == sum(one.cause != "unsent" for one in attempts)
+    assert sum(summary.attempts.values()) == sum(
+        one.cause is not None and not CAUSES[one.cause].unneeded for one in attempts
+    )
     assert values["output_tokens"] == sum(one.usage.output_tokens for one in attempts if one.usage)
     assert values["input_tokens"] == sum(one.usage.total_input for one in attempts if one.usage)
     assert all(one.n <= (values["succeeded"] or 0) for one in summary.distributions.values())
     good, share = values["goodput_share"], values["error_rate"]
-    assert good is not None
+    assert (good is None) == (values["unneeded"] == len(rows))
     assert share is not None
-    assert good <= 1 - share + 1e-12
+    assert (good or 0) <= 1 - share + 1e-12
 
 
 def test_rate_limited_attempts_are_counted_although_all_succeed() -> None:
