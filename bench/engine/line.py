@@ -24,8 +24,11 @@ class Gate(Protocol):
         """Wait to be let through."""
         ...
 
+    def forgo(self, ticket: Ticket) -> None:
+        """Take back what was reserved for a request that is not sent."""
+
     def release(self) -> None:
-        """Give back what a request that is not sent was given."""
+        """Give back the place of a request that is not sent."""
 
 
 class _Next(NamedTuple):
@@ -144,7 +147,8 @@ class Line:
             while not waiting.done() and self._is_wanted(spec) and (at := self._more_urgent(rank)) > self._now():
                 await self._change(at)
         except asyncio.CancelledError:
-            if await _ticket(waiting) is not None:
+            if (ticket := await _ticket(waiting)) is not None:
+                gate.forgo(ticket)
                 gate.release()
             raise
         return await _ticket(waiting)

@@ -35,6 +35,9 @@ class Queue:
         self._taken += 1
         return Ticket(cost)
 
+    def forgo(self, ticket: Ticket) -> None:
+        """Nothing is reserved for what waits here."""
+
     def release(self) -> None:
         """Make room again for a request that is not put in."""
         self._taken -= 1

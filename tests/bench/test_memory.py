@@ -13,7 +13,7 @@ from bench.engine.observe import Observers
 from bench.engine.run import run_passes
 from bench.engine.stop import Stop
 from bench.results.folder import Journal
-from bench.targets.target import open_target
+from bench.targets.target import open_targets
 
 POOL = """\
 version: 1
@@ -31,11 +31,11 @@ def peak(folder: Path, requests: int, strategy: str, prompts: str) -> int:
     file = folder / "made.yaml"
     file.write_text(POOL.format(requests=requests, strategy=strategy, prompts=prompts))
     scenario = api.load(str(file))
-    with open_target(scenario) as target, Journal(folder / f"{requests}.jsonl", may_wait=True) as journal:
+    with open_targets(scenario) as targets, Journal(folder / f"{requests}.jsonl", may_wait=True) as journal:
         around = api._surroundings(scenario, journal.append, Observers(), Stop(), utc_now().date())
         tracemalloc.start()
         try:
-            assert all(end.stopped is None for end in run_passes(scenario, target, around))
+            assert all(end.stopped is None for end in run_passes(scenario, targets, around))
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -21,6 +21,7 @@ SMALLER: dict[str, list[str]] = {
     ],
     "chat-users": ["workload.duration=3m"],
     "interactive-and-background": ["streams[0].workload.duration=2m", "streams[1].workload.requests=600"],
+    "one-million": ["workload.requests=20000"],
     "replay-conversation": ["arrivals.trace.window=5m"],
 }
 """What is run less of, to take no more than a few seconds; the others are run as they are."""
