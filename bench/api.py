@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -27,13 +27,16 @@ from bench.errors import TargetError, UsageError
 from bench.reading import summarize_run, tier_date
 from bench.request import RequestSpec
 from bench.results import folder as folders
-from bench.results.cost import prices_as_of, standard_prices, worst_case
+from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
+from bench.results.cost import prices_as_of, prices_of, worst_case
 from bench.results.environment import machine, versions
-from bench.results.folder import Ending, Journal, PassNote, RunInfo
+from bench.results.folder import Ending, Journal, LoadedRun, PassNote, Recipe, RunInfo
+from bench.results.format import count
 from bench.results.record import Attempt, Record, read_records
 from bench.results.redact import redact
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, Summary
+from bench.resuming import unfinished
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
@@ -75,8 +78,11 @@ def load(
         if not equals:
             raise UsageError(f"--set {setting}: expected KEY=VALUE, such as workload.requests=500")
         changes[path.strip()] = value
-    scenario = load_file(find(name_or_path), overrides=changes, flags=flags or {})
-    return select(scenario, strategies) if strategies else scenario
+    file = find(name_or_path)
+    scenario = load_file(file, overrides=changes, flags=flags or {})
+    chosen = select(scenario, strategies) if strategies else scenario
+    chosen._recipe = Recipe(str(file.absolute()), dict(flags or {}), tuple(settings), tuple(strategies))
+    return chosen
 
 
 def run(
@@ -96,23 +102,106 @@ def run(
     stop, now = Stop(), utc_now()
     with open_target(scenario) as target:
         folder = _new_folder(scenario, out, now)
-        folders.write_info(folder, _info(scenario, folder, now, command), _secrets())
+        info = _info(scenario, folder, now, command)
+        folders.write_info(folder, info, _secrets())
         folders.write_ending(folder, Ending())
-        with Journal(folder / folders.RECORDS) as journal, interruptible(stop, say):
-            around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
+        with (
+            Journal(folder / folders.RECORDS) as journal,
+            BatchLog(folder, info.token) as batches,
+            interruptible(stop, say),
+        ):
+            around = _surroundings(scenario, journal.append, batches, observer or Observers(), stop, now.date())
             _run_passes(scenario, target, around, folder)
+    if not target.resets:
+        _tell_of_batches(folder, say)
     return report(folder)
 
 
-def _run_passes(scenario: Scenario, target: Target, around: Surroundings, folder: Path) -> None:
+def resume(
+    folder: Path,
+    *,
+    scenario: Scenario | None = None,
+    observer: Observer | None = None,
+    say: Callable[[str], None] = lambda words: print(words, file=sys.stderr),
+) -> Finished:
+    """Bring a run to its end that was killed or stopped.  Nothing that was submitted in a batch is submitted again.
+
+    Batches and hybrids go on where they were, passes that had not begun are run.  A live pass that was cut off stays as
+    it is: its times would hold the pause.  `scenario` is for runs whose scenario did not come from a file.  Raises
+    UsageError when there is nothing to go on with.
+    """
+    loaded = folders.load(folder)
+    scenario = scenario or _same_scenario(loaded)
+    if scenario.target in ("sim", "mock"):
+        raise UsageError(
+            f"{folder} was run on {scenario.target}, which ended with it, batches and all",
+            "Run the scenario again: it costs nothing.",
+        )
+    over, cut_off = unfinished(loaded, scenario)
+    for name in cut_off:
+        say(f"{name} was cut off and stays as it is: with a pause in it, its times would mean nothing; run it again")
+    stop, day = Stop(), date.fromisoformat(loaded.info.started_at[:10])
+    notes = [note for note in loaded.ending.passes if (note.strategy, note.pass_) in over]
+    with (
+        open_target(scenario) as target,
+        Journal(folder / folders.RECORDS, resumed=True) as journal,
+        BatchLog(folder, loaded.info.token) as batches,
+        interruptible(stop, say),
+    ):
+        around = _surroundings(scenario, journal.append, batches, observer or Observers(), stop, day)
+        _run_passes(scenario, target, _after(around, folder), folder, notes, without=over)
+    _tell_of_batches(folder, say)
+    return report(folder)
+
+
+def _same_scenario(loaded: LoadedRun) -> Scenario:
+    """The scenario of a run, from its file.  UsageError when it is not what it was."""
+    recipe = loaded.info.recipe
+    if recipe is None:
+        raise UsageError(f"{loaded.folder} does not say which scenario file it was run from")
+    scenario = load(recipe.path, flags=recipe.flags, settings=recipe.settings, strategies=recipe.strategies)
+    if _hash(scenario.resolved()) != loaded.info.scenario_hash:
+        raise UsageError(
+            f"{recipe.path} is not what it was when the run began",
+            f"Put it back; {loaded.folder / folders.RUN} says what was asked.",
+        )
+    return scenario
+
+
+def _after(around: Surroundings, folder: Path) -> Surroundings:
+    """The surroundings of a run of which a part is done: recorded, and paid for."""
+    recorded: dict[tuple[str, int], set[int]] = {}
+    for record in read_records(folder / folders.RECORDS):
+        recorded.setdefault((record.strategy, record.pass_), set()).add(record.seq)
+        around.budget.sent += len(record.attempts)
+        around.budget.spent += sum(around.cost(record.model, attempt) or 0.0 for attempt in record.attempts)
+    return replace(around, recorded=recorded)
+
+
+def _tell_of_batches(folder: Path, say: Callable[[str], None]) -> None:
+    """Say which batches go on although the run has ended."""
+    if running := unfetched(read_events(folder / BATCHES)):
+        say(f"{count(len(running), 'batch', 'batches')} not fetched yet: {', '.join(running)}")
+        say(f"claude-bench resume {folder} fetches what is ready and waits for the rest.")
+
+
+def _run_passes(
+    scenario: Scenario,
+    target: Target,
+    around: Surroundings,
+    folder: Path,
+    notes: Sequence[PassNote] = (),
+    *,
+    without: Container[tuple[str, int]] = (),
+) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
-    notes: list[PassNote] = []
+    notes = list(notes)
     try:
-        for end in run_passes(scenario, target, around):
+        for end in run_passes(scenario, target, around, without=without):
             notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder)))
             _write_ending(folder, notes, around.stop)
     except TargetError as lost:
-        if not notes:
+        if not notes and not around.recorded:
             folders.discard(folder)
             raise
         around.stop.request(str(lost), lost.exit_code)
@@ -232,7 +321,13 @@ def _refuse_unbounded(scenario: Scenario) -> None:
             "the API costs money: a run against it needs a budget",
             "Add --max-cost 2 (dollars), or budget: {max_cost: $2} to the scenario.",
         )
-    unpriced = [model for model in sorted(scenario.models) if standard_prices(model, utc_now().date()) is None]
+    kinds = {strategy.kind == "batch" for strategy in scenario.strategies}
+    kinds |= {True, False} if any(strategy.kind == "hybrid" for strategy in scenario.strategies) else set()
+    unpriced = [
+        model
+        for model in sorted(scenario.models)
+        if any(prices_of(model, utc_now().date(), batched=batched) is None for batched in kinds)
+    ]
     if scenario.budget.max_cost is not None and unpriced:
         raise UsageError(
             f"the price of {unpriced[0]} is not known, so no budget can be kept",
@@ -243,9 +338,7 @@ def _refuse_unbounded(scenario: Scenario) -> None:
 def _new_folder(scenario: Scenario, out: Path | None, now: datetime) -> Path:
     if out is not None:
         return folders.create_at(out)
-    draws = Draws(os.getpid(), int(now.timestamp() * 1e6))
-    letters = "".join(chr(ord("a") + draws.integer(0, 25)) for _ in range(4))
-    return folders.create(Path("runs"), scenario.name, scenario.target, now, letters)
+    return folders.create(Path("runs"), scenario.name, scenario.target, now, _letters(now, 4))
 
 
 def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str]) -> RunInfo:
@@ -255,7 +348,7 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         started_at=folders.rfc3339(now),
         command=("claude-bench", *command),
         scenario=resolved,
-        scenario_hash=sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16],
+        scenario_hash=_hash(resolved),
         versions=versions(),
         machine=machine(),
         seed=scenario.seed,
@@ -264,35 +357,57 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         tier_as_of=tier_date(scenario.tier),
         limits=limits_for(scenario.tier, scenario.model)._asdict(),
         prices_as_of=prices_as_of(),
+        token=_letters(now, 12),
+        recipe=scenario.recipe,
     )
 
 
+def _hash(resolved: Mapping[str, object]) -> str:
+    return sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16]
+
+
+def _letters(now: datetime, many: int) -> str:
+    """Letters that another process, or another moment, does not get."""
+    draws = Draws(os.getpid(), int(now.timestamp() * 1e6))
+    return "".join(chr(ord("a") + draws.integer(0, 25)) for _ in range(many))
+
+
 def _surroundings(
-    scenario: Scenario, journal: Callable[[Record], None], observer: Observer, stop: Stop, day: date
+    scenario: Scenario,
+    journal: Callable[[Record], None],
+    batches: BatchLog,
+    observer: Observer,
+    stop: Stop,
+    day: date,
 ) -> Surroundings:
     budget = scenario.budget
+    bounded = budget.max_cost is not None
     return Surroundings(
         journal=journal,
         observer=observer,
         budget=BudgetGuard(budget.max_cost, budget.max_requests, budget.max_time),
         stop=stop,
         cost=lambda model, attempt: _cost(model, attempt, day),
-        worst_case=(lambda spec: _worst(spec, day)) if budget.max_cost is not None else (lambda _spec: 0.0),
+        worst_case=(lambda spec: _worst(spec, day)) if bounded else (lambda _spec: 0.0),
+        worst_in_batch=(lambda spec: _worst(spec, day, batched=True)) if bounded else (lambda _spec: 0.0),
+        batches=batches,
     )
 
 
 def _cost(model: str, attempt: Attempt, day: date) -> float | None:
     """Dollars of one attempt.  A refusal is free; what was cut off may have been billed, and nobody says."""
-    prices = standard_prices(model, day)
+    prices = prices_of(model, day, batched=attempt.batch is not None)
     if prices is None:
         return None
     if attempt.usage is not None:
         return prices.of(attempt.usage)
+    if attempt.batch is not None:  # only what succeeded is billed (batch page, 2026-10-08)
+        return None if attempt.cause == "lost" else 0.0
     return 0.0 if attempt.status is not None and attempt.status >= 400 else None
 
 
-def _worst(spec: RequestSpec, day: date) -> float:
-    worst = worst_case(spec.params["model"], spec.input_tokens, spec.params["max_tokens"], day)
+def _worst(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
+    worst = worst_case(spec.params["model"], spec.input_tokens, spec.params["max_tokens"], day, batched=batched)
     return 0.0 if worst is None else worst
 
 

@@ -7,7 +7,7 @@ through, then starts it and turns to the next.  So a million requests that wait 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from bench.clock import Clock
@@ -17,6 +17,7 @@ from bench.engine.observe import Observer
 from bench.engine.stop import Stop
 from bench.errors import Exit
 from bench.request import RequestSpec
+from bench.results.batches import BatchLog
 from bench.results.causes import CAUSES
 from bench.results.record import Attempt, Record
 from bench.scenario.model import Strategy
@@ -40,6 +41,12 @@ class Surroundings:
     """Dollars an attempt cost, by model; None when unknown."""
     worst_case: Callable[[RequestSpec], float]
     """The most dollars an attempt can cost; 0 where no budget asks for it."""
+    worst_in_batch: Callable[[RequestSpec], float] = lambda _spec: 0.0
+    """The same inside a message batch."""
+    batches: BatchLog | None = None
+    """Keeps what happens to message batches."""
+    recorded: Mapping[tuple[str, int], Container[int]] = field(default_factory=dict)
+    """Requests that an earlier process has recorded already, by strategy and repeat."""
 
 
 @dataclass(slots=True)

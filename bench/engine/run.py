@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from bench.clock import Clock
 from bench.clock import run as run_loop
+from bench.engine.batch_pass import BatchPass
 from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.hybrid import HybridPass
 from bench.engine.line import Line
 from bench.engine.stop import Stop
 from bench.errors import Exit
@@ -33,12 +35,16 @@ class PassEnd:
     """Seconds each request took in the server, by request id, where the target tells."""
 
 
-def run_passes(scenario: Scenario, target: Target, around: Surroundings) -> Iterator[PassEnd]:
+def run_passes(
+    scenario: Scenario, target: Target, around: Surroundings, *, without: Container[tuple[str, int]] = ()
+) -> Iterator[PassEnd]:
     """Run pass after pass and tell of each when it has ended.  A stop skips those that have not begun.
 
-    Each pass has an event loop of its own, so that simulated time starts at 0.  Repeats differ in their seed.
+    `without` names passes to leave out, by strategy and repeat.  Each pass has an event loop of its own, so that
+    simulated time starts at 0.  Repeats differ in their seed.
     """
-    rounds = [(number, strategy) for number in range(scenario.repeat) for strategy in scenario.strategies]
+    every = ((number, strategy) for number in range(scenario.repeat) for strategy in scenario.strategies)
+    rounds = [(number, strategy) for number, strategy in every if (strategy.name, number) not in without]
     for place, (number, strategy) in enumerate(rounds):
         pause = scenario.pause if place and not target.resets else 0.0
         if around.stop.reason is None:
@@ -51,8 +57,11 @@ async def _run_pass(
     clock = Clock(1.0 if target.virtual else scenario.speed)
     await _wait(clock, pause, around.stop)
     seeded = scenario.model_copy(update={"seed": scenario.seed + number})
+    if target.resets and around.batches is not None:
+        around.batches.ids.clear()  # the server has forgotten them, and may use them again
     async with target.session(clock, seeded.seed) as session:
-        await _warm_up(seeded, session, around)
+        if strategy.kind != "batch":
+            await _warm_up(seeded, session, around)
         await session.reset()
         clock.restart()
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed)
@@ -83,9 +92,7 @@ async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -
 async def _send_all(
     scenario: Scenario, strategy: Strategy, number: int, session: Session, clock: Clock, around: Surroundings
 ) -> None:
-    admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
-    line = Line(sources_of(scenario), clock, by_priority=strategy.priority)
-    one_pass = Pass(line, strategy, number, scenario.seed, admission, session.client, clock, around)
+    one_pass = _pass(scenario, strategy, number, session, clock, around)
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"
@@ -96,3 +103,16 @@ async def _send_all(
         around.budget.time_used += clock.now()
         if alarm is not None:
             alarm.cancel()
+
+
+def _pass(
+    scenario: Scenario, strategy: Strategy, number: int, session: Session, clock: Clock, around: Surroundings
+) -> Pass | BatchPass | HybridPass:
+    match strategy.kind:
+        case "batch":
+            return BatchPass(scenario, strategy, number, session.batches, clock, around)
+        case "hybrid":
+            return HybridPass(scenario, strategy, number, session, clock, around)
+    admission = admission_of(strategy, limits_for(scenario.tier, scenario.model), clock)
+    line = Line(sources_of(scenario), clock, by_priority=strategy.priority)
+    return Pass(line, strategy, number, scenario.seed, admission, session.client, clock, around)

@@ -8,14 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import TypeAlias
 
 from bench.errors import Exit
+
+_Heard: TypeAlias = Callable[[], object]
 
 _SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
 
+FINISHES = "finishing what is in flight"
+
+
 class Stop:
-    """Why a run is to end early; the pass that runs listens to it."""
+    """Why a run is to end early; whatever runs listens to it."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -23,7 +29,14 @@ class Stop:
         self.exit_code = Exit.OK
         self.cut = False
         """Whether requests in flight are to be given up too."""
-        self._heard: Callable[[], object] | None = None
+        self.meaning = FINISHES
+        """What a person is told that the first interrupt does."""
+        self._heard: list[_Heard] = []
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person or the system asked for it, and not the run itself."""
+        return self.exit_code in _SIGNALS.values()
 
     def request(self, reason: str, exit_code: Exit) -> None:
         """Stop sending.  The first reason is kept."""
@@ -33,22 +46,23 @@ class Stop:
 
     def interrupt(self, exit_code: Exit = Exit.INTERRUPTED) -> None:
         """Ctrl-C, or SIGTERM: the first stops sending, the second gives up what is in flight."""
-        self.cut = self.exit_code in _SIGNALS.values()
+        self.cut = self.interrupted
         self.reason, self.exit_code = "interrupted", exit_code
         self._tell()
 
     @contextmanager
     def heard_by(self, listener: Callable[[], object]) -> Iterator[None]:
         """Call `listener` in this event loop whenever the stop is requested or hardens."""
-        self._heard = partial(asyncio.get_running_loop().call_soon_threadsafe, listener)
+        heard = partial(asyncio.get_running_loop().call_soon_threadsafe, listener)
+        self._heard.append(heard)
         try:
             yield
         finally:
-            self._heard = None
+            self._heard.remove(heard)
 
     def _tell(self) -> None:
-        if self._heard is not None:
-            self._heard()
+        for heard in tuple(self._heard):
+            heard()
 
 
 @contextmanager
@@ -57,7 +71,7 @@ def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         stop.interrupt(_SIGNALS[signal.Signals(number)])
-        say("giving up what is in flight" if stop.cut else "stopping: finishing what is in flight (again to cut)")
+        say("giving up what is in flight" if stop.cut else f"stopping: {stop.meaning} (again to cut)")
 
     previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:

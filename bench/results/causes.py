@@ -50,6 +50,9 @@ CAUSES = {
         Cause("connection", "the connection failed or was cut", retryable=True),
         Cause("stream_error", "an error event after the stream had begun", retryable=True),
         Cause("malformed", "the answer could not be read"),
+        Cause("expired", "the message batch expired before the request was processed", retryable=True),
+        Cause("deadline", "not back from its message batch by the deadline"),
+        Cause("lost", "the message batch or its results cannot be had any more"),
         Cause("cancelled", "given up by claude-bench: the run was cut short"),
     )
 }

@@ -93,16 +93,20 @@ def batch_prices(model: str, day: date) -> Prices | None:
 
 
 def cost_of(columns: Columns, day: date) -> Cost:
-    """What all attempts of a pass cost at that day's standard prices; all None if one model has no known price."""
+    """What all attempts of a pass cost that day, those in batches at batch prices; all None if a price is not known."""
     attempts = columns.attempts
     tokens = np.stack([getattr(attempts, kind) for kind in KINDS], axis=1)
     model = columns.requests.model[attempts.request]
     spent = np.zeros(len(KINDS))
     for code, name in enumerate(columns.models):
-        prices = standard_prices(name, day)
-        if prices is None:
-            return UNKNOWN
-        spent += prices.by_kind(tokens[model == code])
+        for batched in (False, True):
+            chosen = (model == code) & (attempts.batch == batched)
+            if not chosen.any():
+                continue
+            prices = prices_of(name, day, batched=batched)
+            if prices is None:
+                return UNKNOWN
+            spent += prices.by_kind(tokens[chosen])
     kind = dict(zip(KINDS, map(float, spent), strict=True))
     return Cost(
         total=float(spent.sum()),
@@ -113,9 +117,14 @@ def cost_of(columns: Columns, day: date) -> Cost:
     )
 
 
-def worst_case(model: str, input_tokens: int, max_tokens: int, day: date) -> float | None:
+def prices_of(model: str, day: date, *, batched: bool) -> Prices | None:
+    """Prices of requests sent that day, in a message batch or by themselves; None where they are not known."""
+    return batch_prices(model, day) if batched else standard_prices(model, day)
+
+
+def worst_case(model: str, input_tokens: int, max_tokens: int, day: date, *, batched: bool = False) -> float | None:
     """The most one request can cost if it sends this many uncached tokens and is answered in full; None if unknown."""
-    prices = standard_prices(model, day)
+    prices = prices_of(model, day, batched=batched)
     return None if prices is None else prices.of(Usage(input_tokens=input_tokens, output_tokens=max_tokens))
 
 

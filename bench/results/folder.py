@@ -3,6 +3,7 @@
     runs/20261120-1041-summarize-100-sim-kqvd/
       run.json        what was asked and what it was measured with
       records.jsonl   one line a request, written as each ends
+      batches.jsonl   what happened to message batches, where there are any
       passes.json     how each pass ended, and what the server said of it
       summary.json    what it came to
       report.html
@@ -19,12 +20,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from bench.errors import UsageError
 from bench.results import record, summary
+from bench.results.appending import append_to, lock
+from bench.results.batches import BATCHES, Event, read_events
 from bench.results.columns import Columns, read_passes
 from bench.results.environment import Machine
 from bench.results.record import Record, to_line
@@ -35,6 +38,16 @@ SCHEMA_VERSION = 1
 
 RUN, RECORDS, PASSES, SUMMARY, REPORT = "run.json", "records.jsonl", "passes.json", "summary.json", "report.html"
 """The files of a run folder."""
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """How a scenario was loaded from its file."""
+
+    path: str
+    """Absolute."""
+    flags: dict[str, str] = {}
+    settings: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
 
 
 class RunInfo(msgspec.Struct, frozen=True):
@@ -59,6 +72,10 @@ class RunInfo(msgspec.Struct, frozen=True):
     prices_as_of: str | None = None
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION
+    token: str = ""
+    """What the custom_ids of this run's batches are made from, so that no other run has the same."""
+    recipe: Recipe | None = None
+    """How to load the scenario again; None where it did not come from a file."""
 
 
 class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
@@ -97,13 +114,21 @@ class LoadedRun:
     torn: int
     """Records lost because their line was not written to its end: 1 after some kills, else 0."""
     ending: Ending = _NO_ENDING
+    batches: tuple[Event, ...] = ()
+    """What happened to its message batches."""
 
 
 class Journal:
-    """Appends records to a file that must not exist yet; each is with the operating system when `append` returns."""
+    """Appends records to a file that must not exist yet; each is with the operating system when `append` returns.
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("xb")
+    With `resumed` it goes on in the file of a run that was not finished.  UsageError when that run is still going on.
+    """
+
+    def __init__(self, path: Path, *, resumed: bool = False) -> None:
+        self._file: BinaryIO = append_to(path) if resumed else path.open("xb")
+        if not lock(self._file):
+            self._file.close()
+            raise UsageError(f"another claude-bench is at work in {path.parent}", "Wait for its end, or end it.")
 
     def append(self, record: Record) -> None:
         """Write one record."""
@@ -181,6 +206,7 @@ def load(folder: Path) -> LoadedRun:
         passes=read_passes(folder / RECORDS),
         ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
         torn=_torn(folder / RECORDS),
+        batches=tuple(read_events(folder / BATCHES)),
     )
 
 

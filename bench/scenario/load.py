@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bench.errors import Problem, ScenarioError, UsageError
 from bench.scenario import traces
 from bench.scenario.arrivals import KINDS
+from bench.scenario.batches import unfit_for_batches
 from bench.scenario.document import MOST_BYTES, Document, Loc, read
 from bench.scenario.model import Scenario, Trace
 from bench.scenario.notation import Source
@@ -115,6 +116,8 @@ def _validated(document: Document, path: Path) -> Scenario:
     else:
         for message in _strangers(scenario):
             document.refuse(("streams",), message)
+        for loc, message in unfit_for_batches(scenario):
+            document.refuse(loc, message)
     if document.problems:
         raise ScenarioError(document.problems)
     scenario._source = path

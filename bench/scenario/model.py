@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PrivateAttr, Tag, ValidationInfo
 
+from bench.results.folder import Recipe
 from bench.scenario import data
 from bench.scenario.arrivals import (
     Arrivals,
@@ -94,6 +95,8 @@ class Dataset(Model):
     """A .jsonl or .csv file, relative to the scenario file."""
     field: Text = "prompt"
     """The field or column that holds the prompt."""
+    id: Text | None = None
+    """The field or column that holds what a message batch calls the request (its custom_id); each must be unique."""
 
 
 DatasetForm = Annotated[
@@ -107,6 +110,8 @@ def _resolve_dataset(form: DatasetForm, _: ValidationInfo) -> Dataset:
     if dataset.path.suffix not in data.FORMATS:
         wrong_at([(loc, f"expected a file that ends in {' or '.join(data.FORMATS)}, got {dataset.path.name}")])
     refuse_rows(loc, data.problems(data.prompts(dataset.path, dataset.field), str(dataset.path)))
+    if dataset.id is not None:
+        refuse_rows(loc, data.problems(data.ids(dataset.path, dataset.id), str(dataset.path)))
     return dataset
 
 
@@ -288,6 +293,10 @@ class Mock(Model):
     latency: Latency = Latency()
     chunk_tokens: Count = 5
     """Tokens per streamed event."""
+    batch_time: Annotated[float | Lognormal, Written(DurationsForm, _resolve_quantiles)] | None = None
+    """How long a message batch takes: constant, or lognormal; left out, {median: 15m, p95: 1h}."""
+    batch_hidden: Annotated[Duration, Field(ge=0)] = 0.0
+    """How long a new message batch is not found, as has been seen for some seconds."""
     faults: FaultsField = ()
     """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
 
@@ -370,6 +379,7 @@ class Scenario(Model):
     mock: Mock = Mock()
     """Behaviour of the mock server and the simulation; other targets take no notice of it."""
     _source: Path | None = PrivateAttr(None)
+    _recipe: Recipe | None = PrivateAttr(None)
 
     @property
     def models(self) -> set[str]:
@@ -380,6 +390,11 @@ class Scenario(Model):
     def source(self) -> Path | None:
         """The file it came from."""
         return self._source
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How it is loaded again; None where it did not come from a file."""
+        return self._recipe
 
     def resolved(self) -> dict[str, Any]:
         """Everything that shapes the run, as plain JSON values; its hash names the question asked."""

@@ -7,7 +7,8 @@ a function of the seed and of its place, which for a user is their number and ho
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import merge
 from itertools import count, islice, repeat
 from typing import Any, TypeAlias
 
@@ -81,6 +82,26 @@ def _think_time(users: Users, draws: Draws) -> float:
         case Lognormal(median=median, p95=p95):
             return draws.lognormal(median, p95)
     return users.think
+
+
+def requests_of(scenario: Scenario) -> Iterator[RequestSpec]:
+    """All requests in the order of their times, where none of them waits for an answer."""
+    every = ((source.spec(*placed) for placed in source.arrivals) for source in sources_of(scenario))
+    return merge(*every, key=lambda spec: spec.intended)
+
+
+def only(source: Source, wanted: Callable[[int], bool]) -> Source:
+    """The requests of a source whose sequence numbers are wanted; of one that does not wait for answers."""
+    made: dict[int, RequestSpec] = {}
+
+    def arrivals() -> Generator[Placed, float, None]:
+        for place, arrival in source.arrivals:
+            spec = source.spec(place, arrival)
+            if wanted(spec.seq):
+                made[place] = spec
+                yield place, arrival
+
+    return replace(source, arrivals=arrivals(), spec=lambda place, _arrival: made.pop(place))
 
 
 def warmup_of(scenario: Scenario) -> Iterator[RequestSpec]:
