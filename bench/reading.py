@@ -7,6 +7,7 @@ from datetime import date
 import msgspec
 
 from bench.errors import Exit
+from bench.results.batch_summary import BatchesByPass, summarize_batches
 from bench.results.columns import Columns
 from bench.results.folder import LoadedRun
 from bench.results.metrics import Slo
@@ -74,7 +75,8 @@ def summarize_run(loaded: LoadedRun) -> Summary:
     """The summary of a run that was finished, stopped or killed."""
     asked = msgspec.convert(loaded.info.scenario, _Asked, strict=False)
     question = _question(asked, loaded)
-    passes = [_summarize_pass(columns, asked, question, loaded) for columns in loaded.passes]
+    batches = summarize_batches(loaded, question.day)
+    passes = [_summarize_pass(columns, asked, question, loaded, batches) for columns in loaded.passes]
     thresholds = evaluate(asked.thresholds, passes, loaded.passes)
     ending = loaded.ending
     reasons = [(Exit(ending.exit_code), ending.stopped)] if ending.stopped is not None else []
@@ -100,7 +102,9 @@ def _question(asked: _Asked, loaded: LoadedRun) -> Question:
     )
 
 
-def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun) -> PassSummary:
+def _summarize_pass(
+    columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun, batches: BatchesByPass
+) -> PassSummary:
     kinds = {strategy.name: strategy.kind for strategy in asked.strategies}
     notes = {(note.strategy, note.pass_): note for note in loaded.ending.passes}
     note = notes.get((columns.strategy, columns.pass_))
@@ -110,6 +114,7 @@ def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded:
         kind=kinds[columns.strategy],
         overhead=note.overhead if note else None,
         stopped=note.stopped if note else UNFINISHED,
+        batches=batches.get((columns.strategy, columns.pass_), ()),
     )
 
 

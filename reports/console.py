@@ -16,6 +16,7 @@ from rich.text import Text
 from bench.results.format import count
 from bench.results.metrics import METRICS
 from bench.results.summary import PassSummary, StreamSummary, Summary
+from reports.batches import print_batches
 from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
 
 COLUMNS = (
@@ -63,6 +64,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
     console.print(Text(LEGEND, style="dim"))
+    print_batches(summary.passes, console)
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 
 

@@ -23,7 +23,7 @@ from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
-from reports import figures, tables
+from reports import batches, figures, tables
 from reports.passes import Pass
 from reports.tables import Table
 from reports.timeline import timeline
@@ -50,6 +50,8 @@ def render(run: LoadedRun) -> str:
         everything=tables.everything(passes),
         figures=_figures(passes),
         limits=tables.limits(passes),
+        batches=batches.batches(run.summary.passes),
+        batches_note=batches.NOTE,
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),
@@ -105,6 +107,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),
+        *([("batches", "Batches")] if any(one.batches for one in summary.passes) else []),
         ("money", "Cost"),
         ("errors", "Errors"),
         ("repeat", "Repeat it"),

@@ -29,7 +29,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_overhead(summary.overhead),
             *_late_sends(columns, summary),
             *_other_limits(columns, question.limits),
-            *_too_much_offered(columns, question),
+            *(() if summary.kind in ("batch", "hybrid") else _too_much_offered(columns, question)),
             *_rate_limited(summary),
         )
     )

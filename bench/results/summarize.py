@@ -18,6 +18,7 @@ from bench.results.question import Question
 from bench.results.statistics import distribution
 from bench.results.summary import (
     SCHEMA_VERSION,
+    BatchSummary,
     Distribution,
     Overhead,
     PassSummary,
@@ -29,7 +30,13 @@ from bench.results.thresholds import failed
 
 
 def summarize_pass(
-    columns: Columns, question: Question, *, kind: str, overhead: Overhead | None = None, stopped: str | None = None
+    columns: Columns,
+    question: Question,
+    *,
+    kind: str,
+    overhead: Overhead | None = None,
+    stopped: str | None = None,
+    batches: tuple[BatchSummary, ...] = (),
 ) -> PassSummary:
     """One pass in numbers.  `kind` is the strategy's kind; `stopped` says in words why the pass ended early."""
     facts = _facts(columns, question)
@@ -46,6 +53,7 @@ def summarize_pass(
         overhead=overhead,
         stopped=stopped,
         streams=tuple(_stream(name, columns, question) for name in _streams(columns, question)),
+        batches=batches,
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 

@@ -89,6 +89,23 @@ class StreamSummary(msgspec.Struct, frozen=True):
     distributions: dict[str, Distribution]
 
 
+class BatchSummary(msgspec.Struct, frozen=True):
+    """One message batch.  Seconds since the start of the pass."""
+
+    id: str
+    items: int
+    """Requests in it."""
+    submitted: float
+    ended: float | None
+    """When its results had been read; None if it had not ended when the run did."""
+    succeeded: int
+    errored: int
+    expired: int
+    canceled: int
+    cost: float | None
+    """US dollars; None when the price is not known."""
+
+
 class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One strategy, run once."""
 
@@ -112,6 +129,8 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     warnings: tuple[Warning, ...] = ()
     streams: tuple[StreamSummary, ...] = ()
     """The most urgent first; none where the traffic is not divided into streams."""
+    batches: tuple[BatchSummary, ...] = ()
+    """In the order in which they were submitted."""
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):

@@ -395,9 +395,11 @@ def _batched(form: InBatches | HybridBatches, own: Mapping[str, Any]) -> list[tu
 def _hybrids(hybrid: Hybrid) -> Iterator[Variant]:
     """Every variant of the live strategy with every variant of the batches."""
     own = {"deadline": hybrid.deadline, "share": None if hybrid.share == "auto" else hybrid.share, "attempts": 1}
-    for live_ending, live in _variants(_form(hybrid.live)):
+    live_variants = _variants(_form(hybrid.live))
+    for live_ending, live in live_variants:
         for ending, batching in _batched(hybrid.batch, own):
-            yield live_ending + ending, {**live, "kind": "hybrid", "batch": batching}
+            both = (live_ending if len(live_variants) > 1 else "") + ending
+            yield both, {**live, "kind": "hybrid", "batch": batching}
 
 
 def _of_hybrid(hybrid: Hybrid, place: int) -> Iterator[tuple[tuple[int | str, ...], str]]:
