@@ -14,7 +14,7 @@ from mock_server.account import Account
 from mock_server.batches import Batches
 from mock_server.caching import NOTHING, Cache, Match
 from mock_server.content import Content, check_stop_reason, compose
-from mock_server.faults import Faults, Struck
+from mock_server.faults import FAILURES, Faults, Struck
 from mock_server.latency import Pace, Strain, draw_pace, time
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe, tuned
@@ -156,7 +156,7 @@ class Engine:
 
     def fails_in_batch(self, key: tuple[int, ...], now: float) -> RequestError | None:
         """The fault that makes an error of a request of a batch: one of those in which the service itself fails."""
-        struck = self.faults.refusal(key, now) if self.faults else None
+        struck = self.faults.refusal(key, now, FAILURES) if self.faults else None
         if struck is None or struck.refusal.error is None:
             return None
         return RequestError(struck.refusal.status, struck.refusal.error, cause=struck.name)

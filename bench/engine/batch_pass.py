@@ -66,8 +66,10 @@ class _Batch:
     sent: float
     items: dict[int, RequestSpec]
     """What has no result yet, by sequence number."""
-    is_new: bool = True
-    """Whether there is no point in looking at once."""
+    hidden_until: float
+    """Until when it may be that it is not found."""
+    seen: bool = False
+    """Whether this process has seen it: if not, a 404 may be due to another key or workspace."""
     cancelled: str | None = None
     """The cause that what is unprocessed gets, once it was cancelled."""
     again: dict[int, RequestSpec] = field(default_factory=dict)
@@ -149,14 +151,18 @@ class BatchPass:
             if known.id is None:
                 self._group.create_task(self._settle(known.intended, items))
             elif known.ended:  # in order, so that a request's attempts are in the order in which they were made
-                await self._see_through(_resumed(known, known.id, items))
+                await self._see_through(self._known(known, known.id, items))
             else:
-                self._group.create_task(self._see_through(_resumed(known, known.id, items)))
+                self._group.create_task(self._see_through(self._known(known, known.id, items)))
         await self._submit_all(
             spec
             for spec in requests_of(self._scenario)
             if self._chosen(spec.seq) and spec.seq not in self._latest and spec.seq not in self._recorded
         )
+
+    def _known(self, known: Known, batch_id: str, items: dict[int, RequestSpec]) -> _Batch:
+        hidden_until = known.sent + self._batching.hidden_for
+        return _Batch(known.number, batch_id, known.sent, items, hidden_until, cancelled=known.cancelled)
 
     def _begin(self, began: float | None) -> None:
         """Second 0 is now, or where it was."""
@@ -186,18 +192,23 @@ class BatchPass:
     # Submitting
 
     async def _submit_all(self, specs: Iterator[RequestSpec]) -> None:
-        """Put requests into batches as they are due; a batch goes when it is full, the last when there are no more."""
+        """Put requests into batches as they are due; a batch goes when it is full, the last when there are no more.
+
+        What is not sent because of a stop has no record, unless it was tried before.
+        """
         try:
             chunk = self._chunk()
             for spec in specs:
                 await self._calls.pause(min(spec.intended, self._cancel_at()))
                 if self._around.stop.reason is not None:
                     self._drop(chunk.items)
+                    self._close(chain([spec], specs))
                     return
                 if self._is(self._cancel_at()):
                     await self._give_up((*chunk.items.values(), *self._reserved(chain([spec], specs))))
                     return
                 if self._refused(spec):
+                    self._close(chain([spec], specs))
                     break
                 chunk = await self._add(spec, chunk)
             if chunk.lines:
@@ -244,11 +255,24 @@ class BatchPass:
             self._around.budget.reserve(self._around.worst_in_batch(spec))
             yield lightened(spec)
 
-    def _drop(self, items: Mapping[int, RequestSpec]) -> None:
+    def _release(self, items: Mapping[int, RequestSpec]) -> None:
         """Forget that these were to be sent."""
         for seq, spec in items.items():
             self._latest.pop(seq, None)
             self._around.budget.settle(self._around.worst_in_batch(spec), 0.0)
+
+    def _drop(self, items: Mapping[int, RequestSpec]) -> None:
+        """Send these no more."""
+        self._release(items)
+        self._close(items.values())
+
+    def _close(self, specs: Iterable[RequestSpec]) -> None:
+        """Record what was tried, and is sent no more, as it is."""
+        if not self._earlier:
+            return
+        for spec in specs:
+            if spec.seq in self._earlier:
+                self._keep(lightened(spec))
 
     async def _create(self, chunk: Chunk) -> None:
         """Create a batch; wait where there is no room for it; find out where nobody knows whether it was created."""
@@ -305,7 +329,7 @@ class BatchPass:
         for seq in items:
             if seq not in self._earlier:
                 self._around.observer.sent(self._strategy.name)
-        return _Batch(number, batch_id, sent, items)
+        return _Batch(number, batch_id, sent, items, self._clock.now() + self._batching.hidden_for, seen=True)
 
     # Finding out whether a batch exists
 
@@ -323,12 +347,10 @@ class BatchPass:
             self._unreachable(failed)
             return
         if found is not None:
-            batch = self._created(intended.number, found, intended.unix - self._began, items)
-            batch.is_new = False
-            await self._see_through(batch)
+            await self._see_through(self._created(intended.number, found, intended.unix - self._began, items))
             return
         self._withdraw(intended, "it was not created")
-        self._drop(items)
+        self._release(items)
         await self._submit_all(self._rebuilt(items))
 
     # Seeing a batch through
@@ -341,7 +363,7 @@ class BatchPass:
         except LeftError:
             return
         except BatchCallError as failed:
-            if failed.cause != "not_found":
+            if failed.cause != "not_found" or not batch.seen:
                 self._unreachable(failed)
                 return
             self._lose(batch, failed.message)
@@ -354,18 +376,27 @@ class BatchPass:
     async def _until_ended(self, batch: _Batch) -> None:
         """Look at a batch from time to time until it has ended; cancel it when it is time to."""
         poll = self._batching.poll
-        looks = waits(poll) if batch.is_new else chain([0.0], waits(poll))
-        while True:
+        is_new = batch.sent >= self._clock.now() - poll.first
+        looks = waits(poll) if is_new else chain([0.0], waits(poll))
+        while not await self._has_ended(batch, next(looks)):
             if batch.cancelled is None and (why := self._why_cancel()) is not None:
                 await self._cancel(batch, why)
                 looks = waits(poll.model_copy(update={"first": min(_SOON, poll.first)}))
-            wake = self._clock.now() + next(looks)
-            await self._calls.pause(wake if batch.cancelled else min(wake, self._cancel_at()))
-            hidden_until = batch.sent + self._batching.hidden_for
-            state = await self._calls.until_it_works(lambda: self._client.retrieve(batch.id), hidden_until=hidden_until)
-            if state.ended:
-                self._log.write(Ended(*self._key, batch.number, self._clock.now()))
-                return
+
+    async def _has_ended(self, batch: _Batch, wait: float) -> bool:
+        """Look after so many seconds, or as soon as it is time to cancel."""
+        wake = self._clock.now() + wait
+        if batch.cancelled is not None:
+            await self._calls.pause(wake)
+        elif self._why_cancel() is None:
+            await self._calls.pause(min(wake, self._cancel_at()))
+        state = await self._calls.until_it_works(
+            lambda: self._client.retrieve(batch.id), hidden_until=batch.hidden_until
+        )
+        batch.seen = True
+        if state.ended:
+            self._log.write(Ended(*self._key, batch.number, self._clock.now()))
+        return state.ended
 
     def _why_cancel(self) -> str | None:
         """The cause that unprocessed requests get, if batches are to be cancelled now."""
@@ -376,8 +407,7 @@ class BatchPass:
     async def _cancel(self, batch: _Batch, why: str) -> None:
         self._log.write(Cancelled(*self._key, batch.number, why))
         batch.cancelled = why
-        hidden_until = batch.sent + self._batching.hidden_for
-        await self._calls.until_it_works(lambda: self._client.cancel(batch.id), hidden_until=hidden_until)
+        await self._calls.until_it_works(lambda: self._client.cancel(batch.id), hidden_until=batch.hidden_until)
 
     async def _collect(self, batch: _Batch) -> None:
         """Read the results; what they do not have is lost."""
@@ -436,8 +466,8 @@ class BatchPass:
 
     # Records
 
-    def _keep(self, spec: RequestSpec, attempt: Attempt) -> None:
-        attempts = (*self._earlier.pop(spec.seq, ()), attempt)
+    def _keep(self, spec: RequestSpec, *last: Attempt) -> None:
+        attempts = (*self._earlier.pop(spec.seq, ()), *last)
         record = Record(
             strategy=self._strategy.name,
             pass_=self._number,
@@ -476,7 +506,7 @@ class BatchPass:
             self._fail(specs, "deadline", "it was in no batch yet when the deadline came")
             return
         given_up = {spec.seq: spec for spec in specs}
-        self._drop(given_up)
+        self._release(given_up)
         await self._leftover({seq: tuple(self._earlier.pop(seq, ())) for seq in given_up})
 
     def _lose(self, batch: _Batch, message: str) -> None:
@@ -528,7 +558,3 @@ def _own_names(scenario: Scenario) -> list[str]:
     if dataset is None or dataset.id is None:
         return []
     return [name for name in data.ids(dataset.path, dataset.id) if isinstance(name, str)]
-
-
-def _resumed(known: Known, batch_id: str, items: dict[int, RequestSpec]) -> _Batch:
-    return _Batch(known.number, batch_id, known.sent, items, is_new=False, cancelled=known.cancelled)

@@ -109,6 +109,8 @@ class SdkBatches:
 
 
 def _state(batch: MessageBatch) -> BatchState:
+    if not isinstance(batch, MessageBatch) or not isinstance(batch.id, str) or batch.request_counts is None:
+        raise BatchCallError("malformed", "not a message batch", status=200)
     counts = batch.request_counts
     total = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
     return BatchState(batch.id, batch.processing_status == "ended", total, batch.created_at.timestamp())

@@ -13,6 +13,7 @@ import pytest
 
 from bench import api
 from bench.engine.observe import Observers
+from bench.errors import UsageError
 from bench.results.batches import Event, Intended, Withdrawn, read_events
 from bench.results.record import Record, read_records
 from bench.results.summary import PassSummary, Summary
@@ -101,7 +102,9 @@ def test_requests_that_the_service_fails_are_submitted_again_and_wrong_ones_neve
     for record in records(tmp_path):
         ids = [attempt.batch for attempt in record.attempts]
         assert len(set(ids)) == len(ids), "each attempt is in a batch of its own"
-        assert all(before.ended <= after.sent for before, after in zip(record.attempts, record.attempts[1:], strict=False))
+        assert all(
+            before.ended <= after.sent for before, after in zip(record.attempts, record.attempts[1:], strict=False)
+        )
 
 
 def test_what_is_invalid_is_never_submitted_again(tmp_path: Path) -> None:
@@ -174,7 +177,9 @@ def test_more_calls_than_allowed_a_minute_wait(tmp_path: Path) -> None:
         },
     ]
     (tmp_path / "limits.json").write_text(json.dumps({"data": limits}))
-    made = scenario(tmp_path, "[{batch: {size: 10, poll: 5m}}]", "mock: {batch_time: 4m, burst: 1s}\n", "tier=limits.json")
+    made = scenario(
+        tmp_path, "[{batch: {size: 10, poll: 5m}}]", "mock: {batch_time: 4m, burst: 1s}\n", "tier=limits.json"
+    )
     one = only(run(made, tmp_path))
     assert one.values["succeeded"] == 100
     assert [batch.submitted for batch in one.batches] == pytest.approx([10.0 * n for n in range(10)], abs=0.1)
@@ -198,6 +203,14 @@ def test_a_budget_of_requests_and_of_time(tmp_path: Path) -> None:
     assert (only(summary).values["succeeded"], summary.exit_code) == (25, 6)
 
 
+def test_what_the_budget_lets_try_no_more_keeps_the_record_of_its_tries(tmp_path: Path) -> None:
+    more = "mock: {faults: {server_error: 30%}}\nbudget: {max_requests: 110}\n"
+    summary = run(scenario(tmp_path, "[batch]", more), tmp_path)
+    assert everybody_once(tmp_path)
+    assert summary.exit_code == 6
+    assert sum(len(record.attempts) for record in records(tmp_path)) == 110
+
+
 def test_an_unknown_batch_price_is_unknown_and_not_the_standard_price(tmp_path: Path) -> None:
     made = scenario(tmp_path, "[batch]", "", "model=claude-mythos-5-1")
     assert only(run(made, tmp_path)).cost.total is None
@@ -213,9 +226,7 @@ def test_raw_results_are_kept_when_asked(tmp_path: Path) -> None:
 def test_the_dataset_says_what_its_requests_are_called(tmp_path: Path) -> None:
     rows = [{"prompt": f"Say {n}", "name": f"row-{n}"} for n in range(5)]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    head = HEAD + (
-        "workload: {requests: 5, dataset: {path: rows.jsonl, id: name}, output_tokens: 5, max_tokens: 9}\n"
-    )
+    head = HEAD + ("workload: {requests: 5, dataset: {path: rows.jsonl, id: name}, output_tokens: 5, max_tokens: 9}\n")
     run(scenario(tmp_path, "[{batch: {keep_results: true}}]", head=head), tmp_path)
     [kept] = (tmp_path / "run" / "batches").iterdir()
     assert {json.loads(line)["custom_id"] for line in kept.read_text().splitlines()} == {row["name"] for row in rows}
@@ -371,7 +382,7 @@ class Interrupting(Observers):
         super().__init__()
         self._left = when
 
-    def sent(self, strategy: str) -> None:
+    def sent(self, _strategy: str) -> None:
         self._left -= 1
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGINT)
@@ -398,5 +409,5 @@ def test_ctrl_c_cancels_and_takes_what_there_is_when_asked(tmp_path: Path) -> No
 
 def test_a_simulation_cannot_be_resumed(tmp_path: Path) -> None:
     run(scenario(tmp_path, "[batch]"), tmp_path)
-    with pytest.raises(api.UsageError, match="ended with it"):
+    with pytest.raises(UsageError, match="ended with it"):
         api.resume(tmp_path / "run")

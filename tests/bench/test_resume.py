@@ -45,12 +45,12 @@ class Interrupting(Observers):
         super().__init__()
         self._sent, self._done = sent, done
 
-    def sent(self, strategy: str) -> None:
+    def sent(self, _strategy: str) -> None:
         self._sent -= 1
         if self._sent == 0:
             os.kill(os.getpid(), signal.SIGINT)
 
-    def done(self, record: Record, cost: float | None) -> None:
+    def done(self, _record: Record, _cost: float | None) -> None:
         self._done -= 1
         if self._done == 0:
             os.kill(os.getpid(), signal.SIGINT)
@@ -168,3 +168,15 @@ def test_the_cost_of_what_is_done_counts_against_the_budget(url: str, tmp_path: 
     assert len(seqs(tmp_path, "batch")) == 20
     assert api.resume(tmp_path / "run").summary.exit_code == 6
     assert len(seqs(tmp_path, "batch")) == 20
+
+
+def test_batches_that_cannot_be_seen_are_not_given_up_for_lost(url: str, tmp_path: Path) -> None:
+    """As with a key of another workspace: nothing is recorded, and the right key fetches everything."""
+    text = BATCH.replace("hidden_for: 300ms", "hidden_for: 1ms")
+    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None)
+    httpx2.post(f"{url}/_mock/reset", trust_env=False).raise_for_status()
+    summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
+    assert summary.exit_code == 7
+    assert "404" in summary.reasons[0]
+    assert seqs(tmp_path, "batch") == []
+    assert created(url) == {}

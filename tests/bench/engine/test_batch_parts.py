@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from bench.engine.batch_chunk import Chunk
 from bench.engine.batch_names import Names
 from bench.engine.batch_past import past_of
 from bench.request import RequestSpec
-from bench.results.batches import Began, Cancelled, Created, Ended, Intended, Withdrawn, runs_of, seqs_of
+from bench.results.batches import Began, Cancelled, Created, Ended, Event, Intended, Withdrawn, runs_of, seqs_of
 from bench.scenario.strategies import Poll
 from bench.strategies.pacer import Cost
 from bench.strategies.poll import backoff, waits
@@ -91,7 +91,7 @@ def test_the_names_of_a_dataset_are_used_as_they_are() -> None:
 def test_ranges_hold_exactly_their_numbers(seqs: set[int]) -> None:
     runs = runs_of(sorted(seqs))
     assert list(seqs_of(runs)) == sorted(seqs)
-    assert all(before[1] + 1 < after[0] for before, after in zip(runs, runs[1:], strict=False))
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(runs))
 
 
 def test_schedules() -> None:
@@ -149,7 +149,7 @@ def intended(number: int, first: int, last: int) -> Intended:
 
 
 def test_the_past_of_a_pass() -> None:
-    events = [
+    events: list[Event] = [
         Began("batch", 0, 100.0),
         intended(0, 0, 4),
         Created("batch", 0, 0, "msgbatch_a", 1.0),
