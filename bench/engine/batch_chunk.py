@@ -16,15 +16,15 @@ class Chunk:
     def __init__(self, number: int, most_items: int, most_bytes: float) -> None:
         self.number = number
         self.bytes = _EMPTY
-        self.lines: list[bytes] = []
         self.items: dict[int, RequestSpec] = {}
-        """By sequence number, without what is said: that is only in the lines."""
+        """By sequence number, without what is said: that is only in the body."""
+        self._lines: list[bytes] = []
         self._most_items, self._most_bytes = most_items, most_bytes
 
     @property
     def full(self) -> bool:
         """Whether it has as many requests as it may."""
-        return len(self.lines) >= self._most_items
+        return len(self.items) >= self._most_items
 
     def fits(self, line: bytes) -> bool:
         """Whether there is room for this request."""
@@ -33,11 +33,16 @@ class Chunk:
     def add(self, spec: RequestSpec, line: bytes) -> None:
         """Take in a request that fits."""
         self.bytes = self._with(line)
-        self.lines.append(line)
+        self._lines.append(line)
         self.items[spec.seq] = lightened(spec)
 
+    def body(self) -> bytes:
+        """The body that creates the batch.  The chunk keeps none of it: it may be 256 MB."""
+        lines, self._lines = self._lines, []
+        return OPENING + SEPARATOR.join(lines) + CLOSING
+
     def _with(self, line: bytes) -> int:
-        return self.bytes + len(line) + (len(SEPARATOR) if self.lines else 0)
+        return self.bytes + len(line) + (len(SEPARATOR) if self.items else 0)
 
 
 def lightened(spec: RequestSpec) -> RequestSpec:

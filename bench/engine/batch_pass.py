@@ -211,7 +211,7 @@ class BatchPass:
                     self._close(chain([spec], specs))
                     break
                 chunk = await self._add(spec, chunk)
-            if chunk.lines:
+            if chunk.items:
                 await self._create(chunk)
         except LeftError:
             return
@@ -223,7 +223,7 @@ class BatchPass:
     async def _add(self, spec: RequestSpec, chunk: Chunk) -> Chunk:
         """Put a request into the chunk, or into the next one; returns the one that has room."""
         line = self._line(spec, chunk)
-        if not chunk.fits(line) and chunk.lines:
+        if not chunk.fits(line) and chunk.items:
             await self._create(chunk)
             chunk = self._chunk()
             line = self._line(spec, chunk)
@@ -276,13 +276,12 @@ class BatchPass:
 
     async def _create(self, chunk: Chunk) -> None:
         """Create a batch; wait where there is no room for it; find out where nobody knows whether it was created."""
-        intended = self._intend(chunk)
-        tries = backoff()
+        intended, body, tries = self._intend(chunk), chunk.body(), backoff()
         while True:
             try:
                 await self._calls.turn()
                 sent = self._clock.now()
-                state = await self._client.create(chunk.number, chunk.lines)
+                state = await self._client.create(chunk.number, body)
             except BatchCallError as refused:
                 if refused.unclear:
                     self._group.create_task(self._settle(intended, chunk.items))

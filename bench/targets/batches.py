@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -55,7 +55,7 @@ class BatchClient(Protocol):
         """One request as it stands in the body that creates a batch."""
         ...
 
-    async def create(self, number: int, lines: Sequence[bytes]) -> BatchState:
+    async def create(self, number: int, body: bytes) -> BatchState:
         """Create the batch of this number in the pass."""
         ...
 

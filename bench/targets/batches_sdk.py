@@ -6,7 +6,7 @@ it exist once; results are read line by line as they come.  Source: SDK 2.10, `r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 
 import aiohttp
@@ -17,7 +17,7 @@ from anthropic.types.messages import MessageBatch
 from bench.clock import Clock, utc_now
 from bench.request import RequestSpec
 from bench.targets import classify
-from bench.targets.batches import CLOSING, OPENING, SEPARATOR, BatchCallError, BatchState, encode_line
+from bench.targets.batches import BatchCallError, BatchState, encode_line
 
 _PAGE = 100
 """Batches asked for at once; the API gives up to 1,000."""
@@ -48,7 +48,7 @@ class SdkBatches:
         """See `BatchClient`."""
         return encode_line(custom_id, spec, mocked=self._mocked)
 
-    async def create(self, number: int, lines: Sequence[bytes]) -> BatchState:
+    async def create(self, number: int, body: bytes) -> BatchState:
         """See `BatchClient`."""
         headers = {"content-type": "application/json", **self._headers(number)}
         with _failures(self._timeout):
@@ -57,7 +57,7 @@ class SdkBatches:
                     await self._sdk.post(
                         "/v1/messages/batches",
                         cast_to=MessageBatch,
-                        content=OPENING + SEPARATOR.join(lines) + CLOSING,
+                        content=body,
                         options={"headers": headers},
                     )
                 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.clock import Clock
 from bench.request import RequestSpec
-from bench.targets.batches import CLOSING, OPENING, SEPARATOR, BatchCallError, BatchState, encode_line
+from bench.targets.batches import BatchCallError, BatchState, encode_line
 from bench.targets.classify import ApiError, cause_of, shorten
 from mock_server.errors import RequestError
 
@@ -32,9 +32,8 @@ class SimBatches:
         """See `BatchClient`."""
         return encode_line(custom_id, spec, mocked=True)
 
-    async def create(self, number: int, lines: Sequence[bytes]) -> BatchState:
+    async def create(self, number: int, body: bytes) -> BatchState:
         """See `BatchClient`."""
-        body = OPENING + SEPARATOR.join(lines) + CLOSING
         key = batch_key(self._seed, number)
         return self._state(_asked(lambda: self._engine().batches.create(body, self._clock.now(), key=key)))
 

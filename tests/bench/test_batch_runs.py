@@ -303,11 +303,11 @@ def losing(monkeypatch: pytest.MonkeyPatch, *, before: Sequence[int] = (), after
     """Let calls that create a batch fail, by their place: before the server heard of them, or after it obeyed."""
     create, made = SimBatches.create, list[int]()
 
-    async def lossy(self: SimBatches, number: int, lines: Sequence[bytes]) -> BatchState:
+    async def lossy(self: SimBatches, number: int, body: bytes) -> BatchState:
         made.append(number)
         if len(made) in before:
             raise BatchCallError("connection", "gone")
-        state = await create(self, number, lines)
+        state = await create(self, number, body)
         if len(made) in after:
             raise BatchCallError("timeout", "no answer")
         return state
@@ -345,9 +345,9 @@ def test_every_batch_is_intended_before_it_is_created_and_known_before_it_is_loo
     journal = tmp_path / "run" / "batches.jsonl"
     create, retrieve = SimBatches.create, SimBatches.retrieve
 
-    async def watched(self: SimBatches, number: int, lines: Sequence[bytes]) -> BatchState:
+    async def watched(self: SimBatches, number: int, body: bytes) -> BatchState:
         assert [event.number for event in read_events(journal) if isinstance(event, Intended)][-1] == number
-        return await create(self, number, lines)
+        return await create(self, number, body)
 
     async def looked_at(self: SimBatches, batch_id: str) -> BatchState:
         assert f'"id":"{batch_id}"' in journal.read_text()
@@ -362,7 +362,7 @@ def test_every_batch_is_intended_before_it_is_created_and_known_before_it_is_loo
 def test_a_batch_that_is_refused_fails_its_requests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: str, status: int, code: int
 ) -> None:
-    async def refused(self: SimBatches, number: int, lines: Sequence[bytes]) -> BatchState:
+    async def refused(self: SimBatches, number: int, body: bytes) -> BatchState:
         raise BatchCallError(cause, "No", status=status)
 
     monkeypatch.setattr(SimBatches, "create", refused)

@@ -19,7 +19,7 @@ from bench.strategies.pacer import Cost
 from bench.strategies.poll import backoff, waits
 from bench.strategies.split import GIVEN, RESERVE, batch_share, live_time, spread
 from bench.targets.answer import Item, read_item
-from bench.targets.batches import CLOSING, OPENING, SEPARATOR, attempt_of, encode_line
+from bench.targets.batches import SEPARATOR, attempt_of, encode_line
 from bench.targets.classify import ApiError
 
 MODEL = "claude-sonnet-5"
@@ -43,14 +43,14 @@ def test_chunks_hold_every_request_once_and_keep_to_both_limits(
     for seq, count in enumerate(words):
         line = encode_line(f"n-{seq}", spec(seq, count), mocked=False)
         if not chunks[-1].fits(line):
-            assert chunks[-1].lines, "a chunk takes any request of this size when it is empty"
-            full = len(chunks[-1].lines) == most_items
+            assert chunks[-1].items, "a chunk takes any request of this size when it is empty"
+            full = len(chunks[-1].items) == most_items
             assert full or chunks[-1].bytes + len(SEPARATOR) + len(line) > most_bytes
             chunks.append(Chunk(len(chunks), most_items, most_bytes))
         chunks[-1].add(spec(seq, count), line)
     assert [seq for chunk in chunks for seq in chunk.items] == list(range(len(words)))
     for chunk in chunks:
-        body = OPENING + SEPARATOR.join(chunk.lines) + CLOSING
+        body = chunk.body()
         assert chunk.bytes == len(body) <= most_bytes
         assert len(json.loads(body)["requests"]) == len(chunk.items) <= most_items
 
