@@ -82,6 +82,25 @@ def run(
 
 
 @app.command
+def resume(
+    folder: Annotated[Path, Parameter(help="The folder of a run that was killed or stopped.")],
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
+) -> int:
+    """Bring a run to its end: fetch the results of its batches, submit what never was, run what had not begun.
+
+    Nothing that was submitted is submitted again.
+    """
+    from bench import api
+
+    with api.progress(quiet=quiet) as observer:
+        finished = api.resume(folder, observer=observer)
+    return _show(finished, json=json, quiet=quiet)
+
+
+@app.command
 def report(
     folder: Annotated[Path, Parameter(help="The folder of a finished, stopped or killed run.")],
     /,

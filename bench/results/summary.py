@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.results.record import OfPass
+
 SCHEMA_VERSION = 1
 
 
@@ -142,6 +144,23 @@ class FanOutSummary(msgspec.Struct, frozen=True):
     """In the order of their list prices, the cheapest first."""
 
 
+class BatchSummary(msgspec.Struct, frozen=True):
+    """One message batch.  Seconds since the start of the pass."""
+
+    id: str
+    items: int
+    """Requests in it."""
+    submitted: float
+    ended: float | None
+    """When its results had been read; None if it had not ended when the run did."""
+    succeeded: int
+    errored: int
+    expired: int
+    canceled: int
+    cost: float | None
+    """US dollars; None when the price is not known."""
+
+
 class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One strategy, run once."""
 
@@ -165,6 +184,8 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     warnings: tuple[Warning, ...] = ()
     streams: tuple[StreamSummary, ...] = ()
     """The most urgent first; none where the traffic is not divided into streams."""
+    batches: tuple[BatchSummary, ...] = ()
+    """In the order in which they were submitted."""
     turns: tuple[TurnSummary, ...] = ()
     """Of conversations, up to the hundredth."""
     case: str | None = None
@@ -174,7 +195,7 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     fan_out: FanOutSummary | None = None
 
     @property
-    def of_pass(self) -> tuple[str | None, str, int]:
+    def of_pass(self) -> OfPass:
         """Which pass it is: case, strategy and repeat."""
         return self.case, self.strategy, self.pass_
 

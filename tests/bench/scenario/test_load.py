@@ -266,7 +266,7 @@ NO_LOGIC = (
     "variables and templates such as ${NAME} or {{ name }} are not replaced in scenario files: write the value, "
     "give it with --set, or make the scenario in Python"
 )
-STRATEGIES = "expected sequential, gather, adaptive, {semaphore: 10} or {token_bucket: auto}"
+STRATEGIES = "expected sequential, gather, adaptive, batch, {semaphore: 10} or {token_bucket: auto}"
 
 
 def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
@@ -554,6 +554,7 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
     assert [entry.name for entry in entries] == [
         "adaptive-or-fixed",
         "agents-growing-context",
+        "batch-or-live",
         "caching-warm-up",
         "chat-users",
         "chat-with-history",
