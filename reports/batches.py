@@ -65,8 +65,8 @@ def print_batches(passes: Sequence[PassSummary], console: Console) -> None:
     for heading in ("items", "sub-\nmitted", "results\nread", "ok", "err", "exp", "canc", "cost"):
         table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
     for one, batch in found[:SHOWN]:
-        name = f"{shorten(pass_name(one.strategy, one.pass_, one.case), 12)} {shorten(batch.id.removeprefix('msgbatch_'), 9)}"
-        table.add_row(Text(name), *_cells(batch))
+        name = shorten(pass_name(one.strategy, one.pass_, one.case), 12)
+        table.add_row(Text(f"{name} {shorten(batch.id.removeprefix('msgbatch_'), 9)}"), *_cells(batch))
     console.print()
     console.print(table)
     if len(found) > SHOWN:

@@ -489,6 +489,8 @@ def _useless(strategy: Strategy, place: int, *, streamed: bool) -> Iterator[tupl
     """What a strategy is asked that it cannot do."""
     if strategy.hedge is not None and strategy.limit == 1:
         yield (place, "hedge"), "with one request in flight there is never room for a second attempt"
+    if strategy.hedge is not None and strategy.kind == "batch":
+        yield (place, "hedge"), "no answer of a batch is late: all of them take hours"
     if (own := strategy.adaptive) is None:
         return
     if own.by != "refusals" and not streamed:

@@ -209,8 +209,11 @@ class _Stream:
 
 def requests_of(scenario: Scenario, mark: str = "") -> Iterator[RequestSpec]:
     """All requests in the order of their times, where none of them waits for an answer."""
-    every = ((source.spec(*placed) for placed in source.arrivals) for source in sources_of(scenario, mark))
-    return merge(*every, key=lambda spec: spec.intended)
+    return merge(*map(_requests, sources_of(scenario, mark)), key=lambda spec: spec.intended)
+
+
+def _requests(source: Source) -> Iterator[RequestSpec]:
+    return (source.spec(*placed) for placed in source.arrivals)
 
 
 def only(source: Source, wanted: Callable[[int], bool]) -> Source:

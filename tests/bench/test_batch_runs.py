@@ -18,6 +18,7 @@ from bench.results.batches import Event, Intended, Withdrawn, read_events
 from bench.results.record import Record, read_records
 from bench.results.summary import PassSummary, Summary
 from bench.scenario.model import Scenario
+from bench.strategies.split import RESERVE
 from bench.targets.batches import BatchCallError, BatchState
 from bench.targets.batches_sim import SimBatches
 
@@ -28,6 +29,10 @@ model: claude-sonnet-5
 tier: start
 seed: 7
 """
+UNLIMITED = (
+    HEAD.replace("tier: start\n", "")
+    + "workload: {requests: 100, input_tokens: 200, output_tokens: 50, max_tokens: 100}\n"
+)
 HUNDRED = HEAD + "workload: {requests: 100, input_tokens: 200, output_tokens: 50, max_tokens: 100}\n"
 
 
@@ -411,3 +416,66 @@ def test_a_simulation_cannot_be_resumed(tmp_path: Path) -> None:
     run(scenario(tmp_path, "[batch]"), tmp_path)
     with pytest.raises(UsageError, match="ended with it"):
         api.resume(tmp_path / "run")
+
+
+def test_each_case_has_batches_of_its_own(tmp_path: Path) -> None:
+    cases = "cases: {quick: {mock: {batch_time: 10m}}, slow: {mock: {batch_time: 2h}}}\n"
+    summary = run(
+        scenario(tmp_path, "[{batch: {size: 50}}, gather]", f"tier: unlimited\n{cases}", head=UNLIMITED), tmp_path
+    )
+    assert [one.of_pass[:2] for one in summary.passes] == [
+        ("quick", "batch"),
+        ("quick", "gather"),
+        ("slow", "batch"),
+        ("slow", "gather"),
+    ]
+    quick, _, slow, _ = summary.passes
+    assert quick.values["makespan"] == 60 + 120 + 240 + 480
+    assert (slow.values["makespan"] or 0) >= 2 * 3600
+    for one in (quick, slow):
+        assert [(batch.items, batch.succeeded) for batch in one.batches] == [(50, 50), (50, 50)]
+        own = sorted(record.seq for record in records(tmp_path) if record.of_pass == one.of_pass)
+        assert own == list(range(100))
+    named = [(event.case, event.first) for event in events(tmp_path) if isinstance(event, Intended)]
+    assert [case for case, _ in named] == ["quick", "quick", "slow", "slow"]
+    assert len({first for _, first in named}) == 4
+
+
+def test_the_classes_of_models_of_a_hybrid_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """Each alone would take its share of the deadline; one after the other they would not be done by it."""
+    workload = "workload: {requests: 300, input_tokens: 100, output_tokens: 20, max_tokens: 50}"
+    streams = f"""\
+streams:
+  - {{name: one, arrivals: backlog, {workload}}}
+  - {{name: two, arrivals: backlog, model: claude-haiku-4-5, {workload}}}
+"""
+    strategies = "[{hybrid: {deadline: 20m, share: 100%, live: {token_bucket: {requests: 60/min}}}}]"
+    one = only(run(scenario(tmp_path, strategies, "mock: {batch_time: 36h}\n", head=HEAD + streams), tmp_path))
+    assert one.values["succeeded"] == 600
+    live = [record for record in records(tmp_path) if record.attempts[-1].batch is None]
+    assert len(live) > 590, "a batch that is cancelled gives back what it has"
+    first = min(record.attempts[-1].sent for record in live)
+    assert first == pytest.approx(20 * 60 - RESERVE - 300, abs=20)
+    assert (one.values["makespan"] or 0) < 20 * 60
+
+
+def test_what_a_batch_does_not_give_back_can_go_to_a_pool_of_workers(tmp_path: Path) -> None:
+    strategies = "[{hybrid: {deadline: 1h, share: 50%, live: {pool: {workers: 5, queue: 10}}}}]"
+    one = only(run(scenario(tmp_path, strategies, "mock: {batch_time: 36h}\n"), tmp_path))
+    assert everybody_once(tmp_path)
+    assert one.values["succeeded"] == 100
+    rescued = [record for record in records(tmp_path) if len(record.attempts) == 2]
+    assert len(rescued) >= 45
+    assert all(record.attempts[0].cause == "deadline" and record.attempts[1].batch is None for record in rescued)
+
+
+def test_failures_inside_a_batch_are_no_waste(tmp_path: Path) -> None:
+    made = scenario(tmp_path, "[{batch: {size: 50}}]", "mock: {faults: {server_error: 30%}}\n")
+    one = only(run(made, tmp_path))
+    assert one.attempts["server_error"]
+    assert (one.values["wasted_attempts"], one.values["wasted_cost"]) == (0, 0)
+
+
+def test_answers_in_a_batch_are_as_wrongly_expected_as_any(tmp_path: Path) -> None:
+    batch, live = run(scenario(tmp_path, "[batch, gather]", "mock: {output_factor: 1.5}\n"), tmp_path).passes
+    assert batch.values["output_tokens"] == live.values["output_tokens"] == 100 * 75

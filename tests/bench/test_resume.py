@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -14,7 +14,7 @@ import pytest
 from bench import api
 from bench.cli import call
 from bench.engine.observe import Observers
-from bench.errors import UsageError
+from bench.errors import Exit, UsageError
 from bench.results.folder import Journal
 from bench.results.record import Record, read_records
 from bench.scenario.model import Scenario
@@ -56,9 +56,9 @@ class Interrupting(Observers):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def load(tmp_path: Path, url: str, text: str) -> Scenario:
+def load(tmp_path: Path, url: str, text: str, cases: Sequence[str] = ()) -> Scenario:
     (tmp_path / "made.yaml").write_text(HEAD + text)
-    return api.load(str(tmp_path / "made.yaml"), flags={"target": url})
+    return api.load(str(tmp_path / "made.yaml"), flags={"target": url}, cases=cases)
 
 
 def seqs(tmp_path: Path, strategy: str) -> list[int]:
@@ -180,3 +180,27 @@ def test_batches_that_cannot_be_seen_are_not_given_up_for_lost(url: str, tmp_pat
     assert "404" in summary.reasons[0]
     assert seqs(tmp_path, "batch") == []
     assert created(url) == {}
+
+
+def test_a_run_with_cases_goes_on_in_the_case_where_it_was(url: str, tmp_path: Path) -> None:
+    text = BATCH + "cases: {first: {}, second: {workload: {requests: 20}}, third: {}}\n"
+    made = load(tmp_path, url, text, cases=["first", "second"])
+    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=40), say=lambda _words: None)
+    begun = {record.case for record in read_records(tmp_path / "run" / "records.jsonl")}
+    assert begun == {"first"}
+    summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
+    assert [(one.of_pass, one.stopped, one.values["succeeded"]) for one in summary.passes] == [
+        (("first", "batch", 0), None, 30),
+        (("second", "batch", 0), None, 20),
+    ]
+    assert [len(one.batches) for one in summary.passes] == [3, 2]
+    assert created(url) == {10: 5}
+
+
+def test_a_run_whose_server_is_gone_keeps_what_it_knows_of_its_batches(tmp_path: Path) -> None:
+    with mock_process(Settings(tier="unlimited", batch_time=(600.0, 600.0)), 1.0) as server:
+        made = load(tmp_path, server.url, BATCH)
+        api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None)
+    before = (tmp_path / "run" / "batches.jsonl").read_bytes()
+    assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == Exit.TARGET
+    assert (tmp_path / "run" / "batches.jsonl").read_bytes() == before

@@ -114,6 +114,48 @@ def test_users_who_wait_for_answers_cannot_go_through_batches(tmp_path: Path) ->
     )
 
 
+CHATS = HEAD.replace("requests: 4", "conversations: {count: 4, turns: 3}")
+CACHED = HEAD.replace("requests: 4", "requests: 4, system_tokens: 5000, cache: {warm: true}")
+HYBRID = "{hybrid: {deadline: 2h, live: {token_bucket: auto}}}"
+
+
+@pytest.mark.parametrize(
+    ("head", "strategy", "where", "message"),
+    [
+        (CHATS, "batch", "4:12  workload.conversations", "a batch cannot wait for answers, and each turn needs"),
+        (CHATS, HYBRID, "4:12  workload.conversations", "the one before it; leave out `hybrid`"),
+        (CACHED, "batch", "4:54  workload.cache.warm", "a batch cannot wait for answers, and so not for a request"),
+        (
+            HEAD.replace("model: claude-sonnet-5", "fan_out: {models: [claude-sonnet-5, claude-haiku-4-5]}"),
+            "batch",
+            "3:1  fan_out",
+            "not with `batch`: which answers are taken is decided while they come",
+        ),
+        (
+            HEAD[: HEAD.index("workload")] + "streams:\n  - name: chat\n    arrivals: {poisson: 1/s}\n"
+            "    workload: {conversations: {count: 2, turns: 3}, input_tokens: 9, output_tokens: 9, max_tokens: 50}\n",
+            "batch",
+            "7:16  streams[0].workload.conversations",
+            "a batch cannot wait for answers",
+        ),
+        (
+            HEAD + "cases: {chat: {workload: {requests: null, conversations: {count: 4, turns: 3}}}}\n",
+            "batch",
+            "5:59  cases.chat.workload.conversations",
+            "a batch cannot wait for answers",
+        ),
+        (HEAD, "{batch: {}, hedge: {after: 3s}}", "5:26  strategies[0].hedge", "no answer of a batch is late"),
+    ],
+)
+def test_what_waits_for_answers_cannot_go_through_batches(
+    tmp_path: Path, head: str, strategy: str, where: str, message: str
+) -> None:
+    found = problems(tmp_path, f"{head}strategies: [{strategy}]\nbudget: {{max_requests: 99}}\n")
+    assert found.startswith(f"job.yaml:{where}: "), found
+    assert message in found
+    assert "\n" not in found
+
+
 ROWS = '{"prompt": "a", "id": "one"}\n{"prompt": "b", "id": "two"}\n'
 
 
@@ -136,6 +178,15 @@ def test_custom_ids_of_a_dataset_are_unique(tmp_path: Path, rows: str, message: 
     (tmp_path / "p.jsonl").write_text(rows)
     text = HEAD.replace("requests: 4, input_tokens: 100", "requests: 3, dataset: {path: p.jsonl, id: id}")
     assert problems(tmp_path, text + "strategies: [batch]\n").startswith(message)
+
+
+def test_custom_ids_of_a_dataset_are_as_many_as_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(ROWS)
+    asked = HEAD.replace("requests: 4, input_tokens: 100", "dataset: {path: p.jsonl, id: id}")
+    many = asked + "arrivals: {backlog: 3}\nstrategies: [batch]\n"
+    assert problems(tmp_path, many).startswith("job.yaml:5:12  arrivals.backlog: the dataset has 2 custom_ids")
+    endless = asked.replace("dataset", "duration: 1m, dataset") + "arrivals: {poisson: 1/s}\nstrategies: [batch]\n"
+    assert "so `requests` has to say how many there are" in problems(tmp_path, endless)
 
 
 @pytest.mark.parametrize(

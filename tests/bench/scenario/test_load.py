@@ -266,7 +266,9 @@ NO_LOGIC = (
     "variables and templates such as ${NAME} or {{ name }} are not replaced in scenario files: write the value, "
     "give it with --set, or make the scenario in Python"
 )
-STRATEGIES = "expected sequential, gather, adaptive, batch, {semaphore: 10} or {token_bucket: auto}"
+STRATEGIES = (
+    "expected sequential, gather, adaptive, batch, {semaphore: 10}, {token_bucket: auto} or {pool: {workers: 32}}"
+)
 
 
 def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
@@ -560,10 +562,15 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
         "chat-with-history",
         "classify-500",
         "fan-out-three-models",
+        "hedge-or-wait",
+        "hold-slot",
         "interactive-and-background",
+        "one-million",
         "output-classes",
         "replay-conversation",
+        "retry-storm",
         "summarize-100",
+        "thundering-herd",
     ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
 
