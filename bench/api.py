@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -29,15 +29,18 @@ from bench.errors import TargetError, UsageError
 from bench.reading import summarize_run, tier_date
 from bench.request import RequestSpec
 from bench.results import folder as folders
+from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
 from bench.results.columns import Columns
-from bench.results.cost import prices_as_of, standard_prices, worst_case
+from bench.results.cost import prices_as_of, prices_of, worst_case
 from bench.results.environment import machine, versions
-from bench.results.folder import CaseInfo, Ending, Journal, Origin, PassNote, RunInfo
+from bench.results.folder import CaseInfo, Ending, Journal, LoadedRun, Origin, PassNote, Recipe, RunInfo
+from bench.results.format import count
 from bench.results.limits import Pool
-from bench.results.record import Attempt, Record, read_records
+from bench.results.record import Attempt, OfPass, Record, read_records
 from bench.results.redact import bare_url, redact
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, PassSummary, Summary
+from bench.resuming import unfinished
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
@@ -55,6 +58,11 @@ SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KE
 
 _DRAWING = Lock()
 """One report at a time: the settings of matplotlib are the whole program's."""
+
+
+def to_stderr(words: str) -> None:
+    """Tell a person at once, beside what is printed."""
+    print(words, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -133,8 +141,11 @@ def load(
         if not equals:
             raise UsageError(f"--set {setting}: expected KEY=VALUE, such as workload.requests=500")
         changes[path.strip()] = value
-    scenario = load_file(find(name_or_path), overrides=changes, flags=flags or {})
-    return select(scenario, strategies, cases)
+    file = find(name_or_path)
+    scenario = load_file(file, overrides=changes, flags=flags or {})
+    chosen = select(scenario, strategies, cases)
+    chosen._recipe = Recipe(str(file.absolute()), dict(flags or {}), tuple(settings), tuple(strategies), tuple(cases))
+    return chosen
 
 
 def run(
@@ -144,34 +155,125 @@ def run(
     observer: Observer | None = None,
     command: Sequence[str] = (),
     stop: Stop | None = None,
+    say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
 
     `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
-    the run early.  Raises UsageError before anything was sent, TargetError when nobody answers.
+    the run early, `say` tells a person at once what cannot wait.  Raises UsageError before anything was sent,
+    TargetError when nobody answers.
     """
     _refuse_unbounded(scenario)
     stop, now = stop or Stop(), utc_now()
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
-        folders.write_info(folder, _info(scenario, folder, now, command), _secrets())
-        journal = Journal(folder / folders.RECORDS, may_wait=all(target.virtual for target in targets.values()))
-        with journal, interruptible(stop, say):
-            around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
+        info = _info(scenario, folder, now, command)
+        folders.write_info(folder, info, _secrets())
+        with (
+            Journal(folder / folders.RECORDS, may_wait=all(one.virtual for one in targets.values())) as journal,
+            BatchLog(folder, info.token) as batches,
+            interruptible(stop, say),
+        ):
+            around = _surroundings(scenario, journal.append, batches, observer or Observers(), stop, now.date())
             _run_passes(scenario, targets, around, folder)
+    if not all(one.resets for one in targets.values()):
+        _tell_of_batches(folder, say)
     return report(folder)
 
 
-def _run_passes(scenario: Scenario, targets: Mapping[str | None, Target], around: Surroundings, folder: Path) -> None:
+def resume(
+    folder: Path,
+    *,
+    scenario: Scenario | None = None,
+    observer: Observer | None = None,
+    say: Callable[[str], None] = to_stderr,
+) -> Finished:
+    """Bring a run to its end that was killed or stopped.  Nothing that was submitted in a batch is submitted again.
+
+    Batches and hybrids go on where they were, passes that had not begun are run.  A live pass that was cut off stays as
+    it is: its times would hold the pause.  `scenario` is for runs whose scenario did not come from a file.  Raises
+    UsageError when there is nothing to go on with.
+    """
+    loaded = folders.load(folder)
+    scenario = scenario or _same_scenario(loaded)
+    if scenario.target in ("sim", "mock"):
+        raise UsageError(
+            f"{folder} was run on {scenario.target}, which ended with it, batches and all",
+            "Run the scenario again: it costs nothing.",
+        )
+    over, cut_off = unfinished(loaded, scenario)
+    for name in cut_off:
+        say(f"{name} was cut off and stays as it is: with a pause in it, its times would mean nothing; run it again")
+    stop, day = Stop(), date.fromisoformat(loaded.info.started_at[:10])
+    notes = [note for note in loaded.ending.passes if note.of_pass in over]
+    with (
+        open_targets(scenario) as targets,
+        Journal(folder / folders.RECORDS, resumed=True) as journal,
+        BatchLog(folder, loaded.info.token) as batches,
+        interruptible(stop, say),
+    ):
+        around = _surroundings(scenario, journal.append, batches, observer or Observers(), stop, day)
+        _run_passes(scenario, targets, _after(around, folder), folder, notes, without=over, resumed=True)
+    _tell_of_batches(folder, say)
+    return report(folder)
+
+
+def _same_scenario(loaded: LoadedRun) -> Scenario:
+    """The scenario of a run, from its file.  UsageError when it is not what it was."""
+    recipe = loaded.info.recipe
+    if recipe is None:
+        raise UsageError(f"{loaded.folder} does not say which scenario file it was run from")
+    scenario = load(
+        recipe.path,
+        flags=recipe.flags,
+        settings=recipe.settings,
+        strategies=recipe.strategies,
+        cases=recipe.cases,
+    )
+    if _hash(scenario.resolved()) != loaded.info.scenario_hash:
+        raise UsageError(
+            f"{recipe.path} is not what it was when the run began",
+            f"Put it back; {loaded.folder / folders.RUN} says what was asked.",
+        )
+    return scenario
+
+
+def _after(around: Surroundings, folder: Path) -> Surroundings:
+    """The surroundings of a run of which a part is done: recorded, and paid for."""
+    recorded: dict[OfPass, set[int]] = {}
+    for record in read_records(folder / folders.RECORDS):
+        recorded.setdefault(record.of_pass, set()).add(record.seq)
+        around.budget.sent += len(record.attempts)
+        around.budget.spent += sum(around.cost(record.model, attempt) or 0.0 for attempt in record.attempts)
+    return replace(around, recorded=recorded)
+
+
+def _tell_of_batches(folder: Path, say: Callable[[str], None]) -> None:
+    """Say which batches go on although the run has ended."""
+    if running := unfetched(read_events(folder / BATCHES)):
+        say(f"{count(len(running), 'batch', 'batches')} not fetched yet: {', '.join(running)}")
+        say(f"claude-bench resume {folder} fetches what is ready and waits for the rest.")
+
+
+def _run_passes(
+    scenario: Scenario,
+    targets: Mapping[str | None, Target],
+    around: Surroundings,
+    folder: Path,
+    before: Sequence[PassNote] = (),
+    *,
+    without: Container[OfPass] = (),
+    resumed: bool = False,
+) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
-    notes: list[PassNote] = []
+    notes = list(before)
     _write_ending(folder, notes, around.stop)
     try:
-        for end in run_passes(scenario, targets, around):
+        for end in run_passes(scenario, targets, around, without=without):
             notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder), end.case))
             _write_ending(folder, notes, around.stop)
     except TargetError as lost:
-        if not notes:
+        if not notes and not resumed:
             folders.discard(folder)
             raise
         around.stop.request(str(lost), lost.exit_code)
@@ -315,20 +417,29 @@ def _refuse_unbounded(scenario: Scenario) -> None:
             "the API costs money: a run against it needs a budget",
             "Add --max-cost 2 (dollars), or budget: {max_cost: $2} to the scenario.",
         )
-    unpriced = [model for model in sorted(scenario.models) if standard_prices(model, utc_now().date()) is None]
-    if scenario.budget.max_cost is not None and unpriced:
+    if scenario.budget.max_cost is not None and (unpriced := _unpriced(scenario, utc_now().date())):
         raise UsageError(
             f"the price of {unpriced[0]} is not known, so no budget can be kept",
             "Check the model's name, or upgrade genai-prices.",
         )
 
 
+def _unpriced(scenario: Scenario, day: date) -> list[str]:
+    """The models of which nobody knows what they cost as they are asked: one by one, or in message batches."""
+    kinds = {strategy.kind for _, variant in scenario.variants for strategy in variant.strategies}
+    ways = {batched for kind in kinds for batched in _BATCHED.get(kind, (False,))}
+    models = sorted(scenario.models)
+    return [model for model in models if any(prices_of(model, day, batched=batched) is None for batched in ways)]
+
+
+_BATCHED = {"batch": (True,), "hybrid": (False, True)}
+"""Whether strategies of a kind ask in message batches, by themselves or both."""
+
+
 def _new_folder(scenario: Scenario, out: Path | None, now: datetime) -> Path:
     if out is not None:
         return folders.create_at(out)
-    draws = Draws(os.getpid(), int(now.timestamp() * 1e6))
-    letters = "".join(chr(ord("a") + draws.integer(0, 25)) for _ in range(4))
-    return folders.create(Path("runs"), scenario.name, scenario.target, now, letters)
+    return folders.create(Path("runs"), scenario.name, scenario.target, now, _letters(now, 4))
 
 
 def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str]) -> RunInfo:
@@ -338,7 +449,7 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         started_at=folders.rfc3339(now),
         command=("claude-bench", *command),
         scenario=resolved,
-        scenario_hash=sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16],
+        scenario_hash=_hash(resolved),
         versions=versions(),
         machine=machine(),
         seed=scenario.seed,
@@ -350,7 +461,19 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         pools=_pools(scenario),
         prices_as_of=prices_as_of(),
         origin=_origin(scenario),
+        token=_letters(now, 12),
+        recipe=scenario.recipe,
     )
+
+
+def _hash(resolved: Mapping[str, object]) -> str:
+    return sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16]
+
+
+def _letters(now: datetime, many: int) -> str:
+    """Letters that another process, or another moment, does not get."""
+    draws = Draws(os.getpid(), int(now.timestamp() * 1e6))
+    return "".join(chr(ord("a") + draws.integer(0, 25)) for _ in range(many))
 
 
 def _case_info(scenario: Scenario) -> CaseInfo:
@@ -379,31 +502,42 @@ def _origin(scenario: Scenario) -> Origin | None:
 
 
 def _surroundings(
-    scenario: Scenario, journal: Callable[[Record], None], observer: Observer, stop: Stop, day: date
+    scenario: Scenario,
+    journal: Callable[[Record], None],
+    batches: BatchLog,
+    observer: Observer,
+    stop: Stop,
+    day: date,
 ) -> Surroundings:
     budget = scenario.budget
+    bounded = budget.max_cost is not None
     return Surroundings(
         journal=journal,
         observer=observer,
         budget=BudgetGuard(budget.max_cost, budget.max_requests, budget.max_time),
         stop=stop,
         cost=lambda model, attempt: _cost(model, attempt, day),
-        worst_case=(lambda spec: _worst(spec, day)) if budget.max_cost is not None else (lambda _spec: 0.0),
+        worst_case=(lambda spec: _worst(spec, day)) if bounded else (lambda _spec: 0.0),
+        worst_in_batch=(lambda spec: _worst(spec, day, batched=True)) if bounded else (lambda _spec: 0.0),
+        batches=batches,
     )
 
 
 def _cost(model: str, attempt: Attempt, day: date) -> float | None:
     """Dollars of one attempt.  A refusal is free; what was cut off may have been billed, and nobody says."""
-    prices = standard_prices(model, day)
+    prices = prices_of(model, day, batched=attempt.batch is not None)
     if prices is None:
         return None
     if attempt.usage is not None:
         return prices.of(attempt.usage)
+    if attempt.batch is not None:  # only what succeeded is billed (batch page, 2026-10-08)
+        return None if attempt.cause == "lost" else 0.0
     return 0.0 if attempt.status is not None and attempt.status >= 400 else None
 
 
-def _worst(spec: RequestSpec, day: date) -> float:
-    worst = worst_case(spec.params["model"], spec.input_tokens, spec.params["max_tokens"], day, spec.cache)
+def _worst(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
+    model, most = spec.params["model"], spec.params["max_tokens"]
+    worst = worst_case(model, spec.input_tokens, most, day, spec.cache, batched=batched)
     return 0.0 if worst is None else worst
 
 
@@ -419,11 +553,6 @@ def _overhead(end: PassEnd, folder: Path) -> Overhead | None:
             recorded.append(record.latency)
             served.append(end.server_latencies[last.request_id])
     return overhead(np.array(recorded), np.array(served))
-
-
-def say(words: str) -> None:
-    """Tell a person at once, beside what is printed."""
-    print(words, file=sys.stderr, flush=True)
 
 
 def _secrets() -> list[str]:

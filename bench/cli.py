@@ -86,13 +86,32 @@ def run(
         strategies=strategy.split(",") if strategy else [],
         cases=case.split(",") if case else [],
     )
-    with api.watched(loaded, quiet=quiet, prometheus=prometheus, otel=otel, say=api.say) as observer:
+    with api.watched(loaded, quiet=quiet, prometheus=prometheus, otel=otel, say=api.to_stderr) as observer:
         finished = api.run(loaded, out=out, observer=observer, command=_line.get())
     code = _show(finished, json=json, quiet=quiet)
     from bench import ci
 
-    ci.publish(finished.folder, finished.summary, os.environ, api.say)
+    ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
     return code
+
+
+@app.command
+def resume(
+    folder: Annotated[Path, Parameter(help="The folder of a run that was killed or stopped.")],
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
+) -> int:
+    """Bring a run to its end: fetch the results of its batches, submit what never was, run what had not begun.
+
+    Nothing that was submitted is submitted again.
+    """
+    from bench import api
+
+    with api.progress(quiet=quiet) as observer:
+        finished = api.resume(folder, observer=observer)
+    return _show(finished, json=json, quiet=quiet)
 
 
 @app.command
@@ -175,7 +194,7 @@ def compare(
                 target=target,
                 observer=observer,
                 command=_line.get(),
-                say=api.say,
+                say=api.to_stderr,
             )
         return _printed(lambda: comparing.show_calibration(found, json=json), Exit.OK)
     compared = comparing.compare_sides(
@@ -192,7 +211,7 @@ def compare(
     if junit:
         exporting.export_comparison(compared, junit)
     code = _printed(lambda: comparing.show(compared, json=json, quiet=quiet), compared.exit_code)
-    ci.publish_comparison(compared, os.environ, api.say)
+    ci.publish_comparison(compared, os.environ, api.to_stderr)
     return code
 
 
@@ -325,7 +344,7 @@ def _publish_error(problem: BenchError) -> None:
     if os.environ.get("GITHUB_ACTIONS"):
         from bench import api, ci
 
-        ci.publish_error(problem, os.environ, api.say)
+        ci.publish_error(problem, os.environ, api.to_stderr)
 
 
 def _show(finished: object, *, json: bool, quiet: bool) -> int:

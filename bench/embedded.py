@@ -73,7 +73,7 @@ def run(
     stop, loaded = Stop(), _loaded(scenario, overrides)
     if not _in_a_loop():
         return _run(loaded, out, stop, quiet=quiet)
-    with interruptible(stop, api.say), ThreadPoolExecutor(1, "claude-bench") as thread:
+    with interruptible(stop, api.to_stderr), ThreadPoolExecutor(1, "claude-bench") as thread:
         return thread.submit(_run, loaded, out, stop, quiet=quiet).result()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.errors import Exit
+from bench.results.batch_summary import BatchesByPass, summarize_batches
 from bench.results.columns import Columns
 from bench.results.cost import by_price
 from bench.results.fan_out import FanOut, Take
@@ -87,7 +88,8 @@ def summarize_run(loaded: LoadedRun) -> Summary:
     asked = {case: msgspec.convert(each, _Asked, strict=False) for case, each in _variants(loaded.info.scenario)}
     questions = {case: _question(each, loaded, case) for case, each in asked.items()}
     rows = [replace(one, fan_out=_fan_out(one, asked[one.case], questions[one.case])) for one in loaded.passes]
-    passes = [_summarize_pass(one, asked[one.case], questions[one.case], loaded) for one in rows]
+    batches = summarize_batches(loaded, questions[None].day)
+    passes = [_summarize_pass(one, asked[one.case], questions[one.case], loaded, batches) for one in rows]
     thresholds = evaluate(asked[None].thresholds, passes, rows)
     ending = loaded.ending
     reasons = [(Exit(ending.exit_code), ending.stopped)] if ending.stopped is not None else []
@@ -135,7 +137,9 @@ def _fan_out(columns: Columns, asked: _Asked, question: Question) -> FanOut | No
     return FanOut(by_price(asked.fan_out.models, question.day), take, asked.slo)
 
 
-def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun) -> PassSummary:
+def _summarize_pass(
+    columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun, batches: BatchesByPass
+) -> PassSummary:
     kinds = {strategy.name: strategy.kind for strategy in asked.strategies}
     notes = {note.of_pass: note for note in loaded.ending.passes}
     note = notes.get(columns.of_pass)
@@ -145,6 +149,7 @@ def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded:
         kind=kinds[columns.strategy],
         overhead=note.overhead if note else None,
         stopped=note.stopped if note else UNFINISHED,
+        batches=batches.get(columns.of_pass, ()),
     )
 
 

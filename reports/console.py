@@ -16,6 +16,7 @@ from rich.text import Text
 from bench.results.format import count, pass_name
 from bench.results.metrics import METRICS
 from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary, TurnSummary
+from reports.batches import print_batches
 from reports.fan_out import FAN_OUT_HEADINGS, FAN_OUT_SIDES, fan_out_rows
 from reports.money import months
 from reports.passes import models_of
@@ -106,6 +107,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     console.print(Text(LEGEND, style="dim"))
     for line in (*waste(summary.passes), *months(summary.passes)):
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
+    print_batches(summary.passes, console)
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 
 

@@ -24,7 +24,7 @@ from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
-from reports import figures, money, tables, turns
+from reports import batches, figures, money, tables, turns
 from reports.fan_out import fan_out
 from reports.passes import Pass, by_case
 from reports.tables import Table
@@ -69,6 +69,8 @@ def render(run: LoadedRun) -> str:
         otherwise_note=money.NOTE,
         months=money.months([one.summary for one in passes]),
         waste=waste([one.summary for one in passes]),
+        batches=batches.batches(run.summary.passes),
+        batches_note=batches.NOTE,
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),
@@ -123,6 +125,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),
+        *([("batches", "Batches")] if any(one.batches for one in summary.passes) else []),
         ("money", "Cost"),
         ("errors", "Errors"),
         ("repeat", "Repeat it"),

@@ -107,7 +107,7 @@ def _in_flight_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: floa
     levels = _in_flight(attempts, edges)
     ax.stairs(levels, edges / scale, fill=True, color=colour("service"), alpha=0.25, linewidth=0)
     ax.stairs(levels, edges / scale, color=colour("service"), linewidth=1.1, baseline=None)
-    ax.set_ylim(0, levels.max() * 1.12)
+    ax.set_ylim(0, max(1, levels.max()) * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.set_title("in flight")
     moments = (edges[:-1] + edges[1:]) / 2

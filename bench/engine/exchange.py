@@ -16,7 +16,7 @@ from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.request import RequestSpec
 from bench.results.causes import CAUSES
-from bench.results.record import Attempt, Record, Usage
+from bench.results.record import Attempt, OfPass, Record, Usage
 from bench.scenario.model import Strategy
 from bench.strategies.admission import Admission
 from bench.strategies.hedging import Hedging
@@ -43,6 +43,11 @@ class Terms:
     hedging: Hedging | None = None
     case: str | None = None
     """Of the scenario."""
+
+    @property
+    def of_pass(self) -> OfPass:
+        """Which pass it is: case, strategy and repeat."""
+        return self.case, self.strategy.name, self.number
 
 
 class Exchange:
@@ -245,9 +250,18 @@ def unsent(now: float) -> Attempt:
 
 def keep(terms: Terms, spec: RequestSpec, attempts: Iterable[Attempt], cost: float | None) -> Record:
     """Keep the record of a request that has ended; `cost` in dollars, None when unknown."""
-    record = Record(
-        strategy=terms.strategy.name,
-        pass_=terms.number,
+    record = record_of(terms.of_pass, spec, attempts)
+    terms.around.journal(record)
+    terms.around.observer.done(record, cost)
+    return record
+
+
+def record_of(of_pass: OfPass, spec: RequestSpec, attempts: Iterable[Attempt]) -> Record:
+    """The record of a request that has ended."""
+    case, strategy, number = of_pass
+    return Record(
+        strategy=strategy,
+        pass_=number,
         seq=spec.seq,
         model=spec.params["model"],
         intended=spec.intended,
@@ -258,8 +272,5 @@ def keep(terms: Terms, spec: RequestSpec, attempts: Iterable[Attempt], cost: flo
         turn=spec.turn,
         final=spec.final,
         group=spec.group,
-        case=terms.case,
+        case=case,
     )
-    terms.around.journal(record)
-    terms.around.observer.done(record, cost)
-    return record

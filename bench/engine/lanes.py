@@ -6,7 +6,7 @@ and an admission.  A model whose bucket is empty then holds up nobody else (docs
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from bench.clock import Clock
@@ -14,7 +14,7 @@ from bench.engine.line import Line
 from bench.request import RequestSpec
 from bench.scenario.model import Scenario, Strategy
 from bench.strategies.admission import Admission, admissions_of
-from bench.workload.requests import Source, sources_of
+from bench.workload.requests import Source
 from mock_server.tiers import find_tier
 
 
@@ -25,22 +25,26 @@ class Lane(NamedTuple):
     admission: Admission
 
 
-def lanes_of(
-    scenario: Scenario, strategy: Strategy, clock: Clock, mark: str = "",
-    wanted: Callable[[RequestSpec], bool] | None = None,
-) -> list[Lane]:  # fmt: skip
-    """One lane, or one for each class of models where the strategy treats classes apart.
-
-    `mark` tells what this pass has cached from what others have.  `wanted` says whether anybody still waits for the
-    answer to a request that was not sent yet.
-    """
+def entries_of(scenario: Scenario, strategy: Strategy, clock: Clock) -> dict[str, Admission]:
+    """What lets the requests of each model through."""
     tier = find_tier(scenario.tier)
     limits = {tier.pool(model): tier.limits_of(model) for model in scenario.models}
     admissions = admissions_of(strategy, limits, clock)
-    sources: dict[Admission, list[Source]] = {}
-    for source in sources_of(scenario, mark):
-        sources.setdefault(admissions[tier.pool(source.model)], []).append(source)
+    return {model: admissions[tier.pool(model)] for model in scenario.models}
+
+
+def lanes_of(
+    sources: Iterable[Source], entries: Mapping[str, Admission], clock: Clock, *, by_priority: bool = True,
+    wanted: Callable[[RequestSpec], bool] | None = None,
+) -> list[Lane]:  # fmt: skip
+    """A lane for each admission among `entries`, which has them by model.
+
+    `wanted` says whether anybody still waits for the answer to a request that was not sent yet.
+    """
+    by_admission: dict[Admission, list[Source]] = {}
+    for source in sources:
+        by_admission.setdefault(entries[source.model], []).append(source)
     return [
-        Lane(Line(own, clock, by_priority=strategy.priority, wanted=wanted), admission)
-        for admission, own in sources.items()
+        Lane(Line(own, clock, by_priority=by_priority, wanted=wanted), admission)
+        for admission, own in by_admission.items()
     ]

@@ -96,7 +96,8 @@ class Pool:
                     group.create_task(self._work())
 
     async def _read(self) -> None:
-        while (through := await self._line.next(self._queue)) is not None:
+        stop = self._terms.around.stop
+        while stop.reason is None and (through := await self._line.next(self._queue)) is not None:
             spec, ticket = through
             if ticket is None:
                 self.flight.drop(spec)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from bench.clock import Clock
 from bench.clock import run as run_loop
-from bench.engine.dispatch import Pass
-from bench.engine.exchange import Terms
-from bench.engine.groups import groups_of
-from bench.engine.lanes import Lane, lanes_of
-from bench.engine.pool import Pool
+from bench.engine.batch_pass import BatchPass
+from bench.engine.hybrid import HybridPass
+from bench.engine.live import LivePass
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
+from bench.results.record import OfPass
 from bench.scenario.model import Scenario, Strategy
-from bench.strategies.hedging import Hedging
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, warmup_of
 
@@ -38,17 +35,20 @@ class PassEnd:
     """Seconds each request took in the server, by request id, where the target tells."""
 
 
-def run_passes(scenario: Scenario, targets: Mapping[str | None, Target], around: Surroundings) -> Iterator[PassEnd]:
+def run_passes(
+    scenario: Scenario, targets: Mapping[str | None, Target], around: Surroundings, *, without: Container[OfPass] = ()
+) -> Iterator[PassEnd]:
     """Run pass after pass and tell of each when it has ended.  A stop skips those that have not begun.
 
-    `targets` has one for each case by its name, or, without cases, one under None.  Each pass has an event loop of its
-    own, so that simulated time starts at 0.  Repeats differ in their seed.
+    `targets` has one for each case by its name, or, without cases, one under None.  `without` are passes to leave out.
+    Each pass has an event loop of its own, so that simulated time starts at 0.  Repeats differ in their seed.
     """
     rounds = [
         (number, case, variant, strategy)
         for number in range(scenario.repeat)
         for case, variant in scenario.variants
         for strategy in variant.strategies
+        if (case, strategy.name, number) not in without
     ]
     for place, (number, case, variant, strategy) in enumerate(rounds):
         target = targets[case]
@@ -64,8 +64,11 @@ async def _run_pass(
     clock = Clock(1.0 if target.virtual else scenario.speed)
     await _wait(clock, pause, around.stop)
     seeded = scenario.model_copy(update={"seed": scenario.seed + number})
+    if target.resets and around.batches is not None:
+        around.batches.ids.clear()  # the server has forgotten them, and may use them again
     async with target.session(clock, seeded.seed) as session:
-        await _warm_up(seeded, session, around)
+        if strategy.kind != "batch":
+            await _warm_up(seeded, session, around)
         await session.reset()
         clock.restart()
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
@@ -97,27 +100,27 @@ async def _send_all(
     scenario: Scenario, case: str | None, strategy: Strategy, number: int, session: Session, clock: Clock,
     around: Surroundings,
 ) -> None:  # fmt: skip
-    groups = groups_of(scenario, strategy, clock)
-    hedging = None if strategy.hedge is None else Hedging(strategy.hedge)
-    longest = math.inf if scenario.timeout.request is None else scenario.timeout.request
-    mark = f"{case or ''} {strategy.name} {number}"
-
-    def sender(lane: Lane) -> Pass | Pool:
-        client, admission = session.client, lane.admission
-        terms = Terms(strategy, number, scenario.seed, admission, client, clock, around, longest, hedging, case)
-        return (Pass if strategy.pool is None else Pool)(lane.line, terms, groups)
-
-    wanted = None if groups is None else groups.wanted
-    senders = [sender(lane) for lane in lanes_of(scenario, strategy, clock, mark, wanted)]
+    one_pass = _pass(scenario, case, strategy, number, session, clock, around)
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"
         alarm = clock.call_at(left, around.stop.request, words, Exit.BUDGET)
     try:
-        async with asyncio.TaskGroup() as together:
-            for one in senders:
-                together.create_task(one.run())
+        await one_pass.run()
     finally:
         around.budget.time_used += clock.now()
         if alarm is not None:
             alarm.cancel()
+
+
+def _pass(
+    scenario: Scenario, case: str | None, strategy: Strategy, number: int, session: Session, clock: Clock,
+    around: Surroundings,
+) -> LivePass | BatchPass | HybridPass:  # fmt: skip
+    match strategy.kind:
+        case "batch":
+            return BatchPass(scenario, case, strategy, number, session.batches, clock, around)
+        case "hybrid":
+            return HybridPass(scenario, case, strategy, number, session, clock, around)
+        case _:
+            return LivePass(scenario, case, strategy, number, session.client, clock, around)

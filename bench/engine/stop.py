@@ -17,6 +17,8 @@ from bench.errors import Exit
 
 _SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
+FINISHES = "finishing what is in flight"
+
 
 class Stop:
     """Why a run is to end early; whatever runs listens to it."""
@@ -27,7 +29,14 @@ class Stop:
         self.exit_code = Exit.OK
         self.cut = False
         """Whether requests in flight are to be given up too."""
+        self.meaning = FINISHES
+        """What a person is told that the first interrupt does."""
         self._listeners: list[Callable[[], object]] = []
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person or the system asked for it, and not the run itself."""
+        return self.exit_code in _SIGNALS.values()
 
     def request(self, reason: str, exit_code: Exit) -> None:
         """Stop sending.  The first reason is kept."""
@@ -37,7 +46,7 @@ class Stop:
 
     def interrupt(self, exit_code: Exit = Exit.INTERRUPTED) -> None:
         """Ctrl-C, or SIGTERM: the first stops sending, the second gives up what is in flight."""
-        self.cut = self.exit_code in _SIGNALS.values()
+        self.cut = self.interrupted
         self.reason, self.exit_code = "interrupted", exit_code
         self._tell()
 
@@ -58,7 +67,7 @@ class Stop:
             self._listeners.remove(tell)
 
     def _tell(self) -> None:
-        for tell in self._listeners:
+        for tell in tuple(self._listeners):
             with suppress(RuntimeError):  # told from another thread just as the pass ended and closed its loop
                 tell()
 
@@ -75,7 +84,7 @@ def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         stop.interrupt(_SIGNALS[signal.Signals(number)])
-        say("giving up what is in flight" if stop.cut else "stopping: finishing what is in flight (again to cut)")
+        say("giving up what is in flight" if stop.cut else f"stopping: {stop.meaning} (again to cut)")
 
     previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:

@@ -51,6 +51,11 @@ class _Strategy:
         return count(self.typical("requests") or 0, "request")
 
     @property
+    def batched(self) -> bool:
+        """Whether it uses message batches."""
+        return any(one.kind in ("batch", "hybrid") for one in self.passes)
+
+    @property
     def clean(self) -> bool:
         return all(
             (one.values["error_rate"] or 0) <= MAX_FAILED and (one.values["rate_limited_rate"] or 0) < MAX_RATE_LIMITED
@@ -87,6 +92,7 @@ def _sentences(question: Question, passes: Sequence[PassSummary]) -> Iterator[st
         yield _verdict(question, best, others)
         yield from _next_to(best, others)
         yield from _binding(best)
+        yield from _through_batches(best, others)
         yield from fan_out_sentences(passes)
 
 
@@ -141,10 +147,25 @@ def _next_to(best: _Strategy, others: list[_Strategy]) -> Iterator[str]:
     if dirty := [other for other in faster if not other.clean]:
         fastest = min(dirty, key=lambda strategy: strategy.time)
         yield f"{fastest.name} is faster ({fastest.words}), but {_trouble(fastest)}."
-    elif clean := [other for other in others if other.clean]:
+    elif clean := [other for other in others if other.clean and not (other.batched and not best.batched)]:
         second = min(clean, key=lambda strategy: strategy.time)
         equal = abs(second.time - best.time) <= TIE * best.time
         yield f"{second.name} does as well." if equal else f"{second.name} comes next: {second.words}."
+
+
+def _through_batches(best: _Strategy, others: list[_Strategy]) -> Iterator[str]:
+    """What going through message batches saves beside a live strategy, and how much longer it takes; at most two."""
+    spent, took = best.typical("cost"), best.typical("makespan") or 0.0
+    if best.batched or not spent:
+        return
+    batched = [(other.typical("cost"), other) for other in others if other.clean and other.batched]
+    cheaper = [(cost, other) for cost, other in batched if cost is not None and cost < spent]
+    for cost, other in sorted(cheaper, key=lambda pair: pair[0])[:2]:
+        ended = other.typical("makespan") or 0.0
+        yield (
+            f"{other.name} costs {share(1 - cost / spent)} less ({dollars(cost)}) and is done {seconds(ended - took)} "
+            f"later, after {seconds(ended)}."
+        )
 
 
 def _binding(best: _Strategy) -> Iterator[str]:

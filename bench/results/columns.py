@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from bench.errors import UsageError
 from bench.results.causes import CAUSES
-from bench.results.record import Attempt, RateLimits, Record, Usage, read_records
+from bench.results.record import Attempt, OfPass, RateLimits, Record, Usage, read_records
 from bench.results.slo import seconds_per_token
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Columns:
     """Who was asked each prompt, where several models were: not in the records, but needed to read them."""
 
     @property
-    def of_pass(self) -> tuple[str | None, str, int]:
+    def of_pass(self) -> OfPass:
         """Which pass it is: case, strategy and repeat."""
         return self.case, self.strategy, self.pass_
 
@@ -274,7 +274,7 @@ def unneeded(of: RequestColumns | AttemptColumns) -> Bools:
 
 def split_passes(records: Iterable[Record]) -> list[Columns]:
     """Columns for each pass found among the records, in the order in which the passes first appear."""
-    builders: dict[tuple[str | None, str, int], ColumnsBuilder] = {}
+    builders: dict[OfPass, ColumnsBuilder] = {}
     for record in records:
         if record.of_pass not in builders:
             builders[record.of_pass] = ColumnsBuilder(record.strategy, record.pass_, record.case)

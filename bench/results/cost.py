@@ -94,16 +94,20 @@ def batch_prices(model: str, day: date) -> Prices | None:
 
 
 def cost_of(columns: Columns, day: date) -> Cost:
-    """What all attempts of a pass cost at that day's standard prices; all None if one model has no known price."""
+    """What all attempts of a pass cost that day, those in batches at batch prices; all None if a price is not known."""
     attempts = columns.attempts
     tokens = np.stack([getattr(attempts, kind) for kind in KINDS], axis=1)
     model = columns.requests.model[attempts.request]
     spent = np.zeros(len(KINDS))
     for code, name in enumerate(columns.models):
-        prices = standard_prices(name, day)
-        if prices is None:
-            return UNKNOWN
-        spent += prices.by_kind(tokens[model == code])
+        for batched in (False, True):
+            chosen = (model == code) & (attempts.batch == batched)
+            if not chosen.any():
+                continue
+            prices = prices_of(name, day, batched=batched)
+            if prices is None:
+                return UNKNOWN
+            spent += prices.by_kind(tokens[chosen])
     kind = dict(zip(KINDS, map(float, spent), strict=True))
     return Cost(
         total=float(spent.sum()),
@@ -136,12 +140,19 @@ def _saving(columns: Columns, day: date, spent: float) -> float | None:
 _WRITES = {None: "input_tokens", "5m": "cache_write_5m", "1h": "cache_write_1h"}
 
 
-def worst_case(model: str, input_tokens: int, max_tokens: int, day: date, cache: str | None = None) -> float | None:
+def prices_of(model: str, day: date, *, batched: bool) -> Prices | None:
+    """Prices of requests sent that day, in a message batch or by themselves; None where they are not known."""
+    return batch_prices(model, day) if batched else standard_prices(model, day)
+
+
+def worst_case(
+    model: str, input_tokens: int, max_tokens: int, day: date, cache: str | None = None, *, batched: bool = False
+) -> float | None:
     """The most one request can cost if it is answered in full and nothing of it is cached yet; None if unknown.
 
     `cache` is for how long it asks the API to keep what it sends, which costs more than sending alone.
     """
-    prices = standard_prices(model, day)
+    prices = prices_of(model, day, batched=batched)
     return None if prices is None else prices.of(Usage(**{_WRITES[cache]: input_tokens, "output_tokens": max_tokens}))
 
 

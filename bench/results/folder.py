@@ -3,6 +3,7 @@
     runs/20261120-1041-summarize-100-sim-kqvd/
       run.json        what was asked and what it was measured with
       records.jsonl   one line a request, written as each ends
+      batches.jsonl   what happened to message batches, where there are any
       passes.json     how each pass ended, and what the server said of it
       summary.json    what it came to
       report.html
@@ -19,16 +20,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from bench.errors import UsageError
 from bench.results import record, summary
+from bench.results.appending import append_to, lock
+from bench.results.batches import BATCHES, Event, read_events
 from bench.results.columns import Columns, read_passes
 from bench.results.environment import Machine
 from bench.results.limits import Pool
-from bench.results.record import Record, to_line
+from bench.results.record import OfPass, Record, to_line
 from bench.results.redact import bare_url, redact
 from bench.results.summary import Overhead, Summary
 
@@ -62,6 +65,17 @@ class Origin(msgspec.Struct, frozen=True):
         return self.thresholds.get(f"{metric} {expression}")
 
 
+class Recipe(msgspec.Struct, frozen=True):
+    """How a scenario was loaded from its file."""
+
+    path: str
+    """Absolute."""
+    flags: dict[str, str] = {}
+    settings: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """What a run was asked to do and what it was measured with; never a key."""
 
@@ -90,6 +104,10 @@ class RunInfo(msgspec.Struct, frozen=True):
     """None for a scenario that was made in Python."""
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION
+    token: str = ""
+    """What the custom_ids of this run's batches are made from, so that no other run has the same."""
+    recipe: Recipe | None = None
+    """How to load the scenario again; None where it did not come from a file."""
 
 
 class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
@@ -103,7 +121,7 @@ class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     case: str | None = None
 
     @property
-    def of_pass(self) -> tuple[str | None, str, int]:
+    def of_pass(self) -> OfPass:
         """Which pass it is of: case, strategy and repeat."""
         return self.case, self.strategy, self.pass_
 
@@ -134,18 +152,24 @@ class LoadedRun:
     torn: int
     """Records lost because their line was not written to its end: 1 after some kills, else 0."""
     ending: Ending = _NO_ENDING
+    batches: tuple[Event, ...] = ()
+    """What happened to its message batches."""
 
 
 class Journal:
     """Appends records to a file that must not exist yet.
 
     Each is with the operating system when `append` returns, unless that `may_wait`: of a simulation, which can be had
-    again for nothing, the last few kilobytes may be lost with the process.
+    again for nothing, the last few kilobytes may be lost with the process.  With `resumed` it goes on in the file of a
+    run that was not finished.  UsageError when that run is still going on.
     """
 
-    def __init__(self, path: Path, *, may_wait: bool = False) -> None:
-        self._file = path.open("xb")
+    def __init__(self, path: Path, *, may_wait: bool = False, resumed: bool = False) -> None:
+        self._file: BinaryIO = append_to(path) if resumed else path.open("xb")
         self._may_wait = may_wait
+        if not lock(self._file):
+            self._file.close()
+            raise UsageError(f"another claude-bench is at work in {path.parent}", "Wait for its end, or end it.")
 
     def append(self, record: Record) -> None:
         """Write one record."""
@@ -217,6 +241,7 @@ def load(folder: Path) -> LoadedRun:
         passes=read_passes(folder / RECORDS),
         ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
         torn=_torn(folder / RECORDS),
+        batches=tuple(read_events(folder / BATCHES)),
     )
 
 

@@ -31,7 +31,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_overhead(summary.overhead),
             *_late_sends(columns, summary),
             *chain.from_iterable(_other_limits(own, pool.limits) for own, pool in _by_pool(columns, question)),
-            *_too_much_offered(columns, question),
+            *(() if summary.kind in ("batch", "hybrid") else _too_much_offered(columns, question)),
             *_rate_limited(summary),
             *_dear_cache(summary),
             *_unknown_waste(summary),

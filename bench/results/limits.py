@@ -32,12 +32,15 @@ def units_used(columns: Columns) -> dict[str, int]:
     """What a pass took from each limiter's bucket: requests let in, input tokens but for cache reads, output tokens.
 
     The API's rules as of 2026-10-08.  Whether a request that is refused counts is not published; here it does not.
+    What goes through message batches takes nothing.
     """
     attempts = columns.attempts
+    live = ~attempts.batch
+    written = attempts.cache_write_5m + attempts.cache_write_1h
     return {
-        "requests": int((~rate_limited(attempts) & ~ended_by("unsent", of=attempts)).sum()),
-        "input_tokens": int((attempts.input_tokens + attempts.cache_write_5m + attempts.cache_write_1h).sum()),
-        "output_tokens": int(attempts.output_tokens.sum()),
+        "requests": int((live & ~rate_limited(attempts) & ~ended_by("unsent", of=attempts)).sum()),
+        "input_tokens": int((attempts.input_tokens + written)[live].sum()),
+        "output_tokens": int(attempts.output_tokens[live].sum()),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from bench.results.columns import Bools, Columns, Floats, ended_by, unneeded
+from bench.results.columns import CAUSE_NAMES, Bools, Columns, Floats, ended_by, unneeded
 from bench.results.fan_out import prompts
 from bench.results.limits import rate_limited
 from bench.results.slo import Slo
@@ -51,6 +51,10 @@ class Metric(Generic[V]):
     compute: Callable[[PassFacts], V]
 
 
+_EXPIRED = CAUSE_NAMES.index("expired")
+_UNPROCESSED = [CAUSE_NAMES.index(name) for name in ("expired", "cancelled", "deadline", "lost")]
+
+
 def _requests(facts: PassFacts) -> int:
     return len(facts.columns.requests)
 
@@ -73,6 +77,25 @@ def _attempts(facts: PassFacts) -> int:
 
 def _rate_limited(facts: PassFacts) -> int:
     return int(rate_limited(facts.columns.attempts).sum())
+
+
+def _in_batches(facts: PassFacts) -> int:
+    return int(facts.columns.attempts.batch.sum())
+
+
+def _expired(facts: PassFacts) -> int:
+    return int((facts.columns.attempts.batch & (facts.columns.attempts.cause == _EXPIRED)).sum())
+
+
+def _errored(facts: PassFacts) -> int:
+    """Those in batches that ended with an error: neither answered nor left unprocessed."""
+    attempts = facts.columns.attempts
+    return int((attempts.batch & ~attempts.ok & ~np.isin(attempts.cause, _UNPROCESSED)).sum())
+
+
+def _first_result(facts: PassFacts) -> float | None:
+    requests = facts.columns.requests
+    return float(requests.ended[requests.ok].min() - requests.intended.min()) if requests.ok.any() else None
 
 
 def _retried(facts: PassFacts) -> int:
@@ -191,7 +214,14 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "Failed requests divided by all requests.",
         lambda f: _ratio(_failed(f), _requests(f)),
     ),
-    Metric("attempts", "attempts", "count", "lower", "HTTP exchanges, first tries and retries together.", _attempts),
+    Metric(
+        "attempts",
+        "attempts",
+        "count",
+        "lower",
+        "HTTP exchanges, and places in message batches, first tries and retries together.",
+        _attempts,
+    ),
     Metric(
         "attempts_per_request",
         "attempts per request",
@@ -225,12 +255,36 @@ SCALARS: tuple[Metric[float | None], ...] = (
         lambda f: _ratio(_rate_limited(f), _attempts(f)),
     ),
     Metric(
+        "expired_share",
+        "expired in batches",
+        "share",
+        "lower",
+        "Attempts in message batches that expired unprocessed, divided by all attempts in message batches.",
+        lambda f: _ratio(_expired(f), _in_batches(f)),
+    ),
+    Metric(
+        "errored_share",
+        "errored in batches",
+        "share",
+        "lower",
+        "Attempts in message batches that ended with an error, divided by all attempts in message batches.",
+        lambda f: _ratio(_errored(f), _in_batches(f)),
+    ),
+    Metric(
         "makespan",
         "wall clock",
         "s",
         "lower",
         "Seconds from the moment the first request was meant to go to the end of the last one.",
         _makespan,
+    ),
+    Metric(
+        "time_to_first_result",
+        "first result",
+        "s",
+        "lower",
+        "Seconds from the moment the first request was meant to go to the end of the first that succeeded.",
+        _first_result,
     ),
     Metric(
         "throughput",
@@ -312,7 +366,8 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "cost",
         "USD",
         "lower",
-        "Tokens of all attempts at list price, by kind: uncached input, cache writes, cache reads, output.",
+        "Tokens of all attempts at list price, by kind: uncached input, cache writes, cache reads, output.  Those in "
+        "message batches at batch prices.",
         lambda f: f.cost.total,
     ),
     Metric(

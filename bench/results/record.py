@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 SCHEMA_VERSION = 1
+
+OfPass: TypeAlias = tuple[str | None, str, int]
+"""Which pass of a run: case, strategy and repeat."""
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -117,7 +121,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which case of the scenario the pass is of."""
 
     @property
-    def of_pass(self) -> tuple[str | None, str, int]:
+    def of_pass(self) -> OfPass:
         """Which pass it belongs to: case, strategy and repeat."""
         return self.case, self.strategy, self.pass_
 

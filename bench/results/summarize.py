@@ -23,6 +23,7 @@ from bench.results.question import Question
 from bench.results.statistics import distribution
 from bench.results.summary import (
     SCHEMA_VERSION,
+    BatchSummary,
     CaseSummary,
     Distribution,
     FanOutSummary,
@@ -40,7 +41,13 @@ from bench.results.waste import waste_of
 
 
 def summarize_pass(
-    columns: Columns, question: Question, *, kind: str, overhead: Overhead | None = None, stopped: str | None = None
+    columns: Columns,
+    question: Question,
+    *,
+    kind: str,
+    overhead: Overhead | None = None,
+    stopped: str | None = None,
+    batches: tuple[BatchSummary, ...] = (),
 ) -> PassSummary:
     """One pass in numbers.  `kind` is the strategy's kind; `stopped` says in words why the pass ended early."""
     facts = _facts(columns, question)
@@ -63,6 +70,7 @@ def summarize_pass(
         fan_out=None if columns.fan_out is None else _fan_out(prompts(columns), columns.fan_out),
         alternatives=alternatives(columns, question.day),
         monthly=_monthly(facts, question),
+        batches=batches,
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.results.record import OfPass
+
 SCHEMA_VERSION = 1
 
 
@@ -164,6 +166,23 @@ class FanOutSummary(msgspec.Struct, frozen=True):
     """In the order of their list prices, the cheapest first."""
 
 
+class BatchSummary(msgspec.Struct, frozen=True):
+    """One message batch.  Seconds since the start of the pass."""
+
+    id: str
+    items: int
+    """Requests in it."""
+    submitted: float
+    ended: float | None
+    """When its results had been read; None if it had not ended when the run did."""
+    succeeded: int
+    errored: int
+    expired: int
+    canceled: int
+    cost: float | None
+    """US dollars; None when the price is not known."""
+
+
 class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One strategy, run once."""
 
@@ -187,6 +206,8 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     warnings: tuple[Warning, ...] = ()
     streams: tuple[StreamSummary, ...] = ()
     """The most urgent first; none where the traffic is not divided into streams."""
+    batches: tuple[BatchSummary, ...] = ()
+    """In the order in which they were submitted."""
     turns: tuple[TurnSummary, ...] = ()
     """Of conversations, up to the hundredth."""
     case: str | None = None
@@ -200,7 +221,7 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """What it comes to at the volume that the scenario states; None where it states none."""
 
     @property
-    def of_pass(self) -> tuple[str | None, str, int]:
+    def of_pass(self) -> OfPass:
         """Which pass it is: case, strategy and repeat."""
         return self.case, self.strategy, self.pass_
 

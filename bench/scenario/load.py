@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bench.errors import Problem, ScenarioError, UsageError
 from bench.scenario import cases, traces
 from bench.scenario.arrivals import KINDS
+from bench.scenario.batches import unfit_for_batches
 from bench.scenario.document import MOST_BYTES, Document, Loc, Place, read
 from bench.scenario.misfits import misfits
 from bench.scenario.model import Case, Scenario, Trace
@@ -162,7 +163,7 @@ def _checked(document: Document, path: Path) -> Scenario | None:
         return None
     for message in _strangers(scenario):
         document.refuse(("streams",), message)
-    for loc, message in misfits(scenario):
+    for loc, message in (*misfits(scenario), *unfit_for_batches(scenario)):
         document.refuse(loc, message)
     scenario._source = path
     return scenario

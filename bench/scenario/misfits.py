@@ -18,14 +18,15 @@ from mock_server.options import NEW_VERSION, read_options
 
 def misfits(scenario: Scenario) -> Iterator[tuple[Loc, str]]:
     """Where in the file, and what."""
-    for loc, workload, model_id in _workloads(scenario):
+    for loc, workload, model_id in workloads_of(scenario):
         model = find_model(model_id)
         if model is not None and model_id.startswith(model.id):  # else it is taken for one newer than the table
             yield from ((loc + where, message) for where, message in _of_options(workload, model))
             yield from ((loc + where, message) for where, message in _of_cache(workload, model))
 
 
-def _workloads(scenario: Scenario) -> Iterator[tuple[Loc, Workload, str]]:
+def workloads_of(scenario: Scenario) -> Iterator[tuple[Loc, Workload, str]]:
+    """Each workload of a scenario, where it stands, and the model that it asks."""
     if scenario.workload is not None:
         yield ("workload",), scenario.workload, scenario.model
     for place, stream in enumerate(scenario.streams):

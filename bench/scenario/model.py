@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PrivateAttr, Tag, ValidationInfo
 
+from bench.results.folder import Recipe
 from bench.scenario.arrivals import (
     Arrivals,
     ArrivalsField,
@@ -265,6 +266,10 @@ class Mock(Model):
     """Tokens per streamed event."""
     output_factor: Positive = 1.0
     """How long answers are, as a multiple of the workload's `output_tokens`: with 2 it expects half of what comes."""
+    batch_time: Annotated[float | Lognormal, Written(DurationsForm, _resolve_quantiles)] | None = None
+    """How long a message batch takes: constant, or lognormal; left out, {median: 15m, p95: 1h}."""
+    batch_hidden: Annotated[Duration, Field(ge=0)] = 0.0
+    """How long a new message batch is not found, as has been seen for some seconds."""
     faults: FaultsField = ()
     """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
 
@@ -370,6 +375,7 @@ class Scenario(Model):
     mock: Mock = Mock()
     """Behaviour of the mock server and the simulation; other targets take no notice of it."""
     _source: Path | None = PrivateAttr(None)
+    _recipe: Recipe | None = PrivateAttr(None)
 
     @property
     def variants(self) -> tuple[tuple[str | None, Scenario], ...]:
@@ -390,6 +396,11 @@ class Scenario(Model):
     def source(self) -> Path | None:
         """The file it came from."""
         return self._source
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How it is loaded again; None where it did not come from a file."""
+        return self._recipe
 
     def resolved(self) -> dict[str, Any]:
         """Everything that shapes the run, as plain JSON values; its hash names the question asked.

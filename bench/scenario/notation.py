@@ -29,7 +29,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from bench.errors import Problem
-from bench.scenario.units import DOLLARS, DURATION, RATE, SHARE, Unit
+from bench.scenario.units import BYTES, DOLLARS, DURATION, RATE, SHARE, Unit
 
 
 class Model(BaseModel):
@@ -96,6 +96,8 @@ RateOrZero = Annotated[float, _InUnits(RATE)]
 """The same, and `0/s` where nothing comes for a while."""
 Dollars = Annotated[float, _InUnits(DOLLARS), Field(gt=0)]
 """US dollars; `$15` in a file."""
+Bytes = Annotated[float, _InUnits(BYTES)]
+"""Bytes; `20MB` in a file."""
 PositiveDuration = Annotated[Duration, Field(gt=0)]
 
 

@@ -106,4 +106,10 @@ RATE = Unit(
 DOLLARS = Unit("an amount such as $15 or $0.50", {"": Fraction(1)}, prefix="$")
 """US dollars."""
 
-UNITS = (DURATION, SHARE, RATE, DOLLARS)
+BYTES = Unit(
+    "a size such as 20MB",
+    {"MB": Fraction(10**6), "kB": Fraction(10**3), "B": Fraction(1)},
+)
+"""Bytes."""
+
+UNITS = (DURATION, SHARE, RATE, DOLLARS, BYTES)

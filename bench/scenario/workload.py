@@ -33,6 +33,8 @@ class Dataset(Model):
     """A .jsonl or .csv file, relative to the scenario file."""
     field: Text = "prompt"
     """The field or column that holds the prompt."""
+    id: Text | None = None
+    """The field or column that holds what a message batch calls the request (its custom_id); each must be unique."""
 
 
 DatasetForm = Annotated[
@@ -46,6 +48,8 @@ def _resolve_dataset(form: DatasetForm, _: ValidationInfo) -> Dataset:
     if dataset.path.suffix not in data.FORMATS:
         wrong_at([(loc, f"expected a file that ends in {' or '.join(data.FORMATS)}, got {dataset.path.name}")])
     refuse_rows(loc, data.problems(data.prompts(dataset.path, dataset.field), str(dataset.path)))
+    if dataset.id is not None:
+        refuse_rows(loc, data.problems(data.ids(dataset.path, dataset.id), str(dataset.path)))
     return dataset
 
 

@@ -86,6 +86,8 @@ class SdkClient:
         # The SDK would find it out in a thread during the first request, which would be late by that.
         sdk._platform = get_platform()
         self._create = sdk.messages.with_streaming_response.create
+        self.sdk = sdk
+        """For calls that are not Messages requests."""
 
     async def __aenter__(self) -> SdkClient:
         # What lives by now lives on.  Looking through it for garbage would stop the loop for a tenth of a second.

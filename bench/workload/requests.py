@@ -6,8 +6,9 @@ a function of the seed and of its place, which for a user is their number and ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from heapq import merge
 from itertools import islice, repeat
 from typing import TypeAlias
 
@@ -204,6 +205,29 @@ class _Stream:
             return None
         warm = self._cache is not None and self._cache.warm
         return self._begin(starts) + warm
+
+
+def requests_of(scenario: Scenario, mark: str = "") -> Iterator[RequestSpec]:
+    """All requests in the order of their times, where none of them waits for an answer."""
+    return merge(*map(_requests, sources_of(scenario, mark)), key=lambda spec: spec.intended)
+
+
+def _requests(source: Source) -> Iterator[RequestSpec]:
+    return (source.spec(*placed) for placed in source.arrivals)
+
+
+def only(source: Source, wanted: Callable[[int], bool]) -> Source:
+    """The requests of a source whose sequence numbers are wanted; of one that does not wait for answers."""
+    made: dict[int, RequestSpec] = {}
+
+    def arrivals() -> Generator[Placed, float, None]:
+        for place, arrival in source.arrivals:
+            spec = source.spec(place, arrival)
+            if wanted(spec.seq):
+                made[place] = spec
+                yield place, arrival
+
+    return replace(source, arrivals=arrivals(), spec=lambda place, _arrival: made.pop(place))
 
 
 def warmup_of(scenario: Scenario) -> Iterator[RequestSpec]:

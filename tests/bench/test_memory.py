@@ -12,6 +12,7 @@ from bench.clock import utc_now
 from bench.engine.observe import Observers
 from bench.engine.run import run_passes
 from bench.engine.stop import Stop
+from bench.results.batches import BatchLog
 from bench.results.folder import Journal
 from bench.targets.target import open_targets
 
@@ -32,7 +33,9 @@ def peak(folder: Path, requests: int, strategy: str, prompts: str) -> int:
     file.write_text(POOL.format(requests=requests, strategy=strategy, prompts=prompts))
     scenario = api.load(str(file))
     with open_targets(scenario) as targets, Journal(folder / f"{requests}.jsonl", may_wait=True) as journal:
-        around = api._surroundings(scenario, journal.append, Observers(), Stop(), utc_now().date())
+        around = api._surroundings(
+            scenario, journal.append, BatchLog(folder, "t"), Observers(), Stop(), utc_now().date()
+        )
         tracemalloc.start()
         try:
             assert all(end.stopped is None for end in run_passes(scenario, targets, around))

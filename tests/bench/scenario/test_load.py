@@ -266,7 +266,9 @@ NO_LOGIC = (
     "variables and templates such as ${NAME} or {{ name }} are not replaced in scenario files: write the value, "
     "give it with --set, or make the scenario in Python"
 )
-STRATEGIES = "expected sequential, gather, adaptive, {semaphore: 10}, {token_bucket: auto} or {pool: {workers: 32}}"
+STRATEGIES = (
+    "expected sequential, gather, adaptive, batch, {semaphore: 10}, {token_bucket: auto} or {pool: {workers: 32}}"
+)
 
 
 def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
@@ -554,6 +556,7 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
     assert [entry.name for entry in entries] == [
         "adaptive-or-fixed",
         "agents-growing-context",
+        "batch-or-live",
         "caching-warm-up",
         "chat-users",
         "chat-with-history",
