@@ -455,7 +455,7 @@ streams:
     live = [record for record in records(tmp_path) if record.attempts[-1].batch is None]
     assert len(live) > 590, "a batch that is cancelled gives back what it has"
     first = min(record.attempts[-1].sent for record in live)
-    assert first == pytest.approx(20 * 60 - RESERVE - 300, abs=20)
+    assert 0 <= first - (20 * 60 - RESERVE - 300) < 60, "five minutes for each class, both at once"
     assert (one.values["makespan"] or 0) < 20 * 60
 
 

@@ -48,7 +48,8 @@ def test_it_repeats_byte_for_byte_on_the_simulation(name: str, tmp_path: Path, m
         (tmp_path / place).mkdir()
         finished = api.run(scenario, out=tmp_path / place / "run")
     one, two = ({file.name: file.read_bytes() for file in (tmp_path / n / "run").iterdir()} for n in ("one", "two"))
-    assert sorted(one) == ["passes.json", "records.jsonl", "report.html", "run.json", "summary.json"]
+    own = ["batches.jsonl"] if any(strategy.batch for strategy in scenario.strategies) else []
+    assert sorted(one) == [*own, "passes.json", "records.jsonl", "report.html", "run.json", "summary.json"]
     assert one == two
     assert {one.of_pass for one in finished.passes} == passes_of(scenario)
     assert all(one.values["succeeded"] for one in finished.passes)
