@@ -241,7 +241,7 @@ class Engine:
         if pace and self._strain:
             factor = self._strain.factor(now, self.epoch)
             pace = Pace(pace.first_token * factor, pace.interval * factor)
-        content = compose(question, key, draws, settings, wished, stop_reason)
+        content = compose(question, draws, settings, wished, stop_reason)
         timing = time(pace, settings, content.tokens)
         last = now + timing.last_token
         plan = Plan(

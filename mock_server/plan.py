@@ -165,12 +165,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def request_id(self) -> str:
         """`req_` and 24 base-62 characters."""
-        return _request_id(self.key)
+        return _ids(self.key)[0]
 
     @property
     def message_id(self) -> str:
         """`msg_` and 24 base-62 characters."""
-        return "msg_" + base62(Draws(*self.key, "message_id"))
+        return _ids(self.key)[1]
 
     def due(self, tokens: int) -> float:
         """The engine second at which so many tokens (at least 1) have been produced."""
@@ -243,5 +243,7 @@ _BASE_62 = bytes.maketrans(b"+/", b"0A")
 
 
 @lru_cache(maxsize=4096)
-def _request_id(key: tuple[int, ...]) -> str:
-    return "req_" + base62(Draws(*key, "request_id"))
+def _ids(key: tuple[int, ...]) -> tuple[str, str]:
+    """Of the request and of the message."""
+    draws = Draws(*key)
+    return "req_" + base62(draws.of("request_id")), "msg_" + base62(draws.of("message_id"))
