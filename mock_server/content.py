@@ -182,6 +182,7 @@ def _cut(content: Content, room: int, reason: str) -> Content:
     left, blocks = room, []
     for block in content.blocks:
         if left > 0:
-            blocks.append(block if block.tokens <= left else msgspec.structs.replace(block, tokens=left, cut=True))
+            whole = block.tokens <= left
+            blocks.append(block if whole else Block(block.kind, left, block.text, block.name, block.shown, cut=True))
             left -= block.tokens
     return Content(tuple(blocks), room, reason)

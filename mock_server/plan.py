@@ -235,7 +235,10 @@ def moments(plan: Plan) -> Moments:
 
 def base62(draws: Draws) -> str:
     """24 characters of an id.  Base 64 is many times faster; its two characters too many become two of the others."""
-    digest = blake2b(draws.bits().to_bytes(8, "big"), digest_size=18).digest()
+    return _base62(blake2b(draws.bits().to_bytes(8, "big"), digest_size=18).digest())
+
+
+def _base62(digest: bytes) -> str:
     return b2a_base64(digest, newline=False).translate(_BASE_62).decode()
 
 
@@ -245,5 +248,5 @@ _BASE_62 = bytes.maketrans(b"+/", b"0A")
 @lru_cache(maxsize=4096)
 def _ids(key: tuple[int, ...]) -> tuple[str, str]:
     """Of the request and of the message."""
-    draws = Draws(*key)
-    return "req_" + base62(draws.of("request_id")), "msg_" + base62(draws.of("message_id"))
+    letters = _base62(blake2b(repr(key).encode(), digest_size=36).digest())
+    return "req_" + letters[:24], "msg_" + letters[24:]

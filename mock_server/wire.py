@@ -39,37 +39,49 @@ _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 Header = tuple[bytes, bytes]
 
-_JSON = (b"content-type", b"application/json")
-_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+
+def head(plan: Plan) -> bytes:
+    """All response headers but those of HTTP itself, as HTTP writes them: a line each, with its end."""
+    stream = plan.status == 200 and plan.stream
+    when = plan.first_token if stream else plan.ended
+    lines = [
+        _common(_STREAM if stream else _JSON, int(plan.epoch + when), plan.tenant),
+        b"request-id: %b\r\n" % plan.request_id.encode(),
+    ]
+    if plan.retry_after is not None:
+        lines.append(b"retry-after: %b\r\n" % _retry_after(plan.retry_after, plan))
+    if plan.should_retry is not None:
+        lines.append(b"x-should-retry: true\r\n" if plan.should_retry else b"x-should-retry: false\r\n")
+    if limits := plan.limits:
+        windows = (limits.requests, limits.input_tokens, limits.output_tokens, limits.tokens)
+        for template, window in zip(_WINDOWS, windows, strict=True):
+            if window:
+                reset = _timestamp(ceil(plan.epoch + window.reset))
+                lines.append(template % (window.limit, window.remaining, reset))
+    return b"".join(lines)
+
+
+def head_at_once(content_type: str, request_id: str, tenant: Tenant | None) -> bytes:
+    """The same of an answer that draws on no model."""
+    return b"content-type: %b\r\n%brequest-id: %b\r\n" % (content_type.encode(), _whose(tenant), request_id.encode())
 
 
 def headers(plan: Plan) -> list[Header]:
-    """All response headers but those of HTTP itself."""
-    stream = plan.status == 200 and plan.stream
-    rows = [
-        _STREAM if stream else _JSON,
-        (b"date", _date(int(plan.epoch + (plan.first_token if stream else plan.ended)))),
-        *identity(plan.request_id, plan.tenant),
-    ]
-    if plan.retry_after is not None:
-        rows.append((b"retry-after", _retry_after(plan.retry_after, plan)))
-    if plan.should_retry is not None:
-        rows.append((b"x-should-retry", b"true" if plan.should_retry else b"false"))
-    if limits := plan.limits:
-        windows = (limits.requests, limits.input_tokens, limits.output_tokens, limits.tokens)
-        for (limit, remaining, reset), window in zip(_WINDOWS, windows, strict=True):
-            if window:
-                rows += (
-                    (limit, b"%d" % window.limit),
-                    (remaining, b"%d" % window.remaining),
-                    (reset, _timestamp(ceil(plan.epoch + window.reset))),
-                )
-    return rows
+    """The lines of `head`, as names and values."""
+    return rows(head(plan))
 
 
+def rows(head: bytes) -> list[Header]:
+    """Header lines as names and values."""
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in head.split(b"\r\n")[:-1])]
+
+
+_JSON, _STREAM = b"application/json", b"text/event-stream; charset=utf-8"
 _WINDOWS = [
-    tuple(f"anthropic-ratelimit-{name}-{ending}".encode() for ending in ("limit", "remaining", "reset"))
-    for name in ("requests", "input-tokens", "output-tokens", "tokens")
+    b"".join(
+        b"anthropic-ratelimit-%b-%b: %%b\r\n" % (name, ending) for ending in (b"limit", b"remaining", b"reset")
+    ).replace(b"%b", b"%d", 2)
+    for name in (b"requests", b"input-tokens", b"output-tokens", b"tokens")
 ]
 
 
@@ -78,18 +90,19 @@ def readable(rows: Iterable[Header]) -> dict[str, str]:
     return {name.decode(): value.decode("latin-1") for name, value in rows}
 
 
-def identity(request_id: str, tenant: Tenant | None) -> list[Header]:
-    """The headers that say which request it was and whose; None if that is not known."""
-    row = (b"request-id", request_id.encode())
-    return [row, *_whose(tenant)] if tenant else [row]
+@lru_cache(maxsize=1024)
+def _common(content_type: bytes, unix_second: int, tenant: Tenant | None) -> bytes:
+    """What answers of the same second have in common."""
+    return b"content-type: %b\r\ndate: %b\r\n%b" % (content_type, _date(unix_second), _whose(tenant))
 
 
 @lru_cache(maxsize=1024)
-def _whose(tenant: Tenant) -> tuple[Header, Header]:
-    return (
-        (b"anthropic-organization-id", tenant.organization_id.encode()),
-        (b"anthropic-workspace-id", tenant.workspace_id.encode()),
-    )
+def _whose(tenant: Tenant | None) -> bytes:
+    """Whose request it was; nothing if that is not known."""
+    if tenant is None:
+        return b""
+    ids = (tenant.organization_id.encode(), tenant.workspace_id.encode())
+    return b"anthropic-organization-id: %b\r\nanthropic-workspace-id: %b\r\n" % ids
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 
@@ -68,8 +69,9 @@ class World:
         return (time.monotonic() - self._start) * self.speed
 
     def delay(self, when: float) -> float:
-        """Real seconds until engine second `when`."""
-        return self._start + when / self.speed - time.monotonic()
+        """Real seconds until engine second `when`, in whole milliseconds, as uvloop counts them; 0 once it has come."""
+        left = self._start + when / self.speed - time.monotonic()
+        return math.ceil(left * 1_000) / 1_000 if left > 0 else 0.0
 
     def note(self, plan: Plan, arrived: float, first_byte: float | None, last_byte: float | None) -> None:
         """Remember how the plan of a request that came at `arrived` was played."""
