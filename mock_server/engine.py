@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -20,6 +19,7 @@ from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_
 from mock_server.models import describe, tuned
 from mock_server.options import NEW_VERSION
 from mock_server.plan import Error, Plan, Usage, base62
+from mock_server.repeats import Repeats
 from mock_server.request import Purpose, Question, RequestError, invalid, read
 from mock_server.returns import Returns
 from mock_server.rng import Draws
@@ -45,7 +45,7 @@ class Engine:
         self._find = tuned(settings.chars_per_token)
         self._strain = Strain(settings)
         self._accounts: dict[str, Account] = {}
-        self._seen: Counter[int] = Counter()
+        self.repeats = Repeats()
 
     def handle(
         self,
@@ -63,7 +63,8 @@ class Engine:
         """Decide everything about a request that arrives at engine second `now`.  Never raises for bad `params`.
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
-        change with the order of arrival.  Without a key the content and how often it came before stand for it.
+        change with the order of arrival.  Without a key the content and how often it came before stand for it (see
+        `repeats`).
         `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
         `content`), `version` the API version.  `again` says of a request without a key that it was sent before;
         `content` is the body that `params` were read from, if there was one.
@@ -331,8 +332,7 @@ class Engine:
     def _content_key(self, content: bytes | str) -> tuple[int, int, int]:
         data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
         digest = int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
-        self._seen[digest] += 1
-        return self.settings.seed, digest, self._seen[digest]
+        return self.settings.seed, digest, self.repeats.count(digest)
 
 
 _NO_LIMITS = Gate(Limits(), 60.0)
