@@ -13,12 +13,12 @@ from mock_server.account import Account
 from mock_server.batches import Batches
 from mock_server.caching import NOTHING, Cache, Match
 from mock_server.content import Content, check_stop_reason, compose
-from mock_server.faults import Faults, Struck
+from mock_server.faults import Endpoint, Faults, Struck
 from mock_server.latency import Pace, Strain, draw_pace, time
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe, tuned
 from mock_server.options import NEW_VERSION
-from mock_server.plan import Error, Plan, Usage, base62
+from mock_server.plan import Error, Plan, Usage
 from mock_server.repeats import Repeats
 from mock_server.request import Purpose, Question, RequestError, invalid, read
 from mock_server.returns import Returns
@@ -79,8 +79,7 @@ class Engine:
             return self.refuse(refused, now, key, tenant)
         if again and self.returns:
             self.returns.came(key[:-1], tenant, now)
-        struck = self.faults.refusal(key, now) if self.faults else None
-        if struck:
+        if struck := self.faults.refusal(key, now):
             plan = self._struck(question, struck, key, now, tenant)
         else:
             plan = self._serve(question, key, now, output_tokens, stop_reason, tenant)
@@ -109,8 +108,7 @@ class Engine:
         if refusal:
             return self._rate_limited(question, refusal, gate, key, now, tenant)
         plan = self._answer(question, match, gate, key, now, output_tokens, stop_reason, reserved, tenant)
-        if self.faults:
-            plan = self.faults.spoil(plan)
+        plan = self.faults.spoil(plan)
         self._strain.runs_until(plan.last_token)
         if estimate != counted:
             gate.correct(Drain(plan.first_token, plan.first_token, counted - estimate))
@@ -296,6 +294,36 @@ class Engine:
             tenant=tenant,
         )
 
+    def attend(
+        self, endpoint: Endpoint, now: float, tenant: Tenant | None = None, key: tuple[int, ...] | None = None
+    ) -> Plan:
+        """The plan of a call that draws on no model: an answer at once, unless a fault refuses or spoils it."""
+        plan = Plan(
+            status=200,
+            key=self._content_key("") if key is None else key,
+            epoch=self.epoch,
+            arrived=now,
+            first_token=now,
+            last_token=now,
+            ended=now,
+            tenant=tenant,
+        )
+        struck = self.faults.refusal(plan.key, now, endpoint)
+        if not struck:
+            return self.faults.spoil(plan, endpoint)
+        error = struck.refusal.error or _out_of_place(struck.name, self.epoch + now, tenant or ANYONE)
+        refused = msgspec.structs.replace(
+            plan,
+            status=struck.refusal.status,
+            first_token=struck.when,
+            last_token=struck.when,
+            ended=struck.when,
+            error=error,
+            cause=struck.name,
+            retry_after=struck.retry_after,
+        )
+        return self.faults.disguise(refused, endpoint)
+
     def _struck(self, question: Question, struck: Struck, key: tuple[int, ...], now: float, tenant: Tenant) -> Plan:
         """The plan of a request that a fault refuses."""
         gate = self.account(tenant.organization).gate(tenant.workspace, question.model_id, question.model)
@@ -325,14 +353,22 @@ class Engine:
         allowed = getattr(gate.limits, struck.name, None) or 1_000
         return rate_limit_error(Refusal(struck.name, allowed, 0), tenant, question.model_id)
 
-    def request_id(self) -> str:
-        """The id of a request that needs no plan."""
-        return "req_" + base62(Draws(*self._content_key(""), "request_id"))
-
     def _content_key(self, content: bytes | str) -> tuple[int, int, int]:
         data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
         digest = int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
         return self.settings.seed, digest, self.repeats.count(digest)
+
+
+def _out_of_place(name: str, unix: float, tenant: Tenant) -> Error:
+    """What a refusal says where there are no limits of a model."""
+    if name == "spend_cap":
+        return spend_cap_error(unix)
+    if name in ("acceleration", "concurrency"):
+        return rate_limit_error(Refusal(name, None, 0), tenant, "")
+    words = (
+        f"This request would exceed your organization's rate limit (org: {tenant.organization_id}). Try again later."
+    )
+    return Error("rate_limit_error", words)
 
 
 _NO_LIMITS = Gate(Limits(), 60.0)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from mock_server import control, wire
 from mock_server.encoding import decode, too_large
 from mock_server.endpoints import Call, Reply, Route, find_route
+from mock_server.faults import Endpoint, spoiled_pieces
 from mock_server.options import VERSIONS
 from mock_server.plan import Error, Plan
 from mock_server.request import MAX_BODY, RequestError, invalid
@@ -57,17 +58,17 @@ class Exchange:
 
     __slots__ = (
         "_arrived",
+        "_endpoint",
         "_error",
         "_first_byte",
         "_head",
         "_key",
         "_last_byte",
-        "_made",
         "_most",
         "_output_tokens",
         "_parts",
         "_places",
-        "_request_id",
+        "_plan",
         "_route",
         "_size",
         "_tenant",
@@ -79,7 +80,8 @@ class Exchange:
     def __init__(self, world: World, head: Head) -> None:
         self._world, self._head, self._arrived = world, head, world.now()
         self._tenant: Tenant | None = None
-        self._made: Plan | Reply | None = None
+        self._plan: Plan | None = None
+        self._endpoint: Endpoint | None = None
         self._parts: list[bytes] = []
         self._size = 0
         self._first_byte: float | None = None
@@ -123,12 +125,9 @@ class Exchange:
                 headers.get(b"x-mock-stop-reason", b"").decode("latin-1") or None,
                 headers.get(b"x-stainless-retry-count", b"0") != b"0",
             )
-            made = self._route.handler(self._world.engine, call, *self._places)
+            self._decide(call)
         except RequestError as error:
             self._refuse(error)
-        else:
-            self._made = made
-            self.answer = self._rendered(made) if isinstance(made, Plan) else self._told(made)
 
     def delay(self, due: float) -> float:
         """Seconds until a piece is due."""
@@ -144,18 +143,16 @@ class Exchange:
 
     def end(self) -> None:
         """All is sent, or the client is gone.  Say so once."""
-        world, made = self._world, self._made
+        world, plan = self._world, self._plan
         world.open -= 1
-        if isinstance(made, Plan):
-            world.engine.abort(made, world.now())  # what is not sent is not produced either
-            world.note(made, self._arrived, self._first_byte, self._last_byte)
-        elif made:
-            world.note_reply(self._request_id, self._arrived, self._first_byte, self._last_byte)
+        if plan:
+            world.engine.abort(plan, world.now())  # what is not sent is not produced either
+            world.note(plan, self._endpoint, self._arrived, self._first_byte, self._last_byte)
 
     def _read_head(self, head: Head) -> None:
         headers = head.headers
         self._route, self._places = find_route(head.method, head.path)
-        self._most = self._route.max_body
+        self._most, self._endpoint = self._route.max_body, self._route.endpoint
         self._tenant = _authenticate(headers, self._world.engine.settings.accounts, self._route)
         self._version = _read_version(headers)
         self._key, self._output_tokens = _read_key(headers), _read_output_tokens(headers)
@@ -168,24 +165,41 @@ class Exchange:
         return body if encoding is None else decode(body, encoding.decode("latin-1"), self._most)
 
     def _refuse(self, error: RequestError) -> None:
-        self._made = self._world.engine.refuse(error, self._world.now(), tenant=self._tenant)
-        self.answer = self._rendered(self._made)
+        self._say(self._world.engine.refuse(error, self._world.now(), tenant=self._tenant))
 
-    def _rendered(self, plan: Plan) -> Answer:
-        head = wire.head(plan)
+    def _decide(self, call: Call) -> None:
+        engine, route = self._world.engine, self._route
+        plan = None
+        if route.endpoint != "messages":
+            plan = engine.attend(route.endpoint, call.now, call.tenant, call.key)
+            if plan.error:
+                self._say(plan)
+                return
+        made = route.handler(engine, call, *self._places)
+        if isinstance(made, Plan):
+            self._say(made)
+        elif plan:
+            self._tell(plan, made)
+
+    def _say(self, plan: Plan) -> None:
+        self._plan, head = plan, wire.head(plan)
         if plan.flaw or (plan.status == 200 and plan.stream):
-            return Answer(plan.status, head, None, wire.pieces(plan), plan.is_reset, plan.is_cut)
-        body = wire.body(plan)
-        return Answer(plan.status, head, len(body), iter(((plan.ended, body),)))
+            self.answer = Answer(plan.status, head, None, wire.pieces(plan), plan.is_reset, plan.is_cut)
+        else:
+            body = wire.body(plan)
+            self.answer = Answer(plan.status, head, len(body), iter(((plan.ended, body),)))
 
-    def _told(self, reply: Reply) -> Answer:
-        """An answer that is there at once."""
-        self._request_id = self._world.engine.request_id()
-        head = wire.head_at_once(reply.content_type, self._request_id, self._tenant)
-        now = self._world.now()
-        if not isinstance(reply.body, bytes):
-            return Answer(200, head, None, ((now, piece) for piece in reply.body))
-        return Answer(200, head, len(reply.body), iter(((now, reply.body),)))
+    def _tell(self, plan: Plan, reply: Reply) -> None:
+        """An answer that is there at once, unless its plan is spoiled."""
+        self._plan, head = plan, wire.head(plan, reply.content_type)
+        length = len(reply.body) if isinstance(reply.body, bytes) else None
+        parts = (reply.body,) if isinstance(reply.body, bytes) else reply.body
+        pieces = ((plan.last_token, part) for part in parts)
+        if plan.flaw:
+            spoiled = spoiled_pieces(pieces, plan.flaw, stream=False)
+            self.answer = Answer(200, head, None, spoiled, plan.is_reset, plan.is_cut)
+        else:
+            self.answer = Answer(200, head, length, pieces)
 
 
 class Administration:

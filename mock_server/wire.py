@@ -40,12 +40,16 @@ _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 Header = tuple[bytes, bytes]
 
 
-def head(plan: Plan) -> bytes:
-    """All response headers but those of HTTP itself, as HTTP writes them: a line each, with its end."""
-    stream = plan.status == 200 and plan.stream
-    when = plan.first_token if stream else plan.ended
+def head(plan: Plan, content_type: str = "application/json") -> bytes:
+    """All response headers but those of HTTP itself, as HTTP writes them: a line each, with its end.
+
+    `content_type` is that of an answer that is neither an error nor a stream of events.
+    """
+    kind, when = content_type if plan.error is None else "application/json", plan.ended
+    if plan.stream and plan.error is None:
+        kind, when = "text/event-stream; charset=utf-8", plan.first_token
     lines = [
-        _common(_STREAM if stream else _JSON, int(plan.epoch + when), plan.tenant),
+        _common(kind, int(plan.epoch + when), plan.tenant),
         b"request-id: %b\r\n" % plan.request_id.encode(),
     ]
     if plan.retry_after is not None:
@@ -61,11 +65,6 @@ def head(plan: Plan) -> bytes:
     return b"".join(lines)
 
 
-def head_at_once(content_type: str, request_id: str, tenant: Tenant | None) -> bytes:
-    """The same of an answer that draws on no model."""
-    return b"content-type: %b\r\n%brequest-id: %b\r\n" % (content_type.encode(), _whose(tenant), request_id.encode())
-
-
 def headers(plan: Plan) -> list[Header]:
     """The lines of `head`, as names and values."""
     return rows(head(plan))
@@ -76,7 +75,6 @@ def rows(head: bytes) -> list[Header]:
     return [(name, value) for name, _, value in (line.partition(b": ") for line in head.split(b"\r\n")[:-1])]
 
 
-_JSON, _STREAM = b"application/json", b"text/event-stream; charset=utf-8"
 _WINDOWS = [
     b"".join(
         b"anthropic-ratelimit-%b-%b: %%b\r\n" % (name, ending) for ending in (b"limit", b"remaining", b"reset")
@@ -91,9 +89,9 @@ def readable(rows: Iterable[Header]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def _common(content_type: bytes, unix_second: int, tenant: Tenant | None) -> bytes:
+def _common(content_type: str, unix_second: int, tenant: Tenant | None) -> bytes:
     """What answers of the same second have in common."""
-    return b"content-type: %b\r\ndate: %b\r\n%b" % (content_type, _date(unix_second), _whose(tenant))
+    return b"content-type: %b\r\ndate: %b\r\n%b" % (content_type.encode(), _date(unix_second), _whose(tenant))
 
 
 @lru_cache(maxsize=1024)

@@ -45,8 +45,8 @@ def test_state_shows_buckets_answers_and_tokens() -> None:
     state = get(app, "state")
     assert (state["tier"], state["open"]) == ("start", 0)
     assert state["counts"] == [
-        {"status": 200, "cause": None, "count": 3},
-        {"status": 400, "cause": None, "count": 1},
+        {"endpoint": "messages", "status": 200, "cause": None, "count": 3},
+        {"endpoint": "messages", "status": 400, "cause": None, "count": 1},
     ]
     assert state["tokens"]["output_tokens"] == 27
     buckets = {bucket["limit"]: bucket for bucket in state["buckets"]}
@@ -207,7 +207,7 @@ def test_metrics_are_in_the_text_format_of_prometheus() -> None:
     lines = response.body.decode().splitlines()
     sample = re.compile(r'[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.e+-]+')
     assert [line for line in lines if not line.startswith("# ") and not sample.fullmatch(line)] == []
-    assert 'claude_mock_requests_total{status="529",cause="overloaded"} 1' in lines
+    assert 'claude_mock_requests_total{endpoint="messages",status="529",cause="overloaded"} 1' in lines
     named = {re.split("[{ ]", line)[0] for line in lines if not line.startswith("#")}
     typed = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE")}
     assert named <= set(typed)

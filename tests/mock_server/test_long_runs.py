@@ -49,12 +49,12 @@ def live(world: World, minutes: range) -> None:
             plan = engine.handle(params, now, content=text.encode())
             if second % 7 == 0:
                 engine.abort(plan, now + 0.5)
-            world.note(plan, now, None, None)
+            world.note(plan, "messages", now, None, None)
         entry = {"custom_id": "a", "params": params}
         try:
             engine.batches.create({"requests": [entry]}, minute * 60.0 + 59)
         except RequestError:
-            world.note_reply(engine.request_id(), now, now, now)
+            world.note(engine.attend("batches", now), "batches", now, now, now)
 
 
 def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     running = Server(settings, 1.0).world
     running.engine.cache, running.engine.repeats = Cache(100), Repeats(100)
     live(running, range(60))
-    assert len({cause for _, cause in running.counts}) >= 4  # it has seen something
+    assert len({cause for _, _, cause in running.counts}) >= 4  # it has seen something
     before = reachable(running)
     live(running, range(60, 180))
     assert reachable(running) <= before * 1.1
