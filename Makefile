@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench docs wheel clean
+.PHONY: demo test lint bench docs claims wheel clean
 
 demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, thirty times faster than life
 	$(BIN)/claude-bench run summarize-100 --target mock --speed 30
@@ -24,6 +24,9 @@ bench: .venv/dev.stamp  ## measure our own speed; prints ratios, passes or fails
 docs: .venv/run.stamp  ## rewrite what is generated: the schema for editors, the page of metrics
 	$(BIN)/claude-bench schema --write
 	$(BIN)/python -m reports.definitions > docs/metrics.md
+
+claims: .venv/run.stamp  ## run every command of the page of claims again and write down what was measured
+	$(BIN)/python docs/claims.py > docs/claims.measured && mv docs/claims.measured docs/claims.md
 
 wheel: .venv/dev.stamp  ## build the wheel, install it in a fresh environment, run it from an empty folder
 	sh tests/installed_wheel.sh $(BIN)/python

@@ -7,7 +7,7 @@ lines differ in dash, parts of bars stand in one order, and the table says it in
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ from bench.results.columns import Columns, Floats
 from bench.results.format import text
 from bench.results.summary import Quantile
 from reports.passes import Pass, sound_or_all
-from reports.svg import Key, Plot, colour, drawing, grid, inline, seconds_axis, stack
+from reports.svg import Hint, Key, Plot, colour, drawing, grid, inline, seconds_axis, stack
 from reports.tables import Table
 from reports.words import shorten
 
@@ -33,17 +33,22 @@ def percentiles(passes: Sequence[Pass]) -> Plot:
         figure, axes = grid(len(shown), 2.3)
         low, high = _value_range(shown)
         deepest = max(int(run.columns.requests.ok.sum()) for run in shown)
+        hints: list[Hint] = []
         for ax, run in zip(axes, shown, strict=True):
-            _percentile_panel(ax, run, deepest, len(shown))
+            hints += _percentile_panel(ax, run, deepest, len(shown))
             seconds_axis(ax, low, high)
         svg = inline(
-            figure, "percentiles", f"Percentile curves, one panel a strategy. {title}. The table has the numbers."
+            figure,
+            "percentiles",
+            f"Percentile curves, one panel a strategy. {title}. The table has the numbers.",
+            hints,
         )
     return Plot(
         "percentiles",
         title,
         f"Seconds (up) by percentile (across, on a 1/(1\u2212p) axis: each tenfold step is one more nine); "
-        f"requests that succeeded, n in each panel. The shaded gap is time spent waiting. {_left_out(shown, passes)}",
+        f"requests that succeeded, n in each panel. The shaded gap is time spent waiting; the short bars are "
+        f"95 % intervals. {_left_out(shown, passes)}",
         svg,
         (
             Key("service", "line", "latency, from the last send"),
@@ -54,7 +59,7 @@ def percentiles(passes: Sequence[Pass]) -> Plot:
     )
 
 
-def _percentile_panel(ax: Axes, run: Pass, deepest: int, panels: int) -> None:
+def _percentile_panel(ax: Axes, run: Pass, deepest: int, panels: int) -> list[Hint]:
     requests = run.columns.requests
     count = int(requests.ok.sum())
     depth = np.logspace(0, math.log10(max(count, 2)), 200)
@@ -72,6 +77,24 @@ def _percentile_panel(ax: Axes, run: Pass, deepest: int, panels: int) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels([f"p{p:g}" for p in marks])
     ax.grid(axis="x")
+    return [
+        hint
+        for name, label, ink, aside in (
+            ("latency", "latency", "service", 0.97),
+            ("response_time", "response time", "ink", 1.03),
+        )
+        for hint in _intervals(ax, run, name, label, ink, aside)
+    ]
+
+
+def _intervals(ax: Axes, run: Pass, metric: str, label: str, ink: str, aside: float) -> Iterator[Hint]:
+    """The 95 % interval of each percentile that has one, as a line a little `aside` of its place."""
+    found = run.summary.distributions[metric]
+    for p, quantile in ((50, found.p50), (90, found.p90), (95, found.p95), (99, found.p99)):
+        if quantile.value is not None and quantile.lo is not None and quantile.hi is not None:
+            place = 100 / (100 - p)
+            ax.vlines(place * aside, quantile.lo, quantile.hi, color=colour(ink), linewidth=3.2, alpha=0.45)
+            yield Hint(ax, place, quantile.value, f"{run.name}, {label} p{p}: {_quantile(quantile)}")
 
 
 def _marks(deepest: int, panels: int) -> tuple[float, ...]:
@@ -112,7 +135,7 @@ def _percentile_table(passes: Sequence[Pass]) -> Table:
             found = run.summary.distributions[name]
             quantiles = (found.p50, found.p90, found.p95, found.p99)
             rows.append((f"{run.name}, {label}", f"{found.n:,}", *map(_quantile, quantiles), text(found.max, "s")))
-    return Table(("", "n", "p50", "p90", "p95", "p99", "max"), rows)
+    return Table(("strategy, metric", "n", "p50", "p90", "p95", "p99", "max"), rows)
 
 
 def _quantile(quantile: Quantile) -> str:
@@ -133,12 +156,16 @@ def where_time_went(passes: Sequence[Pass]) -> Plot:
     title = _time_finding(shown, rows)
     with drawing("where-time-went"):
         figure, (ax,) = stack([0.27 * len(rows) + 0.1], left=2.2, top=0.1)
-        left = np.zeros(len(rows))
+        left, hints = np.zeros(len(rows)), list[Hint]()
         y = np.arange(len(rows), dtype=np.float64) + np.repeat(np.arange(len(shown)) * 0.35, 2)
         totals = np.array([sum(parts) for _, _, parts in rows])
-        for number, (name, _) in enumerate(_PARTS):
+        for number, (name, label) in enumerate(_PARTS):
             widths = np.array([parts[number] for _, _, parts in rows]) / totals * 100
             ax.barh(y, widths, 0.78, left=left, color=colour(name), linewidth=0)
+            for place, (run, share, parts) in enumerate(rows):
+                if widths[place] > 0:
+                    says = f"{run}, p{share}: {text(parts[number], 's')} {label}"
+                    hints.append(Hint(ax, left[place] + widths[place] / 2, y[place], says))
             left += widths
         for place, total in zip(y, totals, strict=True):
             ax.text(101, place, text(float(total), "s"), va="center", ha="left")
@@ -147,9 +174,10 @@ def where_time_went(passes: Sequence[Pass]) -> Plot:
         ax.xaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
         ax.set_xlabel("share of the response time")
-        svg = inline(figure, "where-time-went", f"Bars of response time by part. {title}. The table has the numbers.")
+        alt = f"Bars of response time by part. {title}. The table has the numbers."
+        svg = inline(figure, "where-time-went", alt, hints)
     table = Table(
-        ("", "response time", *(label for _, label in _PARTS)),
+        ("strategy, percentile", "response time", *(label for _, label in _PARTS)),
         [
             (f"{name}, p{share}", text(sum(parts), "s"), *(text(part, "s") for part in parts))
             for name, share, parts in rows
@@ -215,9 +243,14 @@ def cost(passes: Sequence[Pass]) -> Plot | None:
     used = [kind for kind in _KINDS if parts[kind[1]].any()]
     with drawing("cost"):
         figure, (ax,) = stack([0.34 * len(shown) + 0.1], left=2.2, top=0.1)
-        left, y = np.zeros(len(shown)), np.arange(len(shown), dtype=np.float64)
-        for name, column, _ in used:
+        left, y, hints = np.zeros(len(shown)), np.arange(len(shown), dtype=np.float64), list[Hint]()
+        for name, column, label in used:
             ax.barh(y, parts[column], 0.72, left=left, color=colour(name), linewidth=0)
+            hints += [
+                Hint(ax, left[i] + dollars / 2, y[i], f"{run.name}: {text(dollars, 'USD')} {label}")
+                for i, (run, dollars) in enumerate(zip(shown, parts[column].tolist(), strict=True))
+                if dollars
+            ]
             left += parts[column]
         for place, total in zip(y, left, strict=True):
             ax.text(total + left.max() * 0.01, place, text(float(total), "USD"), va="center", ha="left")
@@ -226,7 +259,7 @@ def cost(passes: Sequence[Pass]) -> Plot | None:
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value, "USD")))
         ax.set_xlabel("US dollars")
-        svg = inline(figure, "cost", f"Bars of cost by kind of token. {title}. The table has the numbers.")
+        svg = inline(figure, "cost", f"Bars of cost by kind of token. {title}. The table has the numbers.", hints)
     rows = [
         (run.name, text(run.summary.cost.total, "USD"), *(text(float(parts[c][i]), "USD") for _, c, _ in used))
         for i, run in enumerate(shown)
@@ -238,7 +271,7 @@ def cost(passes: Sequence[Pass]) -> Plot | None:
         note,
         svg,
         tuple(Key(name, "area", label) for name, _, label in used),
-        Table(("", "total", *(label for _, _, label in used)), rows),
+        Table(("strategy", "total", *(label for _, _, label in used)), rows),
     )
 
 

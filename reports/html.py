@@ -1,14 +1,16 @@
 """The report as one offline HTML file: what is computed here stands in `templates/report.html` as it comes.
 
 The same run gives the same bytes.  All text is escaped by jinja; only the SVG of our own figures and the summary's
-JSON, in which no `<` is left, go in as they are.
+JSON, in which no `<` is left, go in as they are.  The page may run one script, its own, named by its hash.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import jinja2
@@ -28,6 +30,8 @@ from reports.passes import Pass
 from reports.tables import Table
 from reports.timeline import timeline
 from reports.words import measured, notices, pass_name, thresholds_met
+
+_TEMPLATES = Path(__file__).parent / "templates"
 
 TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
@@ -53,13 +57,20 @@ def render(run: LoadedRun) -> str:
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),
+        **_script(),
         summary_json=msgspec.json.encode(run.summary).decode().replace("<", "\\u003c"),
     )
 
 
+def _script() -> dict[str, str]:
+    """The page's script and what its Content-Security-Policy calls it."""
+    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+    return {"script": script, "script_hash": f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"}
+
+
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -111,6 +111,15 @@ class Plot:
     table: Table
 
 
+class Hint(NamedTuple):
+    """What a figure tells at one place, in the coordinates of an axes."""
+
+    ax: Axes
+    x: float
+    y: float
+    says: str
+
+
 def colour(name: str) -> str:
     """The stand-in for the CSS variable `--c-NAME`."""
     return _STAND_INS[name]
@@ -188,11 +197,24 @@ def seconds_axis(ax: Axes, low: float, high: float) -> None:
     )
 
 
-def inline(figure: Figure, name: str, alt: str) -> str:
-    """The figure as an `<svg>` element whose ids begin with `name`; `alt` says in words what it shows."""
+def inline(figure: Figure, name: str, alt: str, hints: Iterable[Hint] = ()) -> str:
+    """The figure as an `<svg>` element whose ids begin with `name`; `alt` says in words what it shows.
+
+    `hints` are told under the pointer: by the page's script, and without it by the browser.
+    """
     file = io.StringIO()
     figure.savefig(file, format="svg", dpi=RASTER_DPI, metadata={"Date": None})
-    return clean(file.getvalue(), name, alt)
+    svg = clean(file.getvalue(), name, alt)
+    return svg.replace("</svg>", "".join(_hint(figure, hint) for hint in hints) + "</svg>")
+
+
+def _hint(figure: Figure, hint: Hint) -> str:
+    """A mark that is seen only while it tells something.  An SVG of matplotlib has 72 units to the inch."""
+    across, up = hint.ax.transData.transform((hint.x, hint.y)) * 72 / figure.dpi
+    down = figure.get_figheight() * 72 - up
+    return (
+        f'<circle class="hint" cx="{across:.1f}" cy="{down:.1f}" r="3.5"><title>{escape(hint.says)}</title></circle>\n'
+    )
 
 
 def clean(svg: str, name: str, alt: str) -> str:

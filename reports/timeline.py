@@ -10,13 +10,16 @@ from bench.results.columns import AttemptColumns, Bools, Columns, Floats
 from bench.results.format import text
 from bench.results.limits import rate_limited
 from reports.passes import Pass
-from reports.svg import BAKED, DENSE, Key, Plot, colour, drawing, inline, seconds_axis, stack
+from reports.svg import BAKED, DENSE, Hint, Key, Plot, colour, drawing, inline, seconds_axis, stack
 from reports.tables import Table
 
 SPANS = 300
 """Requests up to which the timeline draws each as a bar from send to end; above it draws a dot."""
 
 _BINS = 400
+
+HINTS = 50
+"""Places of the timeline at which the pointer is told how many were in flight."""
 
 
 def timeline(run: Pass, name: str) -> Plot:
@@ -32,13 +35,13 @@ def timeline(run: Pass, name: str) -> Plot:
         figure, axes = stack(heights)
         spans = len(run.columns.requests) <= SPANS
         (_span_panel if spans else _dot_panel)(axes[0], run.columns, rejected, scale)
-        _in_flight_panel(axes[1], attempts, end, scale)
+        hints = _in_flight_panel(axes[1], attempts, end, scale)
         if rejected.any():
             _rejected_panel(axes[2], attempts.ended[rejected], end, scale)
         limits = _limits_panel(axes[-1], attempts, end, scale)
         axes[-1].set_xlim(0, end / scale)
         axes[-1].set_xlabel(f"{unit} since the strategy began")
-        svg = inline(figure, name, f"Timeline of {run.name}. {title}. The table has the numbers.")
+        svg = inline(figure, name, f"Timeline of {run.name}. {title}. The table has the numbers.", hints)
     return Plot(
         name,
         title,
@@ -92,7 +95,7 @@ def _dot_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> Non
     ax.set_title("attempts: how long each took, by when it was sent")
 
 
-def _in_flight_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) -> None:
+def _in_flight_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) -> list[Hint]:
     edges = np.linspace(0, end, _BINS + 1)
     levels = _in_flight(attempts, edges)
     ax.stairs(levels, edges / scale, fill=True, color=colour("service"), alpha=0.25, linewidth=0)
@@ -100,6 +103,11 @@ def _in_flight_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: floa
     ax.set_ylim(0, levels.max() * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.set_title("in flight")
+    moments = (edges[:-1] + edges[1:]) / 2
+    return [
+        Hint(ax, moments[i] / scale, levels[i], f"{levels[i]:,.0f} in flight at {text(float(moments[i]), 's')}")
+        for i in range(0, _BINS, _BINS // HINTS)
+    ]
 
 
 def _rejected_panel(ax: Axes, moments: Floats, end: float, scale: float) -> None:

@@ -6,10 +6,10 @@ import json
 import re
 import shutil
 import subprocess
-from hashlib import blake2b
 from pathlib import Path
 
 import pytest
+from node_packages import installed, tool
 from running import serving
 
 from mock_server.settings import Settings
@@ -18,28 +18,13 @@ HERE = Path(__file__).parent / "typescript"
 CHECKS = re.findall(r"^  async (\w+)\(\)", (HERE / "check.mjs").read_text(), flags=re.MULTILINE)
 
 
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"NOT CHECKED with the TypeScript SDK: there is no `{name}` on this machine; install Node.js 20")
-    return found
+WHAT = "with the TypeScript SDK"
 
 
 @pytest.fixture(scope="module")
 def sdk(pytestconfig: pytest.Config) -> Path:
-    """A folder with the SDK, installed once for a lock file."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    assert pytestconfig.cache
-    folder = pytestconfig.cache.mkdir("typescript-sdk") / blake2b(lock, digest_size=8).hexdigest()
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        command = [_tool("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            pytest.skip(f"NOT CHECKED with the TypeScript SDK: npm cannot install it: {done.stderr.strip()[-300:]}")
-        (folder / "installed").touch()
+    """A folder with the SDK."""
+    folder = installed(HERE / "package-lock.json", WHAT, pytestconfig)
     shutil.copy(HERE / "check.mjs", folder)
     return folder
 
@@ -47,7 +32,7 @@ def sdk(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="module")
 def results(sdk: Path) -> dict[str, str | None]:
     """What went wrong, by check."""
-    node = _tool("node")
+    node = tool("node", WHAT)
     quick = Settings(tier="unlimited", service_time=0.5, batch_time=(5.0, 5.0))
     strict = Settings(tier="tier-1", burst=1.2, service_time=0.5)
     with serving(quick, speed=50) as url, serving(strict, speed=20) as limited:

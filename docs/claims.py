@@ -1,0 +1,88 @@
+"""Rewrites docs/claims.md: runs every command that its template names and fills in what was measured.
+
+    python docs/claims.py > docs/claims.md
+
+The template holds the words, and beside each verdict the condition under which it may be said: where a figure no
+longer bears its sentence out, nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import msgspec
+
+from bench.results import format
+from bench.results.summary import PassSummary, Summary
+
+TEMPLATE = Path(__file__).with_name("claims.md.jinja")
+
+_NAMED = re.compile(r"""\brun\("([^"]+)"\)""")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A command and the summary of its run."""
+
+    command: str
+    summary: Summary
+
+    def of(self, strategy: str, case: str | None = None) -> PassSummary:
+        """The pass of a strategy.  KeyError if there is none."""
+        for one in self.summary.passes:
+            if one.strategy == strategy and getattr(one, "case", None) == case:
+                return one
+        raise KeyError(f"{self.command}: no pass of {strategy} {case or ''}")
+
+
+def measure(arguments: str) -> Measured:
+    """Run `claude-bench run` with these arguments in a folder of its own, on the simulation, which costs nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable,
+            "-m",
+            "bench",
+            "run",
+            *shlex.split(arguments),
+            "--target",
+            "sim",
+            "--json",
+            "--quiet",
+        ]
+        done = subprocess.run([*command, "--out", f"{folder}/run"], capture_output=True, check=False)
+    if not done.stdout:
+        raise SystemExit(f"claude-bench run {arguments}: {done.stderr.decode()}")
+    return Measured(f"claude-bench run {arguments}", msgspec.json.decode(done.stdout, type=Summary))
+
+
+def must(condition: bool, words: str) -> str:
+    """Stop unless the figures still bear these words out."""
+    if not condition:
+        raise SystemExit(f"docs/claims.md.jinja says what was not measured: {words}")
+    return words
+
+
+def page() -> str:
+    """The page, from measurements made now."""
+    source = TEMPLATE.read_text()
+    commands = sorted(set(_NAMED.findall(source)))
+    with ThreadPoolExecutor(os.cpu_count()) as several:
+        measured = dict(zip(commands, several.map(measure, commands), strict=True))
+    shown = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    shown.filters.update(
+        seconds=format.seconds, share=format.share, dollars=format.dollars, number=format.number, three=format.three
+    )
+    return shown.from_string(source).render(run=measured.__getitem__, must=must)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

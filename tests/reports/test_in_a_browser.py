@@ -1,0 +1,178 @@
+"""The report in headless Chromium, from file://: what a person sees, and what the page does not do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import pytest
+from made_runs import made_run
+from node_packages import installed
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench.results.format import DASH
+from reports.html import write
+
+AXE = Path(__file__).parent / "axe" / "package-lock.json"
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("NOT CHECKED in a browser: there is no Chromium on this machine (apt-get install chromium)")
+    with sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a report whose every text that a person chooses is markup."""
+    run = made_run(tmp_path_factory.mktemp("run"))
+    assert run.summary is not None
+    summary = msgspec.structs.replace(run.summary, model=f"claude{MARKUP}", question=MARKUP, name=MARKUP, answer=MARKUP)
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write(replace(run, summary=summary), path)
+    return path.as_uri()
+
+
+class Opened:
+    """A page, and everything that it asked for or complained of."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        page.goto(address)
+
+
+@pytest.fixture
+def opened(chromium: Browser, report: str) -> Iterator[Opened]:
+    page = chromium.new_page(viewport={"width": 1200, "height": 900})
+    yield Opened(page, report)
+    page.close()
+
+
+def test_it_asks_for_nothing_and_complains_of_nothing(opened: Opened, report: str) -> None:
+    assert opened.requests == [report]
+    assert opened.complaints == []
+
+
+def test_markup_in_names_is_shown_as_it_is_written(opened: Opened) -> None:
+    assert opened.page.locator("h1").inner_text() == MARKUP
+    assert opened.page.locator("img").count() == 0
+    assert opened.complaints == []
+
+
+def _column(opened: Opened, number: int) -> list[str]:
+    cells = opened.page.locator(f"#strategies > .scroll:first-of-type tbody tr > :nth-child({number})")
+    return [text.split("\n")[0] for text in cells.all_inner_texts()]
+
+
+def test_a_table_sorts_by_the_heading_that_is_clicked_up_and_then_down(opened: Opened) -> None:
+    heading = opened.page.locator("#strategies thead th", has_text="wall clock").first
+    before = _column(opened, 2)
+    heading.locator("button").click()
+    rising = _column(opened, 2)
+    assert heading.get_attribute("aria-sort") == "ascending"
+    heading.locator("button").click()
+    assert sorted(rising) == sorted(before)
+    assert _column(opened, 2) == rising[::-1] != rising
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+@pytest.mark.parametrize(
+    ("shown", "ordered"),
+    [
+        (["2 min 5 s", "612 ms", DASH, "96.0 s", "1 h 2 min"], ["612 ms", "96.0 s", "2 min 5 s", "1 h 2 min", DASH]),
+        (["$1,350", "$0.60", "$42.29"], ["$0.60", "$42.29", "$1,350"]),
+        (["2.00 M tok", "612 tok", "99.0 k tok"], ["612 tok", "99.0 k tok", "2.00 M tok"]),
+        (["100 %", "9.9 %", "0 %"], ["0 %", "9.9 %", "100 %"]),
+        (["semaphore-10", "gather", "semaphore-5"], ["gather", "semaphore-5", "semaphore-10"]),
+    ],
+)
+def test_values_sort_by_what_they_mean(opened: Opened, shown: list[str], ordered: list[str]) -> None:
+    opened.page.evaluate(
+        """cells => {
+            const table = document.querySelector("#errors table, #strategies table");
+            table.tHead.innerHTML = "<tr><th>name</th></tr>";
+            table.tBodies[0].innerHTML = cells.map(cell => `<tr><td>${cell}</td></tr>`).join("");
+            sort(table, 0, table.tHead.rows[0].cells[0]);
+            window.sorted = [...table.tBodies[0].rows].map(row => row.textContent);
+        }""",
+        shown,
+    )
+    assert opened.page.evaluate("window.sorted") == ordered
+
+
+def test_a_figure_tells_the_value_under_the_pointer(opened: Opened) -> None:
+    mark = opened.page.locator("#percentiles .hint").first
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    assert box
+    opened.page.mouse.move(box["x"] + 2, box["y"] + 2)
+    tip = opened.page.locator(".tip")
+    assert tip.is_visible()
+    assert "latency p50: " in tip.inner_text()
+    opened.page.mouse.move(5, 5)
+    assert not tip.is_visible()
+
+
+def test_the_keyboard_reaches_headings_and_sorts(opened: Opened) -> None:
+    heading = opened.page.locator("#strategies thead th", has_text="wall clock").first
+    heading.locator("button").focus()
+    opened.page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "ascending"
+
+
+def test_it_says_everything_without_script(chromium: Browser, report: str, opened: Opened) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report)
+    assert page.locator("main").inner_text() == opened.page.locator("main").inner_text()
+    assert page.locator("#percentiles .hint title").first.text_content()
+    context.close()
+
+
+def test_it_prints(opened: Opened) -> None:
+    opened.page.emulate_media(media="print")
+    assert not opened.page.locator("nav").first.is_visible()
+    assert opened.page.locator("h1").is_visible()
+    assert opened.page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("width", [320, 768, 1200])
+def test_nothing_but_tables_and_plots_scrolls_sideways(opened: Opened, width: int) -> None:
+    opened.page.set_viewport_size({"width": width, "height": 800})
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.fixture(scope="module")
+def axe(pytestconfig: pytest.Config) -> Path:
+    return installed(AXE, "for accessibility", pytestconfig) / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(chromium: Browser, report: str, axe: Path, scheme: Literal["light", "dark"]) -> None:
+    context = chromium.new_context(color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(report)
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    page.add_script_tag(path=axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    context.close()
+    assert [(one["id"], one["impact"], [node["target"] for node in one["nodes"]][:5]) for one in found] == []
