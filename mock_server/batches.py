@@ -162,7 +162,7 @@ class Batches:
         for params, place in batch.turns(begin, end):
             plan = self._answer(batch, params, place)
             if plan.error is None:
-                account.pay(batch.tenant.workspace, plan.model, plan.usage, unix, batch=True, back=back)
+                account.pay(batch.tenant.workspace, plan, unix, batch=True, back=back)
 
     def _is_wrong(self, params: object, version: str) -> bool:
         try:

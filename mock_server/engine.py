@@ -117,7 +117,7 @@ class Engine:
         if match is not NOTHING:
             self.cache.commit(tenant, match, now, plan.first_token)
         if account.is_limited_in_spending:
-            account.pay(tenant.workspace, plan.model, plan.usage, self.epoch + now)
+            account.pay(tenant.workspace, plan, self.epoch + now)
         if account.connections:
             account.connections.open(plan.ended)
         return plan
@@ -216,9 +216,9 @@ class Engine:
             if plan.reserved:
                 gate.reserve(plan.produced(now) - plan.reserved, now)
         workspace, unix = plan.tenant.workspace, self.epoch + plan.arrived
-        account.pay(workspace, plan.model, plan.usage, unix, back=True)
+        account.pay(workspace, plan, unix, back=True)
         produced = msgspec.structs.replace(plan.usage, output_tokens=plan.produced(now))
-        account.pay(workspace, plan.model, produced, unix)
+        account.pay(workspace, msgspec.structs.replace(plan, usage=produced), unix)
 
     def _answer(
         self,

@@ -416,3 +416,16 @@ def test_a_server_that_stops_finishes_what_takes_no_longer_than_a_second(a_secon
         assert process.communicate(timeout=20) == (b"", b"")
         assert process.returncode == 0
     assert received.endswith(b"0\r\n\r\n") == complete
+
+
+@pytest.mark.parametrize(
+    ("path", "megabytes"), [("messages", 32), ("messages/count_tokens", 32), ("messages/batches", 256)]
+)
+def test_a_body_may_be_as_large_as_documented(path: str, megabytes: int) -> None:
+    """Whether it is told at once that its declared size is too large."""
+
+    def told(size: int) -> list[Response]:
+        return exchange(Server(AT_ONCE, 1.0), http(path=f"/v1/{path}", headers=HEADERS | {"content-length": str(size)}))
+
+    assert told(megabytes << 20) == []
+    assert [response.status for response in told((megabytes << 20) + 1)] == [413]
