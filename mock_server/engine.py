@@ -297,10 +297,13 @@ class Engine:
     def attend(
         self, endpoint: Endpoint, now: float, tenant: Tenant | None = None, key: tuple[int, ...] | None = None
     ) -> Plan:
-        """The plan of a call that draws on no model: an answer at once, unless a fault refuses or spoils it."""
+        """The plan of a call that draws on no model: an answer at once, unless a fault refuses or spoils it.
+
+        Calls of the same `key`, such as those that ask again and again how a batch is doing, are told apart.
+        """
         plan = Plan(
             status=200,
-            key=self._content_key("") if key is None else key,
+            key=self._content_key(repr(key)),
             epoch=self.epoch,
             arrived=now,
             first_token=now,

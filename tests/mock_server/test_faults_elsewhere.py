@@ -97,6 +97,18 @@ def test_flaws_are_those_of_an_answer_that_is_not_streamed(name: str) -> None:
             response.json()
 
 
+def test_who_asks_again_with_the_same_key_has_another_chance_and_another_id() -> None:
+    def poll() -> list[tuple[int | None, str]]:
+        app = application(overloaded=Fault(0.5, endpoints=("models",)))
+        answers = [call(app, *CALLS["models"], headers=HEADERS | {"x-mock-key": "7.1.1"}) for _ in range(20)]
+        return [(answer.status, answer.headers["request-id"]) for answer in answers]
+
+    polled = poll()
+    assert {status for status, _ in polled} == {200, 529}
+    assert len({request_id for _, request_id in polled}) == 20
+    assert poll() == polled
+
+
 def test_disguises_work_there_too() -> None:
     where: Any = ("batches",)
     app = application(requests=Fault(endpoints=where, retry_after=9), retry_after_zero=Fault(endpoints=where))
