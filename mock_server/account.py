@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from mock_server.bucket import Bucket
 from mock_server.limits import Connections, Gate, Growth
 from mock_server.models import Model
-from mock_server.plan import Usage
-from mock_server.prices import cost
+from mock_server.plan import Plan
+from mock_server.prices import cost, is_billed
 from mock_server.request import RequestError
 from mock_server.settings import Settings
 from mock_server.spending import Purse
@@ -64,12 +64,10 @@ class Account:
             return None
         return self._purse.check(unix) or self._workspace_purse(workspace).check(unix)
 
-    def pay(
-        self, workspace: str, model_id: str, usage: Usage, unix: float, *, batch: bool = False, back: bool = False
-    ) -> None:
-        """Pay for a request at this Unix time, or be paid back, if anybody counts."""
-        if self.is_limited_in_spending:
-            dollars = cost(model_id, usage, batch=batch) * (-1 if back else 1)
+    def pay(self, workspace: str, plan: Plan, unix: float, *, batch: bool = False, back: bool = False) -> None:
+        """Pay for an answer at this Unix time, or be paid back, if anybody counts."""
+        if self.is_limited_in_spending and is_billed(plan):
+            dollars = cost(plan.model, plan.usage, batch=batch) * (-1 if back else 1)
             self._purse.pay(dollars, unix)
             self._workspace_purse(workspace).pay(dollars, unix)
 

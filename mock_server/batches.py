@@ -22,12 +22,20 @@ if TYPE_CHECKING:
     from mock_server.engine import Engine
 
 
+MOST_BYTES = 1 << 30
+"""Bytes of batches that are kept, so that a server left running does not fill the memory.  Beyond that the oldest that
+have ended are forgotten, as if they had been deleted."""
+MOST_BATCHES = 10_000
+"""The same of their number."""
+
+
 class Batches:
     """All batches of an engine.  `now` is engine seconds."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._batches: dict[str, Batch] = {}
+        self._sizes: dict[str, int] = {}
         self._created = 0
 
     def create(
@@ -57,6 +65,8 @@ class Batches:
         batch = Batch(key, tenant, lines, now, lasts, version)
         self._batches[batch.id] = batch
         batch.output_tokens = output_tokens
+        self._sizes[batch.id] = len(body) if isinstance(body, bytes) else 0
+        self._forget(now)
         self._pay(batch, 0, batch.processed(batch.ends))
         return batch
 
@@ -85,7 +95,7 @@ class Batches:
         batch = self.retrieve(batch_id, now, tenant)
         if batch.status(now) != "ended":
             raise invalid(f"Batch {batch.id} has not ended; cancel it first")
-        del self._batches[batch.id]
+        del self._batches[batch.id], self._sizes[batch.id]
 
     def results(self, batch_id: str, now: float, tenant: Tenant = ANYONE) -> Iterator[bytes]:
         """The results, line by line; each is made when it is asked for."""
@@ -103,6 +113,16 @@ class Batches:
     def waiting(self, organization: str, now: float) -> int:
         """Requests in the organisation's queue.  Not a call of the API."""
         return sum(each.waiting(now) for each in self._of(organization))
+
+    def _forget(self, now: float) -> None:
+        """Forget the oldest that have ended while there are too many."""
+        size = sum(self._sizes.values())
+        for batch in list(self._batches.values()):
+            if size <= MOST_BYTES and len(self._batches) <= MOST_BATCHES:
+                break
+            if batch.status(now) == "ended":
+                size -= self._sizes[batch.id]
+                del self._batches[batch.id], self._sizes[batch.id]
 
     def _of(self, organization: str) -> Iterator[Batch]:
         return (each for each in self._batches.values() if each.tenant.organization == organization)
@@ -142,7 +162,7 @@ class Batches:
         for params, place in batch.turns(begin, end):
             plan = self._answer(batch, params, place)
             if plan.error is None:
-                account.pay(batch.tenant.workspace, plan.model, plan.usage, unix, batch=True, back=back)
+                account.pay(batch.tenant.workspace, plan, unix, batch=True, back=back)
 
     def _is_wrong(self, batch: Batch, params: object, place: int) -> bool:
         try:

@@ -53,6 +53,7 @@ class Bucket:
         missing = min(amount, self.capacity) - self.settle(now)
         return 0.0 if missing <= TOLERANCE else missing / self.rate
 
-    def full_in(self, now: float) -> float:
-        """Seconds from `now` until the bucket is full again."""
-        return (self.capacity - self.settle(now)) / self.rate
+    @property
+    def refill(self) -> float:
+        """Seconds from when it was last settled until the bucket is full again."""
+        return (self.capacity - self.level) / self.rate

@@ -65,9 +65,7 @@ def check_stop_reason(wanted: str | None) -> RequestError | None:
     return invalid(f"x-mock-stop-reason: one of {', '.join(STOP_REASONS)}, or refusal:{'|'.join(CATEGORIES)}")
 
 
-def compose(
-    question: Question, key: tuple[int, ...], draws: Draws, settings: Settings, wished: int | None, wanted: str | None
-) -> Content:
+def compose(question: Question, draws: Draws, settings: Settings, wished: int | None, wanted: str | None) -> Content:
     """The answer to a question.  `wished` is the length the client hints at, `wanted` the end it asks for."""
     options = question.options
     room = min(question.max_tokens, question.model.context - question.input_tokens)
@@ -77,7 +75,7 @@ def compose(
         return Content((), 0, "max_tokens" if not question.max_tokens else "model_context_window_exceeded")
     if wanted == "max_tokens":
         wished = room
-    length = draw_length(Draws(*key, "length"), settings) if wished is None else max(1, wished)
+    length = draw_length(draws.of("length"), settings) if wished is None else max(1, wished)
     thinking = (
         0 if options.thinking.mode == "disabled" else _thinking(question, draws, length, room, wished is not None)
     )
@@ -85,7 +83,7 @@ def compose(
     blocks = (Block("text", text),) if text else ()
     content = Content(blocks, text, wanted or "end_turn")
     if wanted or options.tools or options.format is not None or options.stop_sequences:
-        content = _shaped(content, question, key, settings, wanted, room - thinking)
+        content = _shaped(content, question, draws, settings, wanted, room - thinking)
     if thinking:
         thoughts = Block("thinking", thinking, shown=options.thinking.shown)
         content = content._replace(blocks=(thoughts, *content.blocks), tokens=thinking + content.tokens)
@@ -113,14 +111,14 @@ def _thinking(question: Question, draws: Draws, length: int, room: int, inclusiv
 
 
 def _shaped(
-    content: Content, question: Question, key: tuple[int, ...], settings: Settings, wanted: str | None, room: int
+    content: Content, question: Question, draws: Draws, settings: Settings, wanted: str | None, room: int
 ) -> Content:
     """The answer with what the request asks for beside plain text.  What goes beyond `room` is going to be cut."""
     options = question.options
     if (wanted == "stop_sequence" and not options.stop_sequences) or (wanted == "tool_use" and not options.tools):
         wanted = "end_turn"  # there is none
     blocks, tokens, reason = content.blocks, content.tokens, wanted or "end_turn"
-    if fixed := _fixed(question, key, settings, wanted):
+    if fixed := _fixed(question, draws, settings, wanted):
         text = 0 if fixed.kind == "text" else max(0, tokens - fixed.tokens)
         blocks = (Block("text", text), fixed) if text else (fixed,)
         tokens = text + fixed.tokens
@@ -129,20 +127,20 @@ def _shaped(
     return _stopped(content, question, wanted, room) if options.stop_sequences else content
 
 
-def _fixed(question: Question, key: tuple[int, ...], settings: Settings, wanted: str | None) -> Block | None:
+def _fixed(question: Question, draws: Draws, settings: Settings, wanted: str | None) -> Block | None:
     """The block whose text is not filler: the use of a tool, a structured answer, or a search that is paused."""
     options = question.options
     if wanted == "pause_turn":
         return Block("server_tool_use", count_tokens(_SEARCH, question.model), text=_SEARCH, name="web_search")
     if options.tools and options.choice != "none":
-        draws = Draws(*key, "tool")
+        draws = draws.of("tool")
         called = options.forced or wanted == "tool_use" or _calls(question, draws, settings, wanted)
         tools = [tool for tool in options.tools if options.tool in (None, tool.name)]
         if called and tools:
             tool = tools[draws.integer(0, len(tools) - 1)]
             return _literal("tool_use", example(tool.schema, draws), question.model, tool.name)
     if options.format is not None:
-        return _literal("text", example(options.format, Draws(*key, "format")), question.model)
+        return _literal("text", example(options.format, draws.of("format")), question.model)
     return None
 
 
@@ -184,6 +182,7 @@ def _cut(content: Content, room: int, reason: str) -> Content:
     left, blocks = room, []
     for block in content.blocks:
         if left > 0:
-            blocks.append(block if block.tokens <= left else msgspec.structs.replace(block, tokens=left, cut=True))
+            whole = block.tokens <= left
+            blocks.append(block if whole else Block(block.kind, left, block.text, block.name, block.shown, cut=True))
             left -= block.tokens
     return Content(tuple(blocks), room, reason)

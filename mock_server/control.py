@@ -69,8 +69,10 @@ class OrganizationState(msgspec.Struct, frozen=True):
 
 
 class Count(msgspec.Struct, frozen=True):
-    """How many answers had this status, for this cause."""
+    """How many answers of this endpoint had this status, for this cause."""
 
+    endpoint: str | None
+    """None where there is no such thing."""
     status: int
     cause: str | None
     count: int
@@ -211,8 +213,9 @@ Sample = tuple[dict[str, object], float]
 
 def _lines(state: State) -> Iterator[str]:
     """The state in the text format of Prometheus (version 0.0.4)."""
-    answers: list[Sample] = [({"status": c.status, "cause": c.cause or ""}, c.count) for c in state.counts]
-    yield from _metric("requests_total", "counter", "Answers by status and what refused or spoiled them.", answers)
+    answers: list[Sample] = [(_answer_labels(each), each.count) for each in state.counts]
+    meaning = "Answers by endpoint, status and what refused or spoiled them."
+    yield from _metric("requests_total", "counter", meaning, answers)
     tokens: list[Sample] = [({"kind": kind}, count) for kind, count in state.tokens.items()]
     yield from _metric("tokens_total", "counter", "Tokens of answers, as their usage says.", tokens)
     yield from _metric("open_requests", "gauge", "Requests being answered.", [({}, state.open)])
@@ -235,6 +238,10 @@ def _lines(state: State) -> Iterator[str]:
     ):
         levels: list[Sample] = [(_labels(each), getattr(each, name)) for each in state.buckets]
         yield from _metric(f"bucket_{name}", "gauge", meaning, levels)
+
+
+def _answer_labels(count: Count) -> dict[str, object]:
+    return {"endpoint": count.endpoint or "", "status": count.status, "cause": count.cause or ""}
 
 
 def _labels(bucket: BucketState) -> dict[str, object]:

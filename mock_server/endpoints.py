@@ -12,6 +12,7 @@ import msgspec
 from mock_server import catalog
 from mock_server.batch import Batch, describe
 from mock_server.engine import Engine
+from mock_server.faults import Endpoint
 from mock_server.paging import page
 from mock_server.plan import Error, Plan
 from mock_server.request import MAX_BODY, RequestError, invalid
@@ -63,6 +64,8 @@ class Route(NamedTuple):
     path: str
     """With {} for each place that holds an id."""
     handler: Handler
+    endpoint: Endpoint
+    """What it belongs to, for faults and for whoever counts."""
     max_body: int = MAX_BODY
     admin: bool = False
     """Whether it takes an Admin key."""
@@ -139,18 +142,18 @@ def _workspace_limits(engine: Engine, call: Call, workspace_id: str) -> Reply:
 
 
 ROUTES = (
-    Route("POST", "/v1/messages", _messages),
-    Route("POST", "/v1/messages/count_tokens", _count_tokens),
-    Route("POST", "/v1/messages/batches", _create_batch, max_body=MAX_BATCH_BODY),
-    Route("GET", "/v1/messages/batches", _list_batches),
-    Route("GET", "/v1/messages/batches/{}", _retrieve_batch),
-    Route("DELETE", "/v1/messages/batches/{}", _delete_batch),
-    Route("POST", "/v1/messages/batches/{}/cancel", _cancel_batch),
-    Route("GET", "/v1/messages/batches/{}/results", _batch_results),
-    Route("GET", "/v1/models", _list_models),
-    Route("GET", "/v1/models/{}", _retrieve_model),
-    Route("GET", "/v1/organizations/rate_limits", _organization_limits, admin=True),
-    Route("GET", "/v1/organizations/workspaces/{}/rate_limits", _workspace_limits, admin=True),
+    Route("POST", "/v1/messages", _messages, "messages"),
+    Route("POST", "/v1/messages/count_tokens", _count_tokens, "count_tokens"),
+    Route("POST", "/v1/messages/batches", _create_batch, "batches", max_body=MAX_BATCH_BODY),
+    Route("GET", "/v1/messages/batches", _list_batches, "batches"),
+    Route("GET", "/v1/messages/batches/{}", _retrieve_batch, "batches"),
+    Route("DELETE", "/v1/messages/batches/{}", _delete_batch, "batches"),
+    Route("POST", "/v1/messages/batches/{}/cancel", _cancel_batch, "batches"),
+    Route("GET", "/v1/messages/batches/{}/results", _batch_results, "batches"),
+    Route("GET", "/v1/models", _list_models, "models"),
+    Route("GET", "/v1/models/{}", _retrieve_model, "models"),
+    Route("GET", "/v1/organizations/rate_limits", _organization_limits, "rate_limits", admin=True),
+    Route("GET", "/v1/organizations/workspaces/{}/rate_limits", _workspace_limits, "rate_limits", admin=True),
 )
 
 _EXACT = {(route.method, route.path): route for route in ROUTES if "{}" not in route.path}

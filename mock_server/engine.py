@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -14,12 +13,13 @@ from mock_server.account import Account
 from mock_server.batches import Batches
 from mock_server.caching import NOTHING, Cache, Match
 from mock_server.content import Content, check_stop_reason, compose
-from mock_server.faults import FAILURES, Faults, Struck
+from mock_server.faults import FAILURES, Endpoint, Faults, Struck
 from mock_server.latency import Pace, Strain, draw_pace, time
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe, tuned
 from mock_server.options import NEW_VERSION
-from mock_server.plan import Error, Plan, Usage, base62
+from mock_server.plan import Error, Plan, Usage
+from mock_server.repeats import Repeats
 from mock_server.request import Purpose, Question, RequestError, invalid, read
 from mock_server.returns import Returns
 from mock_server.rng import Draws
@@ -45,7 +45,7 @@ class Engine:
         self._find = tuned(settings.chars_per_token)
         self._strain = Strain(settings)
         self._accounts: dict[str, Account] = {}
-        self._seen: Counter[int] = Counter()
+        self.repeats = Repeats()
 
     def handle(
         self,
@@ -63,7 +63,8 @@ class Engine:
         """Decide everything about a request that arrives at engine second `now`.  Never raises for bad `params`.
 
         `key` names the request, such as (run seed, request, attempt): its draws depend on nothing else, so they do not
-        change with the order of arrival.  Without a key the content and how often it came before stand for it.
+        change with the order of arrival.  Without a key the content and how often it came before stand for it (see
+        `repeats`).
         `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
         `content`), `version` the API version.  `again` says of a request without a key that it was sent before;
         `content` is the body that `params` were read from, if there was one.
@@ -78,8 +79,7 @@ class Engine:
             return self.refuse(refused, now, key, tenant)
         if again and self.returns:
             self.returns.came(key[:-1], tenant, now)
-        struck = self.faults.refusal(key, now) if self.faults else None
-        if struck:
+        if struck := self.faults.refusal(key, now):
             plan = self._struck(question, struck, key, now, tenant)
         else:
             plan = self._serve(question, key, now, output_tokens, stop_reason, tenant)
@@ -108,8 +108,7 @@ class Engine:
         if refusal:
             return self._rate_limited(question, refusal, gate, key, now, tenant)
         plan = self._answer(question, match, gate, key, now, output_tokens, stop_reason, reserved, tenant)
-        if self.faults:
-            plan = self.faults.spoil(plan)
+        plan = self.faults.spoil(plan)
         self._strain.runs_until(plan.last_token)
         if estimate != counted:
             gate.correct(Drain(plan.first_token, plan.first_token, counted - estimate))
@@ -118,7 +117,7 @@ class Engine:
         if match is not NOTHING:
             self.cache.commit(tenant, match, now, plan.first_token)
         if account.is_limited_in_spending:
-            account.pay(tenant.workspace, plan.model, plan.usage, self.epoch + now)
+            account.pay(tenant.workspace, plan, self.epoch + now)
         if account.connections:
             account.connections.open(plan.ended)
         return plan
@@ -156,7 +155,7 @@ class Engine:
 
     def fails_in_batch(self, key: tuple[int, ...], now: float) -> RequestError | None:
         """The fault that makes an error of a request of a batch: one of those in which the service itself fails."""
-        struck = self.faults.refusal(key, now, FAILURES) if self.faults else None
+        struck = self.faults.refusal(key, now, among=FAILURES)
         if struck is None or struck.refusal.error is None:
             return None
         return RequestError(struck.refusal.status, struck.refusal.error, cause=struck.name)
@@ -226,9 +225,9 @@ class Engine:
             if plan.reserved:
                 gate.reserve(plan.produced(now) - plan.reserved, now)
         workspace, unix = plan.tenant.workspace, self.epoch + plan.arrived
-        account.pay(workspace, plan.model, plan.usage, unix, back=True)
+        account.pay(workspace, plan, unix, back=True)
         produced = msgspec.structs.replace(plan.usage, output_tokens=plan.produced(now))
-        account.pay(workspace, plan.model, produced, unix)
+        account.pay(workspace, msgspec.structs.replace(plan, usage=produced), unix)
 
     def _answer(
         self,
@@ -250,7 +249,7 @@ class Engine:
         if pace and self._strain:
             factor = self._strain.factor(now, self.epoch)
             pace = Pace(pace.first_token * factor, pace.interval * factor)
-        content = compose(question, key, draws, settings, wished, stop_reason)
+        content = compose(question, draws, settings, wished, stop_reason)
         timing = time(pace, settings, content.tokens)
         last = now + timing.last_token
         plan = Plan(
@@ -304,6 +303,39 @@ class Engine:
             tenant=tenant,
         )
 
+    def attend(
+        self, endpoint: Endpoint, now: float, tenant: Tenant | None = None, key: tuple[int, ...] | None = None
+    ) -> Plan:
+        """The plan of a call that draws on no model: an answer at once, unless a fault refuses or spoils it.
+
+        Calls of the same `key`, such as those that ask again and again how a batch is doing, are told apart.
+        """
+        plan = Plan(
+            status=200,
+            key=self._content_key(repr(key)),
+            epoch=self.epoch,
+            arrived=now,
+            first_token=now,
+            last_token=now,
+            ended=now,
+            tenant=tenant,
+        )
+        struck = self.faults.refusal(plan.key, now, endpoint)
+        if not struck:
+            return self.faults.spoil(plan, endpoint)
+        error = struck.refusal.error or _out_of_place(struck.name, self.epoch + now, tenant or ANYONE)
+        refused = msgspec.structs.replace(
+            plan,
+            status=struck.refusal.status,
+            first_token=struck.when,
+            last_token=struck.when,
+            ended=struck.when,
+            error=error,
+            cause=struck.name,
+            retry_after=struck.retry_after,
+        )
+        return self.faults.disguise(refused, endpoint)
+
     def _struck(self, question: Question, struck: Struck, key: tuple[int, ...], now: float, tenant: Tenant) -> Plan:
         """The plan of a request that a fault refuses."""
         gate = self.account(tenant.organization).gate(tenant.workspace, question.model_id, question.model)
@@ -333,15 +365,22 @@ class Engine:
         allowed = getattr(gate.limits, struck.name, None) or 1_000
         return rate_limit_error(Refusal(struck.name, allowed, 0), tenant, question.model_id)
 
-    def request_id(self) -> str:
-        """The id of a request that needs no plan."""
-        return "req_" + base62(Draws(*self._content_key(""), "request_id"))
-
     def _content_key(self, content: bytes | str) -> tuple[int, int, int]:
         data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
         digest = int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
-        self._seen[digest] += 1
-        return self.settings.seed, digest, self._seen[digest]
+        return self.settings.seed, digest, self.repeats.count(digest)
+
+
+def _out_of_place(name: str, unix: float, tenant: Tenant) -> Error:
+    """What a refusal says where there are no limits of a model."""
+    if name == "spend_cap":
+        return spend_cap_error(unix)
+    if name in ("acceleration", "concurrency"):
+        return rate_limit_error(Refusal(name, None, 0), tenant, "")
+    words = (
+        f"This request would exceed your organization's rate limit (org: {tenant.organization_id}). Try again later."
+    )
+    return Error("rate_limit_error", words)
 
 
 _NO_LIMITS = Gate(Limits(), 60.0)

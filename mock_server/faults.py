@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 from msgspec.structs import replace
 
 from mock_server.plan import Error, Flaw, Plan
 from mock_server.rng import Draws
+
+Endpoint = Literal["messages", "count_tokens", "batches", "models", "rate_limits"]
+"""What a client may ask for: see `endpoints.ROUTES`."""
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +39,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long it holds things up; None is the default of the kind."""
     retry_after: int | None = None
     """Whole seconds that a 429, 500, 504 or 529 asks to wait; None is the default of the kind."""
+    endpoints: tuple[Endpoint, ...] = ("messages",)
+    """Where it strikes.  Elsewhere than at messages nothing is streamed, so that some faults cannot."""
 
     def __post_init__(self) -> None:
         _check("rate", 0 <= self.rate <= 1, "must be a share from 0 to 1")
@@ -47,6 +52,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check(name, value is None or 0.001 <= value <= 1e9, "must be at least a millisecond")
         _check("delay", self.delay is None or 0 <= self.delay <= 1e9, "must not be negative")
         _check("retry_after", self.retry_after is None or 0 <= self.retry_after <= 1e9, "must not be negative")
+        _check("endpoints", bool(self.endpoints), f"must name some of {', '.join(get_args(Endpoint))}")
 
 
 def _check(name: str, fine: bool, demand: str) -> None:
@@ -129,33 +135,35 @@ class Faults:
         for name in faults:
             _check(name, name in KINDS, f"no such fault; there are {', '.join(KINDS)}")
         self._seed = seed
-        self._set = {name: faults[name] for name in KINDS if name in faults}
+        self._at: dict[Endpoint, dict[str, Fault]] = {
+            endpoint: {name: faults[name] for name in KINDS if name in faults and endpoint in faults[name].endpoints}
+            for endpoint in get_args(Endpoint)
+        }
 
-    def __bool__(self) -> bool:
-        return bool(self._set)
-
-    def refusal(self, key: tuple[int, ...], now: float, among: Container[str] = REFUSALS) -> Struck | None:
+    def refusal(
+        self, key: tuple[int, ...], now: float, endpoint: Endpoint = "messages", among: Container[str] = REFUSALS
+    ) -> Struck | None:
         """The refusal that strikes the request, if any of these does."""
-        for name, fault in self._set.items():
-            if name in among and self._strikes(name, fault, key, now):
+        for name, fault in self._at[endpoint].items():
+            if name in REFUSALS and name in among and self._strikes(name, fault, key, now):
                 refusal = REFUSALS[name]
                 retry_after = refusal.retry_after if fault.retry_after is None else fault.retry_after
                 return Struck(name, refusal, retry_after, now + (fault.delay or 0.0))
         return None
 
-    def spoil(self, plan: Plan) -> Plan:
+    def spoil(self, plan: Plan, endpoint: Endpoint = "messages") -> Plan:
         """The plan of an answer with what befalls it."""
         unfit = _WHOLE_ONLY if plan.stream else _STREAMS_ONLY
-        for name, fault in self._set.items():
+        for name, fault in self._at[endpoint].items():
             if name in FLAWS and name not in unfit and self._strikes(name, fault, plan.key, plan.arrived):
                 return _spoiled(plan, name, fault)
         return plan
 
-    def disguise(self, plan: Plan) -> Plan:
+    def disguise(self, plan: Plan, endpoint: Endpoint = "messages") -> Plan:
         """The plan of a refusal with what it says of trying again."""
         struck = {
             name
-            for name, fault in self._set.items()
+            for name, fault in self._at[endpoint].items()
             if name in DISGUISES and self._strikes(name, fault, plan.key, plan.arrived)
         }
         if plan.retry_after is not None:

@@ -298,7 +298,7 @@ class Gate:
         if self.requests:
             level = self.requests.settle(now)
             remaining = max(0, int(level + TOLERANCE))
-            requests = Window(self.limits.requests or 0, remaining, now + self.requests.full_in(now), level)
+            requests = Window(self.limits.requests or 0, remaining, now + self.requests.refill, level)
         own = RateLimits(
             requests,
             _window(self.limits.input_tokens, self.input, now),
@@ -372,7 +372,7 @@ def _window(limit: int | None, bucket: Bucket | None, now: float) -> Window | No
         return None
     level = bucket.settle(now)
     remaining = int(level / 1000 + 0.5) * 1000
-    return Window(limit, remaining if remaining > 0 else 0, now + bucket.full_in(now), level)
+    return Window(limit, remaining if remaining > 0 else 0, now + bucket.refill, level)
 
 
 def _closest(own: RateLimits, organization: RateLimits) -> RateLimits:

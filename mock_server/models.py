@@ -80,8 +80,8 @@ class Model:
         return self.id.split("-")[1] if self.id else "sonnet"
 
 
-def _fable(id: str, limit_class: str, *, fast: bool = False) -> Model:
-    return Model(id, "fable", limit_class, fast=fast)
+def _fable(id: str, limit_class: str, *, fast: bool = False, forced_tools: bool = False) -> Model:
+    return Model(id, "fable", limit_class, fast=fast, forced_tools=forced_tools)
 
 
 def _four_five(id: str, family: str, limit_class: str, minimum: int, efforts: tuple[str, ...] = ()) -> Model:
@@ -126,10 +126,10 @@ _TABLE = (
     # Rate-limit row and caching minimum of the 5.2 models are unknown; assumed as of 5.1.
     _fable("claude-fable-5-2", "fable-5.x", fast=True),
     _fable("claude-fable-5-1", "fable-5.x"),
-    _fable("claude-fable-5", "fable-5.x"),
+    _fable("claude-fable-5", "fable-5.x", forced_tools=True),  # refused since 5.1 (what is new in Fable 5.1)
     _fable("claude-mythos-5-2", "mythos-5.x", fast=True),
     _fable("claude-mythos-5-1", "mythos-5.x"),
-    _fable("claude-mythos-5", "mythos-5.x"),
+    _fable("claude-mythos-5", "mythos-5.x", forced_tools=True),
     Model("claude-opus-5-5", "opus", "opus-5.5", effort="medium", fast=True),
     Model("claude-opus-5", "opus", "opus-5", thinking=_SWITCHED, forced_tools=True, fast=True),
     Model(

@@ -165,12 +165,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def request_id(self) -> str:
         """`req_` and 24 base-62 characters."""
-        return _request_id(self.key)
+        return _ids(self.key)[0]
 
     @property
     def message_id(self) -> str:
         """`msg_` and 24 base-62 characters."""
-        return "msg_" + base62(Draws(*self.key, "message_id"))
+        return _ids(self.key)[1]
 
     def due(self, tokens: int) -> float:
         """The engine second at which so many tokens (at least 1) have been produced."""
@@ -235,7 +235,10 @@ def moments(plan: Plan) -> Moments:
 
 def base62(draws: Draws) -> str:
     """24 characters of an id.  Base 64 is many times faster; its two characters too many become two of the others."""
-    digest = blake2b(draws.bits().to_bytes(8, "big"), digest_size=18).digest()
+    return _base62(blake2b(draws.bits().to_bytes(8, "big"), digest_size=18).digest())
+
+
+def _base62(digest: bytes) -> str:
     return b2a_base64(digest, newline=False).translate(_BASE_62).decode()
 
 
@@ -243,5 +246,7 @@ _BASE_62 = bytes.maketrans(b"+/", b"0A")
 
 
 @lru_cache(maxsize=4096)
-def _request_id(key: tuple[int, ...]) -> str:
-    return "req_" + base62(Draws(*key, "request_id"))
+def _ids(key: tuple[int, ...]) -> tuple[str, str]:
+    """Of the request and of the message."""
+    letters = _base62(blake2b(repr(key).encode(), digest_size=36).digest())
+    return "req_" + letters[:24], "msg_" + letters[24:]

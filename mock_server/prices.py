@@ -10,12 +10,15 @@ from datetime import date
 from typing import NamedTuple
 
 from mock_server.models import describe
-from mock_server.plan import Usage
+from mock_server.plan import Plan, Usage
 
 AS_OF = date(2026, 10, 8)
 
 WRITE_5M, WRITE_1H, BATCH = 1.25, 2.0, 0.5
 """Multiples of the input price for cache writes, and of every price in a batch."""
+
+BILLED_REFUSALS = ("bio", "frontier_llm", "reasoning_extraction")
+"""Categories of refusals whose prompt is paid for (since 2026-09-24); that of others is not."""
 
 HAIKU_STEP = 100_000
 """Prompt tokens above which Haiku 5.5 costs five times as much."""
@@ -56,6 +59,11 @@ PRICES = {
     "claude-haiku-4-5": Price(1, 5, 0.10),
 }
 """By model without its date."""
+
+
+def is_billed(plan: Plan) -> bool:
+    """Whether it costs anything at all."""
+    return plan.stop_reason != "refusal" or plan.refusal in BILLED_REFUSALS
 
 
 def cost(model_id: str, usage: Usage, *, batch: bool = False) -> float:

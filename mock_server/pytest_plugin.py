@@ -88,7 +88,7 @@ def _claude_mock_server(claude_mock_settings: Settings, claude_mock_speed: float
 
     listener = listen("127.0.0.1", 0)
     runner = Runner(claude_mock_settings, claude_mock_speed, signals=False)
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, name="claude_mock", daemon=True)
+    thread = threading.Thread(target=runner.run, args=(listener,), name="claude_mock", daemon=True)
     thread.start()
     yield ClaudeMock(address(listener, "127.0.0.1"))
     runner.stop()

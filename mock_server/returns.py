@@ -9,7 +9,7 @@ from mock_server.bucket import TOLERANCE
 from mock_server.tenants import Tenant
 
 MAX_TOLD = 100_000
-"""Requests remembered, so that clients that never come back do not fill the memory."""
+"""Refusals remembered, so that clients that never come back do not fill the memory."""
 
 
 class Returns:
@@ -25,6 +25,7 @@ class Returns:
         self.obedient: Counter[Tenant] = Counter()
         """How often one came back after that."""
         self._told: defaultdict[tuple[int, ...], list[float]] = defaultdict(list)
+        self._expected = 0
 
     def __bool__(self) -> bool:
         """Whether anybody is expected back."""
@@ -32,8 +33,10 @@ class Returns:
 
     def told(self, request: tuple[int, ...], until: float) -> None:
         """This request was refused until then."""
-        if len(self._told) >= MAX_TOLD:
+        if self._expected >= MAX_TOLD:
             self._told.clear()
+            self._expected = 0
+        self._expected += 1
         heappush(self._told[request], until)
 
     def came(self, request: tuple[int, ...], tenant: Tenant, now: float) -> None:
@@ -41,6 +44,7 @@ class Returns:
         times = self._told.get(request)
         if times is None:
             return
+        self._expected -= 1
         if now < heappop(times) - TOLERANCE:
             self.early[tenant] += 1
         else:

@@ -28,16 +28,20 @@ def _number(name: str) -> int:
 class Draws:
     """The stream of draws that belongs to a key, such as `Draws(run_seed, "latency", request, attempt)`."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_begin", "_state")
 
-    def __init__(self, *key: int | str) -> None:
-        z = 0
+    def __init__(self, *key: int | str, begin: int = 0) -> None:
+        z = begin
         for part in key:  # the mixing is written out here and in `bits`: calling a function for it doubles the cost
             z = (z + _GOLDEN + (part if part.__class__ is int else _number(part))) & _MASK
             z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
             z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
             z ^= z >> 31
-        self._state = z
+        self._begin = self._state = z
+
+    def of(self, *parts: int | str) -> Draws:
+        """The stream of the longer key: `Draws("a", 1).of("b")` is `Draws("a", 1, "b")`, whatever was drawn before."""
+        return Draws(*parts, begin=self._begin)
 
     def bits(self) -> int:
         """64 random bits."""

@@ -8,24 +8,27 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Any, TypeVar
 
 import msgspec
-import uvicorn
 
-from mock_server.app import create_app
-from mock_server.edge import Protocol
+from mock_server.edge import Connection
 from mock_server.faults import KINDS, Fault
 from mock_server.profile import Profile
 from mock_server.settings import Settings
 from mock_server.tenants import exposure_warning, read_accounts
 from mock_server.tiers import check_tier
+from mock_server.world import Server
 
 T = TypeVar("T")
+
+GRACE = 1.0
+"""Seconds in which a server that stops may finish its answers."""
 
 
 def assemble(
@@ -103,47 +106,50 @@ def address(listener: socket.socket, host: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-class Runner(uvicorn.Server):
-    """uvicorn, which says when it is ready, and stops on a signal without dying of it."""
+class Runner:
+    """The server while it runs: until `stop`, or until a signal where this is the process's own server."""
 
     def __init__(self, settings: Settings, speed: float, banner: str = "", *, signals: bool = True) -> None:
-        super().__init__(
-            uvicorn.Config(
-                create_app(settings, speed=speed),
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                date_header=False,  # the mock's own, in its own time
-                proxy_headers=False,
-                http=Protocol,
-                ws="none",
-                timeout_graceful_shutdown=1,
-                # Longer than any client keeps a connection: if the server closed first, a request could be lost.
-                timeout_keep_alive=300,
-            )
-        )
+        """`banner` is printed when it is ready."""
+        self._server = Server(settings, speed)
         self._banner, self._signals = banner, signals
+        self._stopped: Future[None] = Future()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
-        await super().startup(sockets)
-        if self._banner:
-            print(self._banner, flush=True)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal, where this is the process's own server."""
-        if self._signals:
-            loop = asyncio.get_running_loop()
-            for signal in (SIGINT, SIGTERM):
-                loop.add_signal_handler(signal, self.stop)
-        yield
+    def run(self, listener: socket.socket) -> None:
+        """Answer whoever comes."""
+        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+            runner.run(self._run(listener))
 
     def stop(self) -> None:
-        """Finish: close the listening socket, and the connections soon after."""
-        self.should_exit = True
+        """Come to an end, from any thread: no new connections, and a second to finish what was asked."""
+        with suppress(InvalidStateError):
+            self._stopped.set_result(None)
+
+    async def _run(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        connections: set[Connection] = set()
+        server = await loop.create_server(lambda: Connection(self._server, connections), sock=listener)
+        for signal in (SIGINT, SIGTERM) if self._signals else ():
+            loop.add_signal_handler(signal, self.stop)
+        if self._banner:
+            print(self._banner, flush=True)
+        await asyncio.wrap_future(self._stopped)
+        server.close()
+        for connection in list(connections):
+            connection.shutdown()
+        if connections:
+            await asyncio.wait([connection.closed for connection in connections], timeout=GRACE)
+        for connection in list(connections):
+            connection.abort()
+            await connection.closed
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def serve(
@@ -162,7 +168,7 @@ def serve(
     server = Runner(settings, speed, f"claude-bench mock server on {url}  ({use})")
     if with_parent:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
-    server.run(sockets=[listener])
+    server.run(listener)
 
 
 def _stop_at_end_of_input(server: Runner) -> None:

@@ -11,11 +11,25 @@ from math import ceil
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from mock_server.faults import spoiled_pieces
 from mock_server.models import filler, length_of
 from mock_server.plan import Block, Plan, base62, deltas
 from mock_server.rng import Draws
+from mock_server.shapes import (
+    CacheCreation,
+    End,
+    Message,
+    MessageDelta,
+    MessageStart,
+    OutputDetails,
+    RefusalDetails,
+    Text,
+    Thinking,
+    ToolUse,
+    Usage,
+)
 from mock_server.tenants import Tenant
 
 _encode = msgspec.json.Encoder().encode
@@ -25,37 +39,47 @@ _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 Header = tuple[bytes, bytes]
 
-_JSON = (b"content-type", b"application/json")
-_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+
+def head(plan: Plan, content_type: str = "application/json") -> bytes:
+    """All response headers but those of HTTP itself, as HTTP writes them: a line each, with its end.
+
+    `content_type` is that of an answer that is neither an error nor a stream of events.
+    """
+    kind, when = content_type if plan.error is None else "application/json", plan.ended
+    if plan.stream and plan.error is None:
+        kind, when = "text/event-stream; charset=utf-8", plan.first_token
+    lines = [
+        _common(kind, int(plan.epoch + when), plan.tenant),
+        b"request-id: %b\r\n" % plan.request_id.encode(),
+    ]
+    if plan.retry_after is not None:
+        lines.append(b"retry-after: %b\r\n" % _retry_after(plan.retry_after, plan))
+    if plan.should_retry is not None:
+        lines.append(b"x-should-retry: true\r\n" if plan.should_retry else b"x-should-retry: false\r\n")
+    if limits := plan.limits:
+        windows = (limits.requests, limits.input_tokens, limits.output_tokens, limits.tokens)
+        for template, window in zip(_WINDOWS, windows, strict=True):
+            if window:
+                reset = _timestamp(ceil(plan.epoch + window.reset))
+                lines.append(template % (window.limit, window.remaining, reset))
+    return b"".join(lines)
 
 
 def headers(plan: Plan) -> list[Header]:
-    """All response headers but those of HTTP itself."""
-    stream = plan.status == 200 and plan.stream
-    rows = [
-        _STREAM if stream else _JSON,
-        (b"date", _date(int(plan.epoch + (plan.first_token if stream else plan.ended)))),
-        *identity(plan.request_id, plan.tenant),
-    ]
-    if plan.retry_after is not None:
-        rows.append((b"retry-after", _retry_after(plan.retry_after, plan)))
-    if plan.should_retry is not None:
-        rows.append((b"x-should-retry", b"true" if plan.should_retry else b"false"))
-    if limits := plan.limits:
-        windows = (limits.requests, limits.input_tokens, limits.output_tokens, limits.tokens)
-        for (limit, remaining, reset), window in zip(_WINDOWS, windows, strict=True):
-            if window:
-                rows += (
-                    (limit, b"%d" % window.limit),
-                    (remaining, b"%d" % window.remaining),
-                    (reset, _timestamp(ceil(plan.epoch + window.reset))),
-                )
-    return rows
+    """The lines of `head`, as names and values."""
+    return rows(head(plan))
+
+
+def rows(head: bytes) -> list[Header]:
+    """Header lines as names and values."""
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in head.split(b"\r\n")[:-1])]
 
 
 _WINDOWS = [
-    tuple(f"anthropic-ratelimit-{name}-{ending}".encode() for ending in ("limit", "remaining", "reset"))
-    for name in ("requests", "input-tokens", "output-tokens", "tokens")
+    b"".join(
+        b"anthropic-ratelimit-%b-%b: %%b\r\n" % (name, ending) for ending in (b"limit", b"remaining", b"reset")
+    ).replace(b"%b", b"%d", 2)
+    for name in (b"requests", b"input-tokens", b"output-tokens", b"tokens")
 ]
 
 
@@ -64,18 +88,19 @@ def readable(rows: Iterable[Header]) -> dict[str, str]:
     return {name.decode(): value.decode("latin-1") for name, value in rows}
 
 
-def identity(request_id: str, tenant: Tenant | None) -> list[Header]:
-    """The headers that say which request it was and whose; None if that is not known."""
-    row = (b"request-id", request_id.encode())
-    return [row, *_whose(tenant)] if tenant else [row]
+@lru_cache(maxsize=1024)
+def _common(content_type: str, unix_second: int, tenant: Tenant | None) -> bytes:
+    """What answers of the same second have in common."""
+    return b"content-type: %b\r\ndate: %b\r\n%b" % (content_type.encode(), _date(unix_second), _whose(tenant))
 
 
 @lru_cache(maxsize=1024)
-def _whose(tenant: Tenant) -> tuple[Header, Header]:
-    return (
-        (b"anthropic-organization-id", tenant.organization_id.encode()),
-        (b"anthropic-workspace-id", tenant.workspace_id.encode()),
-    )
+def _whose(tenant: Tenant | None) -> bytes:
+    """Whose request it was; nothing if that is not known."""
+    if tenant is None:
+        return b""
+    ids = (tenant.organization_id.encode(), tenant.workspace_id.encode())
+    return b"anthropic-organization-id: %b\r\nanthropic-workspace-id: %b\r\n" % ids
 
 
 @lru_cache(maxsize=1024)
@@ -105,17 +130,24 @@ def pieces(plan: Plan) -> Iterator[tuple[float, bytes]]:
 def body(plan: Plan) -> bytes:
     """The whole body of an answer that is not streamed, or of an error."""
     if plan.error is None:
-        return _encode(message(plan))
+        return _encode(_message(plan))
     error: dict[str, Any] = {"type": plan.error.type, "message": plan.error.message}
     if plan.error.error_code:
         error["details"] = {"error_code": plan.error.error_code}
     return _encode({"type": "error", "error": error, "request_id": plan.request_id})
 
 
-def message(plan: Plan) -> dict[str, Any]:
-    """A whole answer, as an object."""
-    content = [_block(plan, place) for place in range(len(plan.blocks))]
-    return {**_message(plan, content, plan.usage.output_tokens, plan.usage.thinking_tokens), **_end(plan)}
+def _message(plan: Plan) -> Message:
+    """A whole answer."""
+    return Message(
+        id=plan.message_id,
+        model=plan.model,
+        content=[_block(plan, block, place) for place, block in enumerate(plan.blocks)],
+        stop_reason=plan.stop_reason,
+        stop_sequence=plan.stop_sequence,
+        stop_details=_stop_details(plan),
+        usage=_usage(plan, plan.usage.output_tokens, plan.usage.thinking_tokens),
+    )
 
 
 def events(plan: Plan) -> Iterator[tuple[float, bytes]]:
@@ -139,8 +171,10 @@ def _pings(interval: float | None, begin: float, end: float) -> Iterator[tuple[f
 
 def _timeline(plan: Plan) -> Iterator[tuple[float, bytes]]:
     """Each event when it is due, in order."""
-    begun = _message(plan, [], min(1, plan.usage.output_tokens), 0)
-    yield plan.first_token, _event({"type": "message_start", "message": begun})
+    begun = Message(
+        id=plan.message_id, model=plan.model, content=[], usage=_usage(plan, min(1, plan.usage.output_tokens), 0)
+    )
+    yield plan.first_token, _event("message_start", MessageStart(message=begun))
     before = 0
     for place, block in enumerate(plan.blocks):
         yield plan.due(before + 1), _block_start(plan, place) + (_PING if place == 0 else b"")
@@ -152,21 +186,19 @@ def _timeline(plan: Plan) -> Iterator[tuple[float, bytes]]:
         signed = _signature_delta(plan, place) if block.kind == "thinking" else b""
         yield plan.due(before), signed + _BLOCK_STOP % place
     usage = _usage(plan, plan.usage.output_tokens, plan.usage.thinking_tokens)
-    for name in ("cache_creation", "service_tier", "inference_geo", "speed"):  # those of message_start alone
-        del usage[name]
-    ended = _event({"type": "message_delta", "delta": _end(plan), "usage": usage})
-    yield plan.last_token, ended + _MESSAGE_STOP
+    usage.cache_creation = usage.service_tier = usage.inference_geo = usage.speed = UNSET  # in message_start alone
+    ending = End(stop_reason=plan.stop_reason, stop_sequence=plan.stop_sequence, stop_details=_stop_details(plan))
+    yield plan.last_token, _event("message_delta", MessageDelta(delta=ending, usage=usage)) + _MESSAGE_STOP
 
 
-def _block(plan: Plan, place: int) -> dict[str, Any]:
+def _block(plan: Plan, block: Block, place: int) -> Text | Thinking | ToolUse:
     """A block as a message that is not streamed has it."""
-    block = plan.blocks[place]
     text = _text(plan, block) if block.shown else ""
     if block.kind == "text":
-        return {"type": "text", "text": text, "citations": None}
+        return Text(text=text)
     if block.kind == "thinking":
-        return {"type": "thinking", "thinking": text, "signature": _signature(plan, place)}
-    return {**_tool(plan, place), "input": {} if block.cut else _decode(text)}
+        return Thinking(thinking=text, signature=_signature(plan, place))
+    return _tool(plan, place, {} if block.cut else _decode(text))
 
 
 def _block_start(plan: Plan, place: int) -> bytes:
@@ -175,18 +207,15 @@ def _block_start(plan: Plan, place: int) -> bytes:
         return _TEXT_START % place
     if block.kind == "thinking":
         return _THINKING_START % place
-    return _event({"type": "content_block_start", "index": place, "content_block": {**_tool(plan, place), "input": {}}})
+    start = {"type": "content_block_start", "index": place, "content_block": _tool(plan, place, {})}
+    return _event("content_block_start", start)
 
 
-def _tool(plan: Plan, place: int) -> dict[str, Any]:
+def _tool(plan: Plan, place: int, given: object) -> ToolUse:
     block = plan.blocks[place]
     prefix = "toolu_" if block.kind == "tool_use" else "srvtoolu_"
-    return {
-        "type": block.kind,
-        "id": prefix + base62(Draws(*plan.key, block.kind, place)),
-        "name": block.name,
-        "caller": {"type": "direct"},
-    }
+    identity = prefix + base62(Draws(*plan.key, block.kind, place))
+    return ToolUse(type=block.kind, id=identity, name=block.name, input=given)
 
 
 @lru_cache(maxsize=64)
@@ -209,7 +238,7 @@ def _slicer(plan: Plan, block: Block) -> Callable[[int, int], bytes]:
 
 def _signature_delta(plan: Plan, place: int) -> bytes:
     signed = {"type": "signature_delta", "signature": _signature(plan, place)}
-    return _event({"type": "content_block_delta", "index": place, "delta": signed})
+    return _event("content_block_delta", {"type": "content_block_delta", "index": place, "delta": signed})
 
 
 def _signature(plan: Plan, place: int) -> str:
@@ -218,34 +247,24 @@ def _signature(plan: Plan, place: int) -> str:
     return b64encode(b"".join(draws.bits().to_bytes(8, "big") for _ in range(24))).decode()
 
 
-def _end(plan: Plan) -> dict[str, Any]:
-    """Why the answer ended."""
-    details = None
-    if plan.stop_reason == "refusal":
-        explanation = "This request was declined by the mock because it was asked to."
-        details = {"type": "refusal", "category": plan.refusal, "explanation": explanation}
-    return {
-        "stop_reason": plan.stop_reason,
-        "stop_sequence": plan.stop_sequence,
-        "stop_details": details,
-        "container": None,
-    }
+def _stop_details(plan: Plan) -> RefusalDetails | None:
+    return RefusalDetails(category=plan.refusal) if plan.stop_reason == "refusal" else None
 
 
-def _event(payload: dict[str, Any]) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), _encode(payload))
+def _event(kind: str, payload: object) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (kind.encode(), _encode(payload))
 
 
 def _template(payload: dict[str, Any]) -> bytes:
     """The event with %d for its place, and %b where its text says so."""
-    return _event(payload).replace(b'"index":0', b'"index":%d')
+    return _event(payload["type"], payload).replace(b'"index":0', b'"index":%d')
 
 
 def _delta_template(kind: str, field: str) -> bytes:
     return _template({"type": "content_block_delta", "index": 0, "delta": {"type": kind, field: "%b"}})
 
 
-_PING = _event({"type": "ping"})
+_PING = _event("ping", {"type": "ping"})
 _TEXT_START = _template(
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "", "citations": None}}
 )
@@ -253,7 +272,7 @@ _THINKING_START = _template(
     {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}
 )
 _BLOCK_STOP = _template({"type": "content_block_stop", "index": 0})
-_MESSAGE_STOP = _event({"type": "message_stop"})
+_MESSAGE_STOP = _event("message_stop", {"type": "message_stop"})
 _TOOL_DELTA = _delta_template("input_json_delta", "partial_json")
 _DELTAS = {
     "text": _delta_template("text_delta", "text"),
@@ -263,40 +282,20 @@ _DELTAS = {
 }
 
 
-def _usage(plan: Plan, output_tokens: int, thinking_tokens: int) -> dict[str, Any]:
+def _usage(plan: Plan, output_tokens: int, thinking_tokens: int) -> Usage:
     usage = plan.usage
-    return {
-        "input_tokens": usage.input_tokens,
-        "cache_creation_input_tokens": usage.cache_write_5m + usage.cache_write_1h,
-        "cache_read_input_tokens": usage.cache_read,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": usage.cache_write_5m,
-            "ephemeral_1h_input_tokens": usage.cache_write_1h,
-        },
-        "output_tokens": output_tokens,
-        "output_tokens_details": {"thinking_tokens": thinking_tokens},
-        "server_tool_use": None,
-        "service_tier": plan.service_tier,
-        "inference_geo": plan.inference_geo,
-        "speed": plan.speed,
-    }
-
-
-def _message(plan: Plan, content: list[dict[str, Any]], output_tokens: int, thinking_tokens: int) -> dict[str, Any]:
-    """An answer whose end is not known."""
-    return {
-        "id": plan.message_id,
-        "type": "message",
-        "role": "assistant",
-        "model": plan.model,
-        "content": content,
-        "stop_reason": None,
-        "stop_sequence": None,
-        "stop_details": None,
-        "container": None,
-        "diagnostics": None,
-        "usage": _usage(plan, output_tokens, thinking_tokens),
-    }
+    return Usage(
+        usage.input_tokens,
+        usage.cache_write_5m + usage.cache_write_1h,
+        usage.cache_read,
+        CacheCreation(usage.cache_write_5m, usage.cache_write_1h),
+        output_tokens,
+        OutputDetails(thinking_tokens),
+        None,
+        plan.service_tier,
+        plan.inference_geo,
+        plan.speed,
+    )
 
 
 def _text(plan: Plan, block: Block) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 
@@ -9,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mock_server.engine import Engine
-from mock_server.faults import Fault, Faults
+from mock_server.faults import Endpoint, Fault, Faults
 from mock_server.plan import Plan, Window
 from mock_server.settings import Settings
 
@@ -42,6 +43,8 @@ class Truth(msgspec.Struct, frozen=True, gc=False):
     cause: str | None = None
     """Which limit or fault refused or spoiled it."""
     levels: Levels | None = None
+    endpoint: Endpoint | None = None
+    """What it asked for; None where there is no such thing."""
 
 
 def _level(window: Window | None) -> float | None:
@@ -54,8 +57,8 @@ class World:
     def __init__(self, settings: Settings, speed: float) -> None:
         self.engine = Engine(settings, epoch=time.time())
         self.truth: deque[Truth] = deque(maxlen=MAX_TRUTH)
-        self.counts: Counter[tuple[int, str | None]] = Counter()
-        """Answers by status and cause."""
+        self.counts: Counter[tuple[Endpoint | None, int, str | None]] = Counter()
+        """Answers by endpoint, status and cause."""
         self.tokens: Counter[str] = Counter()
         """Tokens of the answers that were begun, as their usage says."""
         self.open = 0
@@ -68,10 +71,18 @@ class World:
         return (time.monotonic() - self._start) * self.speed
 
     def delay(self, when: float) -> float:
-        """Real seconds until engine second `when`."""
-        return self._start + when / self.speed - time.monotonic()
+        """Real seconds until engine second `when`, in whole milliseconds, as uvloop counts them; 0 once it has come."""
+        left = self._start + when / self.speed - time.monotonic()
+        return math.ceil(left * 1_000) / 1_000 if left > 0 else 0.0
 
-    def note(self, plan: Plan, arrived: float, first_byte: float | None, last_byte: float | None) -> None:
+    def note(
+        self,
+        plan: Plan,
+        endpoint: Endpoint | None,
+        arrived: float,
+        first_byte: float | None,
+        last_byte: float | None,
+    ) -> None:
         """Remember how the plan of a request that came at `arrived` was played."""
         levels, admitted = None, None
         if limits := plan.limits:
@@ -83,15 +94,10 @@ class World:
             if usage.cache_read or usage.cache_write_5m or usage.cache_write_1h:
                 tokens["cache_read"] += usage.cache_read
                 tokens["cache_write"] += usage.cache_write_5m + usage.cache_write_1h
-        self.counts[plan.status, plan.cause] += 1
+        self.counts[endpoint, plan.status, plan.cause] += 1
         self.truth.append(
-            Truth(plan.request_id, arrived, admitted, first_byte, last_byte, plan.status, plan.cause, levels)
+            Truth(plan.request_id, arrived, admitted, first_byte, last_byte, plan.status, plan.cause, levels, endpoint)
         )
-
-    def note_reply(self, request_id: str, arrived: float, first_byte: float | None, last_byte: float | None) -> None:
-        """Remember an answer that draws on no model: a count of tokens, a list."""
-        self.counts[200, None] += 1
-        self.truth.append(Truth(request_id, arrived, arrived, first_byte, last_byte, 200))
 
 
 class Server:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model
+from pydantic import Discriminator, Field, Strict, Tag, ValidationInfo, create_model
 
 from bench.scenario.notation import Duration, Model, PositiveDuration, Share, Written, wrong_at
 from mock_server import faults
@@ -27,11 +27,13 @@ class FaultForm(Model):
     """How long it holds things up: the pause of a stall, the wait for slow headers, the time until a refusal."""
     retry_after: Annotated[Duration, Field(ge=0)] | None = None
     """What a refusal asks to wait, in whole seconds."""
+    endpoints: Annotated[tuple[faults.Endpoint, ...], Strict(False)] = ("messages",)
+    """Where it strikes, on the mock server; the simulation has it at messages alone."""
 
     def setting(self) -> faults.Fault:
         """As the mock server takes it.  Raises ValueError where the parts do not fit together."""
         retry_after = None if self.retry_after is None else round(self.retry_after)
-        return faults.Fault(self.rate, self.start, self.end, self.on, self.off, self.delay, retry_after)
+        return faults.Fault(self.rate, self.start, self.end, self.on, self.off, self.delay, retry_after, self.endpoints)
 
 
 class Fault(FaultForm):

@@ -5,15 +5,18 @@ import json
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import httpx2
 import pytest
+import uvicorn
 from anthropic import AsyncAnthropic
 from running import COMMAND, serving
 
+from mock_server.app import create_app
 from mock_server.engine import Engine
 from mock_server.settings import Settings
 
@@ -244,3 +247,39 @@ def test_bad_arguments_are_said_clearly(arguments: list[str], given: str, words:
     code, said = run(*arguments, given=given)
     assert code == 2
     assert words in said
+
+
+def test_the_asgi_application_under_another_server() -> None:
+    """Whole and streamed, at its pace; clients that leave are noticed."""
+    config = uvicorn.Config(create_app(Settings(tier="unlimited", service_time=1.0), speed=60), port=0, log_config=None)
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+
+    async def main() -> None:
+        async with sdk(url) as client:
+            assert (await client.messages.create(**ASK)).usage.output_tokens == 50
+            async with client.messages.stream(**ASK) as stream:
+                assert (await stream.get_final_message()).usage.output_tokens == 50
+            with pytest.raises(anthropic.NotFoundError):
+                await client.messages.create(**ASK | {"model": "claude-sonet"})
+            leaving = ASK | {"stream": True, "max_tokens": 60_000}
+            headers = HEADERS | {"x-mock-output-tokens": "50000"}
+            async with httpx2.AsyncClient() as other:
+                await other.put(f"{url}/_mock/faults", json={"stall": {"rate": 1, "delay": 1e6}})
+                async with other.stream("POST", f"{url}/v1/messages", headers=headers, json=leaving) as response:
+                    await anext(response.aiter_bytes())
+                while (await other.get(f"{url}/_mock/state")).json()["open"]:
+                    pass
+        rows = [json.loads(line) for line in (await raw(url, "GET", "/_mock/truth")).text.splitlines()]
+        assert [row["status"] for row in rows] == [200, 200, 404, 200]
+        assert all(row["last_byte"] - row["admitted"] >= 1.0 for row in rows[:2])
+        assert rows[3]["last_byte"] is None
+
+    try:
+        asyncio.run(asyncio.wait_for(main(), 60))
+    finally:
+        server.should_exit = True
+        thread.join(20)

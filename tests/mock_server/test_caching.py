@@ -173,15 +173,11 @@ def test_too_short_is_silently_not_kept() -> None:
 @pytest.mark.parametrize(
     ("model", "minimum"),
     [
-        ("claude-fable-5-1", 512),
-        ("claude-opus-5-5", 512),
-        ("claude-sonnet-5-5", 512),
-        ("claude-haiku-5-5", 512),
-        ("claude-opus-4-8", 1_024),
-        ("claude-sonnet-5", 1_024),
-        ("claude-sonnet-4-6", 1_024),
+        *((f"claude-{name}-5{minor}", 512) for name in ("fable", "mythos") for minor in ("", "-1", "-2")),
+        *((f"claude-{name}", 512) for name in ("opus-5-5", "opus-5", "sonnet-5-5", "haiku-5-5")),
+        *((f"claude-{name}", 1_024) for name in ("opus-4-8", "sonnet-5", "sonnet-4-6", "sonnet-4-5")),
         ("claude-opus-4-7", 2_048),
-        ("claude-opus-4-5", 4_096),
+        *((f"claude-{name}", 4_096) for name in ("opus-4-6", "opus-4-5", "haiku-4-5")),
     ],
 )
 def test_the_minimum_is_that_of_the_model(model: str, minimum: int) -> None:
@@ -238,6 +234,22 @@ def test_changes_invalidate_their_level_and_those_after(change: dict[str, Any], 
     plan = mock.handle(ask(**{**LEVELS, **change}), 10.0)
     assert len(plan.match.written) == 3 - kept
     assert len(plan.match.used) == kept
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, 3),
+        ({"speed": "fast"}, 1),
+        ({"output_config": {"effort": "low"}}, 2),
+        ({"output_config": {"effort": "high"}}, 3),
+        ({"thinking": {"type": "disabled"}}, 2),
+    ],
+)
+def test_so_do_options_that_newer_models_have(change: dict[str, Any], kept: int) -> None:
+    mock, model = engine(), "claude-opus-5"
+    assert len(mock.handle(ask(model, **LEVELS), 0.0).match.written) == 3
+    assert len(mock.handle(ask(model, **{**LEVELS, **change}), 10.0).match.used) == kept
 
 
 def test_reads_do_not_count_against_the_input_limit() -> None:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from asgi_calls import Response, call, request
+from asgi_calls import HEADERS, Response, call, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,8 +45,8 @@ def test_state_shows_buckets_answers_and_tokens() -> None:
     state = get(app, "state")
     assert (state["tier"], state["open"]) == ("start", 0)
     assert state["counts"] == [
-        {"status": 200, "cause": None, "count": 3},
-        {"status": 400, "cause": None, "count": 1},
+        {"endpoint": "messages", "status": 200, "cause": None, "count": 3},
+        {"endpoint": "messages", "status": 400, "cause": None, "count": 1},
     ]
     assert state["tokens"]["output_tokens"] == 27
     buckets = {bucket["limit"]: bucket for bucket in state["buckets"]}
@@ -207,11 +207,20 @@ def test_metrics_are_in_the_text_format_of_prometheus() -> None:
     lines = response.body.decode().splitlines()
     sample = re.compile(r'[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.e+-]+')
     assert [line for line in lines if not line.startswith("# ") and not sample.fullmatch(line)] == []
-    assert 'claude_mock_requests_total{status="529",cause="overloaded"} 1' in lines
+    assert 'claude_mock_requests_total{endpoint="messages",status="529",cause="overloaded"} 1' in lines
     named = {re.split("[{ ]", line)[0] for line in lines if not line.startswith("#")}
     typed = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE")}
     assert named <= set(typed)
     assert all(name.endswith("_total") or kind == "gauge" or "time" in name for name, kind in typed.items())
+
+
+@pytest.mark.parametrize(("told", "early"), [("1", 1), ("0", 0), (None, 0)])
+def test_a_client_that_says_it_is_back_too_early_is_counted(told: str | None, early: int) -> None:
+    app = create_app(Settings(tier="tier-1", burst=1.2, service_time=0.0))
+    assert [ask(app).status for _ in range(2)] == [200, 429]
+    headers = HEADERS | ({"x-stainless-retry-count": told} if told else {})
+    assert call(app, "POST", "/v1/messages", ASK, headers=headers).status == 429
+    assert get(app, "state")["organizations"][0]["early_returns"] == early
 
 
 class _Links(HTMLParser):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mock_server import wire
 from mock_server.engine import EPOCH, Engine
-from mock_server.faults import DISGUISES, FLAWS, KINDS, REFUSALS, Fault, Faults, in_episode
+from mock_server.faults import DISGUISES, FLAWS, KINDS, REFUSALS, Fault, in_episode
 from mock_server.plan import Plan
 from mock_server.settings import Settings
 
@@ -255,6 +255,5 @@ def test_settings_with_faults_travel_as_json() -> None:
     assert msgspec.json.decode(msgspec.json.encode(settings), type=Settings) == settings
 
 
-def test_no_faults_are_false() -> None:
-    assert not Faults({}, 0)
+def test_the_table_is_complete() -> None:
     assert set(KINDS) == {*REFUSALS, *FLAWS, *DISGUISES}

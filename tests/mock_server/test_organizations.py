@@ -211,6 +211,18 @@ def test_a_limiter_that_the_workspace_does_not_have_is_the_organization_s() -> N
     assert plan.limits.tokens.limit == 8_000  # of 9,000 input and 8,000 output tokens what leaves less
 
 
+def test_neither_keys_nor_geographies_have_limits_of_their_own() -> None:
+    keys = {"a": Key("acme", "dev"), "b": Key("acme", "dev"), "c": Key("acme", "other")}
+    engine = Engine(Settings(accounts=Accounts(keys, {"acme": Organization("tier-1")})))
+    remaining = []
+    for key, geography in (("a", "global"), ("b", "us"), ("c", "us"), ("a", "global")):
+        plan = engine.handle(params(inference_geo=geography), 0.0, output_tokens=1, tenant=keys[key].tenant)
+        assert plan.limits
+        assert plan.limits.requests
+        remaining.append(plan.limits.requests.remaining)
+    assert remaining == [49, 48, 47, 46]
+
+
 def test_the_limits_of_a_workspace_hold_for_its_models_alone() -> None:
     engine = Engine(acme())
     plan = engine.handle(params(model="claude-haiku-4-5"), 0.0, tenant=PROD)

@@ -9,7 +9,7 @@ from pathlib import Path
 SUITE = """\
 import sys
 
-assert "uvicorn" not in sys.modules and "mock_server.app" not in sys.modules, "heavy at plugin load"
+assert "uvloop" not in sys.modules and "mock_server.edge" not in sys.modules, "heavy at plugin load"
 
 import anthropic
 import pytest
@@ -81,7 +81,7 @@ def test_the_fixture_serves_a_suite(tmp_path: Path) -> None:
 
 def test_a_suite_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
-        "import sys\n\ndef test_nothing_is_loaded():\n    assert not {'uvicorn', 'msgspec'} & set(sys.modules)\n"
+        "import sys\n\ndef test_nothing_is_loaded():\n    assert not {'uvloop', 'msgspec'} & set(sys.modules)\n"
     )
     assert "1 passed" in run(tmp_path)
 

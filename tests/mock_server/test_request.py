@@ -76,6 +76,7 @@ DISABLED, BETWEEN = {"type": "disabled"}, {"type": "between_tools"}
         ("claude-sonnet-5", [ADAPTIVE, DISABLED]),
         ("claude-sonnet-4-6", [ADAPTIVE, ENABLED, DISABLED]),
         ("claude-sonnet-4-5-20250929", [ENABLED, DISABLED]),
+        ("claude-haiku-5-5", [ADAPTIVE, DISABLED]),
         ("claude-haiku-4-5", [ENABLED, DISABLED]),
     ],
 )
@@ -149,12 +150,58 @@ FORCED = [{"type": "any"}, {"type": "tool", "name": "look"}]
 
 
 @pytest.mark.parametrize("choice", FORCED)
-@pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-fable-5-1", "claude-fable-5-2", "claude-opus-5-5"])
+@pytest.mark.parametrize(
+    "model", ["claude-sonnet-5-5", "claude-fable-5-1", "claude-fable-5-2", "claude-mythos-5-1", "claude-opus-5-5"]
+)
 def test_newer_models_cannot_be_forced_to_use_a_tool(model: str, choice: dict[str, str]) -> None:
     for purpose in ("messages", "count_tokens"):
         message = refusal(model, purpose=purpose, tools=TOOLS, tool_choice=choice)
         assert message == 'tool_choice: type "tool" and "any" are not supported for this model.'
-    assert refusal("claude-opus-5", tools=TOOLS, tool_choice=choice) == ""
+    for older in ("claude-opus-5", "claude-fable-5", "claude-mythos-5", "claude-haiku-5-5"):
+        assert refusal(older, tools=TOOLS, tool_choice=choice) == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "effort"),
+    [
+        *((f"claude-fable-5{minor}", "high") for minor in ("", "-1", "-2")),
+        ("claude-opus-5-5", "medium"),
+        ("claude-sonnet-5-5", "high"),
+        ("claude-haiku-5-5", "medium"),
+    ],
+)
+def test_each_model_has_its_own_effort_where_nothing_is_said(model: str, effort: str) -> None:
+    def effort_of(**change: Any) -> str:  # noqa: ANN401
+        return read({"model": model, "max_tokens": 9, "messages": [USER], **change}).options.effort
+
+    assert effort_of() == effort_of(system="be brief", metadata={}) == effort
+    assert effort_of(output_config={"effort": "low"}) == "low"
+
+
+def test_every_documented_parameter_is_accepted() -> None:
+    everything: dict[str, Any] = {
+        "system": "be brief",
+        "stop_sequences": ["x"],
+        "thinking": ADAPTIVE,
+        "tools": TOOLS,
+        "tool_choice": {"type": "auto"},
+        "metadata": {"user_id": "7"},
+        "service_tier": "standard_only",
+        "speed": "fast",
+        "inference_geo": "us",
+        "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {"type": "object"}}},
+        "cache_control": {"type": "ephemeral"},
+        "container": None,
+        "diagnostics": {},
+        "user_profile_id": "u",
+        "stream": True,
+    }
+    assert refusal("claude-opus-5", **everything) == ""
+
+
+def test_a_hundred_thousand_messages_are_enough() -> None:
+    assert refusal(messages=[USER] * 100_000) == ""
+    assert "at most 100000 messages" in refusal(messages=[USER] * 100_001)
 
 
 @pytest.mark.parametrize(

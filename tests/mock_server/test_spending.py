@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mock_server.engine import Engine
 from mock_server.models import MODELS, text_of_tokens
 from mock_server.plan import Plan, Usage
-from mock_server.prices import PRICES, cost
+from mock_server.prices import BILLED_REFUSALS, PRICES, cost
 from mock_server.settings import Settings
 from mock_server.spending import Purse
 from mock_server.tenants import Accounts, Key, Organization, Tenant, Workspace
@@ -39,6 +39,9 @@ def test_every_model_has_a_price() -> None:
         (MODEL, Usage(0, 0, 1_000_000), 0.2),
         (MODEL, Usage(0, 0, 0, 1_000_000), 5.0),
         (MODEL, Usage(0, 0, 0, 0, 1_000_000), 8.0),
+        ("claude-sonnet-5-5", Usage(0, 0, 1_000_000), 0.1),
+        ("claude-fable-5-1", Usage(0, 0, 1_000_000), 0.25),
+        ("claude-haiku-4-5", Usage(0, 0, 1_000_000), 0.1),
         ("claude-sonnet-4-5-20250929", Usage(1_000_000, 1_000_000), 18.0),
         ("claude-haiku-5-5", Usage(100_000, 0), 0.01),
         ("claude-haiku-5-5", Usage(1, 0, 100_000), 0.0050005),
@@ -109,6 +112,16 @@ def test_an_answer_that_is_not_produced_is_not_paid() -> None:
     assert ask(mock).status == 429
     mock.abort(plan, 0.5)
     assert ask(mock, now=0.5).status == 200
+
+
+@pytest.mark.parametrize(
+    ("category", "billed"),
+    [("cyber", False), ("general_harms", False), *((name, True) for name in BILLED_REFUSALS)],
+)
+def test_most_refusals_cost_nothing(category: str, billed: bool) -> None:
+    mock = engine(credit=1e-9)
+    assert ask(mock, stop_reason=f"refusal:{category}").stop_reason == "refusal"
+    assert ask(mock).status == (402 if billed else 200)
 
 
 def test_nothing_left_from_the_beginning() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mock_server.engine import Engine
+from mock_server.models import MODELS
 from mock_server.settings import Settings
 from mock_server.tiers import TIERS, Limits, find_tier, limits_for
 
@@ -32,14 +33,17 @@ TUTORIAL = {
 }
 
 
+OWN_ROW = [model for model in MODELS if "fable" in model or "mythos" in model]
+
+
 @pytest.mark.parametrize("tier", CURRENT)
-@pytest.mark.parametrize("model", ["opus-5-5", "opus-5", "opus-4-8", "sonnet-5-5", "sonnet-5", "haiku-5-5"])
+@pytest.mark.parametrize("model", [model for model in MODELS if model not in OWN_ROW])
 def test_current_tiers(tier: str, model: str) -> None:
-    assert limits_for(tier, f"claude-{model}") == Limits(*CURRENT[tier])
+    assert limits_for(tier, model) == Limits(*CURRENT[tier])
 
 
 @pytest.mark.parametrize("tier", FABLE)
-@pytest.mark.parametrize("model", ["claude-fable-5-1", "claude-mythos-5"])
+@pytest.mark.parametrize("model", OWN_ROW)
 def test_fable_and_mythos_have_their_own_rows(tier: str, model: str) -> None:
     assert limits_for(tier, model) == Limits(*FABLE[tier])
 

@@ -43,6 +43,8 @@ def test_a_stream_has_the_documented_events_in_order(tokens: int, chunk: int) ->
     assert estimate_tokens(text, MODEL) == tokens
     assert events[0]["message"]["content"] == []
     assert events[0]["message"]["usage"]["input_tokens"] == plan.usage.input_tokens
+    assert events[0]["message"]["usage"]["output_tokens"] == 1, "the rest is counted at the end"
+    assert events[0]["message"]["stop_reason"] is None
     assert events[-2]["usage"]["output_tokens"] == tokens
     assert events[-2]["delta"]["stop_reason"] == "end_turn"
 

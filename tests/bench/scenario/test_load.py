@@ -178,13 +178,18 @@ def test_the_mocks_latency(tmp_path: Path) -> None:
 
 
 def test_faults(tmp_path: Path) -> None:
-    written = "{overloaded: 5%, stall: {rate: 1%, delay: 20s}, reset: {start: 1m, end: 2m, on: 5s, off: 1m}}"
+    written = (
+        "{overloaded: 5%, stall: {rate: 1%, delay: 20s}, reset: {start: 1m, end: 2m, on: 5s, off: 1m},"
+        " cut: {endpoints: [messages, batches]}}"
+    )
     faults = loaded(tmp_path, {"mock.faults": written}).mock.faults
     assert faults == (
         Fault(kind="overloaded", rate=0.05),
         Fault(kind="reset", start=60.0, end=120.0, on=5.0, off=60.0),
         Fault(kind="stall", rate=0.01, delay=20.0),
+        Fault(kind="cut", endpoints=("messages", "batches")),
     )
+    assert faults[-1].setting().endpoints == ("messages", "batches")
 
 
 def test_thresholds_know_their_lines(tmp_path: Path) -> None:
@@ -370,6 +375,8 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
          "mock.faults.overloaded: expected a percentage from 0% to 100%, such as 10%, got 0.05 without a unit"),
         ({"mock.faults": "{stall: {delai: 5s}}"}, "mock.faults.stall.delai: unknown key. Did you mean delay?"),
         ({"mock.faults": "{stall: {start: 5s, end: 4s}}"}, "mock.faults.stall.end: must be after start"),
+        ({"mock.faults": "{stall: {endpoints: []}}"}, "mock.faults.stall.endpoints: must name some of messages, "
+         "count_tokens, batches, models, rate_limits"),
         ({"mock.faults": "{stall: {on: 5s}}"}, "mock.faults.stall.on: belong together: mean times of an episode"),
         ({"speed": "0"}, "speed: expected more than 0, got 0"),
         ({"thresholds": "{latency: p(95) < 2s}"}, "thresholds.latency: expected a list, got `p(95) < 2s`"),
