@@ -146,7 +146,7 @@ def test_an_exact_rate_does_not_stall_the_virtual_clock() -> None:
         (Attempt(0, 1, status=200, usage=Usage(700, 90, cache_read=5000, cache_write_5m=30)), Cost(1, 730, 90)),
         (Attempt(0, 1, status=429, cause="requests"), Cost(1, 0, 0)),
         (Attempt(0, 1, cause="timeout"), Cost(1, 1000, 300)),
-        (Attempt(0, 1, status=200, cause="stream_error", usage=Usage(700, 20)), Cost(1, 700, 20)),
+        (Attempt(0, 1, status=200, cause="stream_error", usage=Usage(700, 20)), Cost(1, 700, 300)),
     ],
 )
 def test_what_an_attempt_really_used(attempt: Attempt, expected: Cost) -> None:
