@@ -19,8 +19,14 @@ def shorten(name: str, length: int) -> str:
     return f"{name[: length - tail - 1]}\u2026{name[len(name) - tail :]}"
 
 
+_HOURS_FROM = 10_000
+"""Seconds that a column shows as hours: four digits are the most that are read at a glance."""
+
+
 def column_text(value: float | None, unit: str) -> str:
-    """A value in a column of its like: seconds stay seconds however many, and a heading says `per minute`."""
+    """A value in a column of its like: seconds stay seconds for hours, and a heading says `per minute`."""
+    if value is not None and unit == "s" and value >= _HOURS_FROM:
+        return f"{three(value / 3600)} h"
     if value is not None and unit == "s" and value >= 1:
         return f"{three(value)} s"
     return text(value, unit).removesuffix(" /min").removesuffix(" tok/s")
