@@ -215,6 +215,7 @@ def test_what_is_not_processed_in_a_day_expires() -> None:
 def test_results_are_kept_for_29_days_and_the_batch_longer() -> None:
     engine = Engine(Settings(batch_time=QUICK))
     batch = engine.batches.create(body(3), 0.0)
+    assert KEPT_FOR == 29 * 24 * HOUR
     assert len(results(engine, batch, KEPT_FOR - 1)) == 3
     later = shown(engine, batch, KEPT_FOR)
     assert later["results_url"] is None

@@ -170,6 +170,15 @@ def test_too_short_is_silently_not_kept() -> None:
     assert counts(mock.handle(exact, 10.0)) == (7, 0, 4_096, 0)
 
 
+@pytest.mark.parametrize(("further", "read"), [(0, 5_000), (19, 5_000), (20, 0)])
+def test_twenty_blocks_are_looked_at_the_last_one_included(further: int, read: int) -> None:
+    mock = engine()
+    mock.handle(ask(), 0.0)
+    blocks = [text("x") for _ in range(further)]
+    system = [text(LONG), *blocks[:-1], *(text("x", **MARK) for _ in blocks[-1:])] if blocks else [text(LONG, **MARK)]
+    assert mock.handle(ask(system=system), 10.0).usage.cache_read == read
+
+
 @pytest.mark.parametrize(
     ("model", "minimum"),
     [

@@ -228,6 +228,19 @@ def test_who_leaves_takes_all_requests_along() -> None:
     talk(Settings(tier="unlimited", service_time=3_600.0), words)
 
 
+def test_who_leaves_makes_room() -> None:
+    async def words(_: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Server) -> None:
+        engine, now = server.world.engine, server.world.now
+        writer.write(http(ASK))
+        await until(lambda: server.world.open == 1)
+        assert engine.handle(ASK, now()).status == 429
+        writer.close()
+        await until(lambda: not server.world.open)
+        assert engine.handle(ASK, now()).status == 200
+
+    talk(Settings(tier="unlimited", service_time=3_600.0, concurrency=1), words)
+
+
 def test_a_body_in_chunks() -> None:
     body = json.dumps(ASK).encode()
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, body[place : place + 1]) for place in range(len(body))) + b"0\r\n\r\n"

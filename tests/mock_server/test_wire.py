@@ -96,6 +96,16 @@ def test_headers_follow_the_documentation() -> None:
     }
 
 
+def test_both_tokens_together_are_full_when_the_later_of_them_is() -> None:
+    ask = ASK | {"messages": [{"role": "user", "content": "x" * 40_000}]}  # 10,000 of 30,000: full again in 20 s
+    plan = Engine(Settings(tier="tier-1")).handle(ask, 0.0, output_tokens=1)
+    headers = wire.readable(wire.headers(plan))
+    resets = {
+        name: headers[f"anthropic-ratelimit-{name}-reset"] for name in ("input-tokens", "output-tokens", "tokens")
+    }
+    assert resets == {"input-tokens": _stamp(20), "output-tokens": _stamp(0), "tokens": _stamp(20)}
+
+
 def _stamp(second: int) -> str:
     return datetime.fromtimestamp(EPOCH + second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
