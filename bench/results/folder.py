@@ -296,7 +296,10 @@ def _other_version(path: Path, found: int, expected: int) -> str:
 
 
 def _write(path: Path, value: object) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    """Write one JSON file.  Whoever is killed meanwhile leaves the file as it was, never half of it."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    part.replace(path)
 
 
 def _torn(path: Path) -> int:

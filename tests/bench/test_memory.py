@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def peak(folder: Path, requests: int, strategy: str, prompts: str) -> int:
     file = folder / "made.yaml"
     file.write_text(POOL.format(requests=requests, strategy=strategy, prompts=prompts))
     scenario = api.load(str(file))
+    gc.collect()
+    gc.freeze()  # what other tests have left would decide how often garbage is collected here
     with open_targets(scenario) as targets, Journal(folder / f"{requests}.jsonl", may_wait=True) as journal:
         around = api._surroundings(
             scenario, journal.append, BatchLog(folder, "t"), Observers(), Stop(), utc_now().date()
@@ -42,6 +45,7 @@ def peak(folder: Path, requests: int, strategy: str, prompts: str) -> int:
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
+            gc.unfreeze()
 
 
 @pytest.mark.parametrize(
