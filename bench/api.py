@@ -52,6 +52,8 @@ from mock_server.tiers import TIERS, find_tier, limits_for
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from reports.live_page import LivePage
+
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KEY")
 """Environment variables whose values never reach a file."""
 
@@ -335,6 +337,47 @@ def watched(
         telemetry(scenario=scenario.name, target=target, prometheus=prometheus, otel=otel, say=say) as told,
     ):
         yield Observers(shown, *told)
+
+
+class NoPage:
+    """Where no live page was asked for."""
+
+    def beside(self, observer: Observer) -> Observer:
+        """The observer alone."""
+        return observer
+
+    def becomes(self, finished: Finished) -> None:
+        """Nothing does."""
+
+
+class Page(NoPage):
+    """A live page, which hears what the other observers hear."""
+
+    def __init__(self, page: LivePage) -> None:
+        self._page = page
+
+    def beside(self, observer: Observer) -> Observer:
+        """An observer that tells the page too."""
+        return Observers(observer, self._page.state)
+
+    def becomes(self, finished: Finished) -> None:
+        """Turn the page into the report, and wait until the browser has it: a few seconds at most."""
+        self._page.hand_over(finished.folder / folders.REPORT)
+
+
+@contextmanager
+def live_page(scenario: Scenario, *, port: int | None, say: Callable[[str], None]) -> Iterator[NoPage]:
+    """A page on loopback that shows the run as it goes; None is no page, port 0 a free one."""
+    if port is None:
+        yield NoPage()
+        return
+    from reports.live_page import serving
+    from reports.live_state import LiveState
+
+    passes = scenario.repeat * sum(len(variant.strategies) for _, variant in scenario.variants)
+    with serving(scenario.name, LiveState(passes=passes, budget=scenario.budget.max_cost), port) as page:
+        say(f"live at {page.address}")
+        yield Page(page)
 
 
 def print_scenarios() -> None:
