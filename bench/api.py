@@ -52,8 +52,6 @@ from mock_server.tiers import TIERS, find_tier, limits_for
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from reports.live_page import LivePage
-
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KEY")
 """Environment variables whose values never reach a file."""
 
@@ -326,9 +324,12 @@ def progress(*, quiet: bool = False) -> Iterator[Observer]:
 @contextmanager
 def watched(
     scenario: Scenario, *, quiet: bool = False, prometheus: int | None = None, otel: bool = False,
-    say: Callable[[str], None],
+    beside: Observer | None = None, say: Callable[[str], None],
 ) -> Iterator[Observer]:  # fmt: skip
-    """Progress on standard error, and the metrics systems asked for: `prometheus` is a port to serve `/metrics` on."""
+    """Progress on standard error, and the metrics systems asked for: `prometheus` is a port to serve `/metrics` on.
+
+    `beside` hears the same.
+    """
     from bench.telemetry.watch import telemetry
 
     target = bare_url(scenario.target) if "://" in scenario.target else scenario.target
@@ -336,48 +337,32 @@ def watched(
         progress(quiet=quiet) as shown,
         telemetry(scenario=scenario.name, target=target, prometheus=prometheus, otel=otel, say=say) as told,
     ):
-        yield Observers(shown, *told)
+        yield Observers(shown, *told, beside or Observers())
 
 
-class NoPage:
-    """Where no live page was asked for."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A live page, or none."""
 
-    def beside(self, observer: Observer) -> Observer:
-        """The observer alone."""
-        return observer
-
-    def becomes(self, finished: Finished) -> None:
-        """Nothing does."""
-
-
-class Page(NoPage):
-    """A live page, which hears what the other observers hear."""
-
-    def __init__(self, page: LivePage) -> None:
-        self._page = page
-
-    def beside(self, observer: Observer) -> Observer:
-        """An observer that tells the page too."""
-        return Observers(observer, self._page.state)
-
-    def becomes(self, finished: Finished) -> None:
-        """Turn the page into the report, and wait until the browser has it: a few seconds at most."""
-        self._page.hand_over(finished.folder / folders.REPORT)
+    observer: Observer
+    hand_over: Callable[[Finished], None]
+    """Turn the page into the report, and wait until the browser has it: a few seconds at most."""
 
 
 @contextmanager
-def live_page(scenario: Scenario, *, port: int | None, say: Callable[[str], None]) -> Iterator[NoPage]:
-    """A page on loopback that shows the run as it goes; None is no page, port 0 a free one."""
+def live_page(scenario: Scenario, *, port: int | None, say: Callable[[str], None]) -> Iterator[Shown]:
+    """A page on loopback that shows the run as it goes; a port of None is no page, 0 takes a free one."""
     if port is None:
-        yield NoPage()
+        yield Shown(Observers(), lambda _finished: None)
         return
     from reports.live_page import serving
     from reports.live_state import LiveState
 
     passes = scenario.repeat * sum(len(variant.strategies) for _, variant in scenario.variants)
-    with serving(scenario.name, LiveState(passes=passes, budget=scenario.budget.max_cost), port) as page:
+    state = LiveState(passes=passes, budget=scenario.budget.max_cost)
+    with serving(scenario.name, state, port) as page:
         say(f"live at {page.address}")
-        yield Page(page)
+        yield Shown(Observers(state), lambda finished: page.hand_over(finished.folder / folders.REPORT))
 
 
 def print_scenarios() -> None:

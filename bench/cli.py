@@ -95,11 +95,13 @@ def run(
     from bench import ci
 
     with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
-        with api.watched(loaded, quiet=quiet, prometheus=prometheus, otel=otel, say=api.to_stderr) as observer:
-            finished = api.run(loaded, out=out, observer=page.beside(observer), command=_line.get())
+        with api.watched(
+            loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr
+        ) as observer:
+            finished = api.run(loaded, out=out, observer=observer, command=_line.get())
         code = _show(finished, json=json, quiet=quiet)
         ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
-        page.becomes(finished)
+        page.hand_over(finished)
     return code
 
 

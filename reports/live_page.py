@@ -101,7 +101,7 @@ class _Request(BaseHTTPRequestHandler):
     timeout = 10.0
     """A browser that neither asks nor takes for so long is let go."""
 
-    def do_GET(self) -> None:  # noqa: N802  (the standard library's name)
+    def do_GET(self) -> None:
         if not self.server.known_as(self.headers["Host"]):
             return self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"This page is for this machine only.\n")
         match self.path:
@@ -151,7 +151,7 @@ class _Request(BaseHTTPRequestHandler):
     def _event(self, name: str, data: bytes) -> None:
         self.wfile.write(b"event: " + name.encode() + b"\ndata: " + data + b"\n\n")
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing: standard error is for the person who runs the command."""
 
 
