@@ -174,7 +174,7 @@ def serving(name: str, state: LiveState, port: int) -> Iterator[LivePage]:
         page = LivePage(name, state, port)
     except OSError as error:
         raise UsageError(
-            f"--live: cannot listen on {HOST}:{port}: {error.strerror or error}", "--live alone takes a free port."
+            f"--live-port: cannot listen on {HOST}:{port}: {error.strerror or error}", "--live takes a free port."
         ) from error
     thread = threading.Thread(target=page.serve_forever, name="live page", daemon=True)
     thread.start()

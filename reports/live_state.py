@@ -19,6 +19,7 @@ from bench.clock import monotonic
 from bench.results.causes import CAUSES
 from bench.results.format import DASH, count, number, pass_name, text
 from bench.results.record import Attempt, Record
+from reports.live import wall_time
 
 WINDOW = 60.0
 """Scenario seconds that rate and percentiles of "now" are over."""
@@ -81,7 +82,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """The passes that have ended, a row each under `PASSES_HEADINGS`."""
 
 
-PASSES_HEADINGS = ("strategy", "requests", "failed for good", "429s", "latency p50", "spent", "took")
+PASSES_HEADINGS = ("strategy", "requests", "failed for good", "429s", "latency p50", "spent", "wall clock")
 
 
 @dataclass(slots=True)
@@ -181,10 +182,10 @@ class _Pass:
     def left(self, now: float) -> str:
         """Wall-clock time to go, from the pace so far; or how long the pass took."""
         if self.ended is not None:
-            return text(self.ended - self.started, "s")
+            return wall_time(self.ended - self.started)
         if not self.done or self.total is None:
             return "unknown"
-        return f"about {text((now - self.started) / self.done * (self.total - self.done), 's')}"
+        return f"about {wall_time((now - self.started) / self.done * (self.total - self.done))}"
 
 
 class LiveState:
@@ -248,7 +249,7 @@ class LiveState:
             ("429s", number(run.refused)),
             ("failed for good", number(run.failed)),
             ("spent in all", _spent(cost, unpriced)),
-            ("took" if run.ended is not None else "time left", run.left(monotonic())),
+            ("wall clock" if run.ended is not None else "time left", run.left(monotonic())),
         ]
 
     def _spending(self) -> Bar | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 from node_packages import installed
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from bench import api
 from bench.cli import call
-from bench.results.record import Attempt, RateLimits, Record
+from bench.results.record import Attempt, RateLimits, Record, read_records
 from reports.live_page import LivePage, serving
 from reports.live_state import SLOTS, LiveState
 
@@ -237,8 +239,66 @@ def test_a_port_that_is_taken_stops_before_anything_is_sent(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert call(["run", "summarize-100", "--target", "sim", "--live-port", str(page.server_port)]) == 2
-    assert f"--live: cannot listen on 127.0.0.1:{page.server_port}" in capsys.readouterr().err
+    assert f"--live-port: cannot listen on 127.0.0.1:{page.server_port}" in capsys.readouterr().err
     assert not Path("runs").exists()
+
+
+def test_a_simulation_that_is_over_in_a_blink_shows_how_it_ended(tmp_path: Path) -> None:
+    scenario = api.load("summarize-100", flags=api.flags(target="sim", tier="tutorial-1"))
+    said: list[str] = []
+    with api.live_page(scenario, port=0, say=said.append) as shown:
+        finished = api.run(scenario, out=tmp_path / "run", observer=shown.observer)
+        address = said[0].removeprefix("live at ")
+        with httpx2.stream("GET", f"{address}events") as response:
+            _, last = Events(response).next()
+        handing = threading.Thread(target=shown.hand_over, args=(finished,))
+        with httpx2.stream("GET", f"{address}events") as response:
+            events = Events(response)
+            events.next()
+            handing.start()
+            while events.next()[0] == "snapshot":
+                pass
+        assert httpx2.get(f"{address}report").content == (finished.folder / "report.html").read_bytes()
+        handing.join()
+    strategies = [one.name for one in scenario.strategies]
+    records = list(read_records(finished.folder / "records.jsonl"))
+    refused = [
+        sum(a.status == 429 for one in records if one.strategy == name for a in one.attempts) for name in strategies
+    ]
+    assert last["heading"] == f"{strategies[-1]}, {len(strategies)} of {len(strategies)}"
+    assert [(row[0], row[3]) for row in last["over"]] == [
+        (name, f"{many:,}") for name, many in zip(strategies, refused, strict=True)
+    ]
+    assert sum(refused) > 0
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(address)
+
+
+def started(folder: Path, *flags: str) -> subprocess.Popen[str]:
+    paths = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "summarize-100", "--quiet", "--live", "--out", "run", *flags],
+        cwd=folder, env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def address_of(run: subprocess.Popen[str]) -> str:
+    assert run.stderr is not None
+    return run.stderr.readline().removeprefix("live at ").strip()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_ctrl_c_ends_the_wait_for_a_browser_and_not_the_result(tmp_path: Path) -> None:
+    with started(tmp_path, "--target", "sim") as run:
+        with httpx2.stream("GET", f"{address_of(run)}events", timeout=60) as response:
+            events = Events(response)
+            while events.next()[0] == "snapshot":
+                pass
+        run.send_signal(signal.SIGINT)
+        answer, said = run.communicate()
+    assert (run.returncode, said) == (0, "")
+    assert answer
 
 
 # In a browser
@@ -270,17 +330,10 @@ def complaints_of(page: Page) -> list[str]:
 
 
 def test_a_run_is_shown_as_it_goes_and_then_as_its_report(tab: Page, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench", "run", "summarize-100", "--target", "mock", "--speed", "20"]
-    command += ["--strategy", "semaphore-5,semaphore-10", "--max-cost", "2", "--quiet", "--live", "--out", "run"]
-    paths = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
-    run = subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with run:
-        assert run.stderr is not None
+    flags = ("--target", "mock", "--speed", "20", "--strategy", "semaphore-5,semaphore-10", "--max-cost", "2")
+    with started(tmp_path, *flags) as run:
         complaints = complaints_of(tab)
-        tab.goto(run.stderr.readline().removeprefix("live at ").strip())
+        tab.goto(address_of(run))
         done = tab.locator("#facts dd").first
         expect(done).to_have_text(re.compile(r"^[1-9]\d? of 100$"), timeout=60_000)
         before = int(done.inner_text().split()[0])
