@@ -89,13 +89,13 @@ PASSES_HEADINGS = ("strategy", "requests", "failed for good", "429s", "latency p
 class _Slot:
     """What ended in a stretch of scenario time."""
 
-    done: int = 0
     most_in_flight: int | None = None
     latencies: Counter[int] = field(default_factory=Counter)
+    """Of what succeeded, by bin."""
 
     def merged(self, later: _Slot) -> _Slot:
         most = max((one for one in (self.most_in_flight, later.most_in_flight) if one is not None), default=None)
-        return _Slot(self.done + later.done, most, self.latencies + later.latencies)
+        return _Slot(most, self.latencies + later.latencies)
 
     def percentile(self, share: float) -> float | None:
         wanted = share * self.latencies.total()
@@ -147,7 +147,6 @@ class _Pass:
     def count(self, record: Record, cost: float | None) -> None:
         last = record.attempts[-1]
         slot = self.curve.at(last.ended)
-        slot.done += 1
         slot.most_in_flight = max(slot.most_in_flight or 0, self.in_flight)
         self.now = max(self.now, last.ended)
         self.done += 1
@@ -288,11 +287,12 @@ def _percentile(ordered: Sequence[float], share: float) -> float | None:
 
 def _charts(run: _Pass) -> list[Chart]:
     slots, per_minute = run.curve.slots, 60 / run.curve.width
-    rates = [slot.done * per_minute for slot in slots]
+    ended: list[float | None] = [slot.latencies.total() * per_minute for slot in slots]
+    rates = [*ended[:-1], None] if len(ended) > 1 else ended  # the last slot is not over
     flights = [slot.most_in_flight for slot in slots]
     medians, highs = ([slot.percentile(share) for slot in slots] for share in (0.5, 0.95))
     return [
-        _chart("Throughput, requests a minute", "1/min", Line("that ended", "requests", rates)),
+        _chart("Throughput, requests a minute", "1/min", Line("that succeeded", "requests", rates)),
         _chart("Requests in flight", "count", Line("the most", "service", flights)),
         _chart("Latency", "s", Line("p50", "service", medians), Line("p95", "throttle", highs)),
     ]
