@@ -324,9 +324,12 @@ def progress(*, quiet: bool = False) -> Iterator[Observer]:
 @contextmanager
 def watched(
     scenario: Scenario, *, quiet: bool = False, prometheus: int | None = None, otel: bool = False,
-    say: Callable[[str], None],
+    beside: Observer | None = None, say: Callable[[str], None],
 ) -> Iterator[Observer]:  # fmt: skip
-    """Progress on standard error, and the metrics systems asked for: `prometheus` is a port to serve `/metrics` on."""
+    """Progress on standard error, and the metrics systems asked for: `prometheus` is a port to serve `/metrics` on.
+
+    `beside` hears the same.
+    """
     from bench.telemetry.watch import telemetry
 
     target = bare_url(scenario.target) if "://" in scenario.target else scenario.target
@@ -334,7 +337,32 @@ def watched(
         progress(quiet=quiet) as shown,
         telemetry(scenario=scenario.name, target=target, prometheus=prometheus, otel=otel, say=say) as told,
     ):
-        yield Observers(shown, *told)
+        yield Observers(shown, *told, beside or Observers())
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A live page, or none."""
+
+    observer: Observer
+    hand_over: Callable[[Finished], None]
+    """Turn the page into the report, and wait until the browser has it: a few seconds at most."""
+
+
+@contextmanager
+def live_page(scenario: Scenario, *, port: int | None, say: Callable[[str], None]) -> Iterator[Shown]:
+    """A page on loopback that shows the run as it goes; a port of None is no page, 0 takes a free one."""
+    if port is None:
+        yield Shown(Observers(), lambda _finished: None)
+        return
+    from reports.live_page import serving
+    from reports.live_state import LiveState
+
+    passes = scenario.repeat * sum(len(variant.strategies) for _, variant in scenario.variants)
+    state = LiveState(passes=passes, budget=scenario.budget.max_cost)
+    with serving(scenario.name, state, port) as page:
+        say(f"live at {page.address}")
+        yield Shown(Observers(state), lambda finished: page.hand_over(finished.folder / folders.REPORT))
 
 
 def print_scenarios() -> None:

@@ -53,6 +53,12 @@ def run(
     max_requests: Annotated[int | None, Parameter(help="Stop after this many attempts.")] = None,
     max_time: Annotated[str | None, Parameter(help="Stop after this long, such as 10m.")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
+    live: Annotated[
+        bool, Parameter(negative="", help="Serve a page on this machine that shows the run as it goes.")
+    ] = False,
+    live_port: Annotated[
+        int | None, Parameter(help="The same, on this port.", validator=Number(gte=0, lte=65535))
+    ] = None,
     prometheus: Annotated[
         int | None, Parameter(help="Serve /metrics on this port meanwhile.", validator=Number(gte=0, lte=65535))
     ] = None,
@@ -86,12 +92,16 @@ def run(
         strategies=strategy.split(",") if strategy else [],
         cases=case.split(",") if case else [],
     )
-    with api.watched(loaded, quiet=quiet, prometheus=prometheus, otel=otel, say=api.to_stderr) as observer:
-        finished = api.run(loaded, out=out, observer=observer, command=_line.get())
-    code = _show(finished, json=json, quiet=quiet)
     from bench import ci
 
-    ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
+    with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
+        with api.watched(
+            loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr
+        ) as observer:
+            finished = api.run(loaded, out=out, observer=observer, command=_line.get())
+        code = _show(finished, json=json, quiet=quiet)
+        ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
+        page.hand_over(finished)
     return code
 
 

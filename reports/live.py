@@ -84,13 +84,13 @@ class _Pass:
     def left(self, now: float) -> str:
         """Wall-clock time to go, from the pace so far; or how long the pass took."""
         if self.ended is not None:
-            return f"took {_seconds(self.ended - self.started)}"
+            return f"took {wall_time(self.ended - self.started)}"
         if not self.done or self.total is None:
-            return f"{_seconds(now - self.started)} so far"
-        return f"~{_seconds((now - self.started) / self.done * (self.total - self.done))} left"
+            return f"{wall_time(now - self.started)} so far"
+        return f"~{wall_time((now - self.started) / self.done * (self.total - self.done))} left"
 
 
-def _seconds(seconds: float) -> str:
+def wall_time(seconds: float) -> str:
     """Wall-clock time to the second: 7 s, 2 min 05 s, 1 h 02 min."""
     whole = round(seconds)
     if whole < 1:
