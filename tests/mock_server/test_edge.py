@@ -275,6 +275,20 @@ def test_a_body_too_large_is_refused_before_it_comes_and_the_connection_lives_on
     talk(AT_ONCE, words)
 
 
+def test_a_connection_is_not_closed_under_a_client_that_is_still_sending() -> None:
+    async def words(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: Server) -> None:
+        size = 40 << 20
+        writer.write(http(headers=HEADERS | {"content-length": str(size), "connection": "close"}))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert (head.startswith(b"HTTP/1.1 413 "), b"connection: close" in head) == (True, True)
+        for __ in range(40):
+            writer.write(bytes(1 << 20))
+            await writer.drain()
+        assert (await reader.read()).endswith(b"}")
+
+    talk(AT_ONCE, words)
+
+
 def test_who_is_refused_and_closes_after_it_reads_the_answer() -> None:
     """The answer waits for the end of the body: closed before that, the connection would be reset under the client."""
 
