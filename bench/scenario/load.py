@@ -143,7 +143,7 @@ def _validated(document: Document, path: Path) -> Scenario:
         variants.append((name, _checked(variant, path)))
         document.problems += _own_problems(name, variant, document)
     found = [Case(name=name, scenario=each) for name, each in variants if each is not None]
-    if scenario is not None:
+    if scenario is not None and len(found) == len(variants):
         for loc, message in unknown_tags(scenario.model_copy(update={"cases": tuple(found)})):
             document.refuse(loc, message)
     if scenario is None or document.problems:
