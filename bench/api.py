@@ -20,13 +20,14 @@ import msgspec
 import numpy as np
 
 from bench.clock import utc_now
+from bench.engine.abort import Abort
 from bench.engine.budget import BudgetGuard
 from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
 from bench.engine.surroundings import Surroundings
 from bench.errors import TargetError, UsageError
-from bench.reading import summarize_run, tier_date
+from bench.reading import judge_of, summarize_run, tier_date
 from bench.request import RequestSpec
 from bench.results import folder as folders
 from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
@@ -155,26 +156,29 @@ def run(
     observer: Observer | None = None,
     command: Sequence[str] = (),
     stop: Stop | None = None,
+    strict: bool = False,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
 
     `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
-    the run early, `say` tells a person at once what cannot wait.  Raises UsageError before anything was sent,
-    TargetError when nobody answers.
+    the run early, `strict` fails what cannot be told or believed, `say` tells a person at once what cannot wait.
+    Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     _refuse_unbounded(scenario)
     stop, now = stop or Stop(), utc_now()
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
-        info = _info(scenario, folder, now, command)
+        info = _info(scenario, folder, now, command, strict=strict)
         folders.write_info(folder, info, _secrets())
         with (
             Journal(folder / folders.RECORDS, may_wait=all(one.virtual for one in targets.values())) as journal,
             BatchLog(folder, info.token) as batches,
             interruptible(stop, say),
         ):
-            around = _surroundings(scenario, journal.append, batches, observer or Observers(), stop, now.date())
+            around = _surroundings(
+                scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, now.date()
+            )
             _run_passes(scenario, targets, around, folder)
     if not all(one.resets for one in targets.values()):
         _tell_of_batches(folder, say)
@@ -204,7 +208,7 @@ def resume(
     over, cut_off = unfinished(loaded, scenario)
     for name in cut_off:
         say(f"{name} was cut off and stays as it is: with a pause in it, its times would mean nothing; run it again")
-    stop, day = Stop(), date.fromisoformat(loaded.info.started_at[:10])
+    stop, info, day = Stop(), loaded.info, date.fromisoformat(loaded.info.started_at[:10])
     notes = [note for note in loaded.ending.passes if note.of_pass in over]
     with (
         open_targets(scenario) as targets,
@@ -212,7 +216,7 @@ def resume(
         BatchLog(folder, loaded.info.token) as batches,
         interruptible(stop, say),
     ):
-        around = _surroundings(scenario, journal.append, batches, observer or Observers(), stop, day)
+        around = _surroundings(scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, day)
         _run_passes(scenario, targets, _after(around, folder), folder, notes, without=over, resumed=True)
     _tell_of_batches(folder, say)
     return report(folder)
@@ -470,7 +474,15 @@ def _new_folder(scenario: Scenario, out: Path | None, now: datetime) -> Path:
     return folders.create(Path("runs"), scenario.name, scenario.target, now, _letters(now, 4))
 
 
-def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str]) -> RunInfo:
+def _aborting(scenario: Scenario, info: RunInfo, stop: Stop, observer: Observer | None) -> Observer:
+    """The observer, and beside it, where a threshold asks for it, one that ends the run when that fails."""
+    observer = observer or Observers()
+    if all(one.abort_after is None for one in scenario.thresholds):
+        return observer
+    return Observers(Abort(scenario.thresholds, judge_of(info), stop), observer)
+
+
+def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str], *, strict: bool) -> RunInfo:
     resolved = scenario.resolved()
     return RunInfo(
         id=folder.name,
@@ -491,6 +503,7 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         origin=_origin(scenario),
         token=_letters(now, 12),
         recipe=scenario.recipe,
+        strict=strict,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
-from bench.errors import BenchError, Exit
+from bench.errors import INTERRUPTIONS, BenchError, Exit
 
 _line: ContextVar[list[str]] = ContextVar("line")
 """The command line that is being run, as the run folder notes it down."""
@@ -65,6 +65,12 @@ def run(
     otel: Annotated[
         bool, Parameter(negative="", help="Push OpenTelemetry metrics meanwhile, as the OTEL_ variables say.")
     ] = False,
+    strict: Annotated[
+        bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
+    ] = False,
+    exit_zero: Annotated[
+        bool, Parameter(negative="", help="Return 0 whatever is found: summary.json has the code and the reasons.")
+    ] = False,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[
         bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer, no progress.")
@@ -98,11 +104,11 @@ def run(
         with api.watched(
             loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr
         ) as observer:
-            finished = api.run(loaded, out=out, observer=observer, command=_line.get())
+            finished = api.run(loaded, out=out, observer=observer, command=_line.get(), strict=strict)
         code = _show(finished, json=json, quiet=quiet)
         ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
         page.hand_over(finished)
-    return code
+    return Exit.OK if exit_zero and code not in INTERRUPTIONS else code
 
 
 @app.command

@@ -21,7 +21,7 @@ from bench.results.columns import Columns
 from bench.results.format import text
 from bench.results.metrics import METRICS
 from bench.results.summary import PassSummary, Summary, ThresholdResult
-from bench.results.thresholds import WORDS, failed, measure, split_tag
+from bench.results.thresholds import WORDS, failed, measure, split_tags
 from reports.export.junit import sentence
 from reports.export.labels import strategy_name, title
 from reports.words import measured
@@ -90,7 +90,7 @@ def _of(result: ThresholdResult) -> float:
 
 
 def _single(written: str, aggregate: str) -> str:
-    metric, _ = split_tag(written)
+    metric, _ = split_tags(written)
     return WORDS.get(metric, {}).get(aggregate, metric)
 
 

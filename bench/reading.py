@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -14,12 +14,12 @@ from bench.results.batch_summary import BatchesByPass, summarize_batches
 from bench.results.columns import Columns
 from bench.results.cost import by_price
 from bench.results.fan_out import FanOut, Take
-from bench.results.folder import LoadedRun
+from bench.results.folder import LoadedRun, RunInfo
 from bench.results.question import Question
 from bench.results.slo import Slo
-from bench.results.summarize import summarize, summarize_pass
-from bench.results.summary import PassSummary, Summary
-from bench.results.thresholds import Op, evaluate
+from bench.results.summarize import numbers, summarize, summarize_pass
+from bench.results.summary import PassSummary, Summary, ThresholdResult
+from bench.results.thresholds import Condition, Op, concerns, evaluate, judge, narrowed
 from mock_server.tiers import TIERS, find_tier, limits_for
 
 UNFINISHED = "the run was ended before this pass was"
@@ -85,8 +85,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 def summarize_run(loaded: LoadedRun) -> Summary:
     """The summary of a run that was finished, stopped or killed."""
-    asked = {case: msgspec.convert(each, _Asked, strict=False) for case, each in _variants(loaded.info.scenario)}
-    questions = {case: _question(each, loaded, case) for case, each in asked.items()}
+    asked, questions = _asked(loaded.info)
     rows = [replace(one, fan_out=_fan_out(one, asked[one.case], questions[one.case])) for one in loaded.passes]
     batches = summarize_batches(loaded, questions[None].day)
     passes = [_summarize_pass(one, asked[one.case], questions[one.case], loaded, batches) for one in rows]
@@ -94,7 +93,28 @@ def summarize_run(loaded: LoadedRun) -> Summary:
     ending = loaded.ending
     reasons = [(Exit(ending.exit_code), ending.stopped)] if ending.stopped is not None else []
     question, *cases = questions.values()
-    return summarize(question, passes, thresholds, reasons, cases)
+    return summarize(question, passes, thresholds, reasons, cases, strict=loaded.info.strict)
+
+
+def judge_of(info: RunInfo) -> Callable[[Condition, Columns], ThresholdResult | None]:
+    """How the thresholds of a run are held against what a pass has recorded so far; None where the tags of one leave
+    nothing of it."""
+    asked, questions = _asked(info)
+
+    def judged(threshold: Condition, columns: Columns) -> ThresholdResult | None:
+        if not concerns(threshold, columns):
+            return None
+        question = questions[columns.case]
+        rows = narrowed(threshold, replace(columns, fan_out=_fan_out(columns, asked[columns.case], question)))
+        return judge(threshold, rows, numbers(rows, question))
+
+    return judged
+
+
+def _asked(info: RunInfo) -> tuple[dict[str | None, _Asked], dict[str | None, Question]]:
+    """By case, the scenario without regard to cases under None."""
+    asked = {case: msgspec.convert(each, _Asked, strict=False) for case, each in _variants(info.scenario)}
+    return asked, {case: _question(each, info, case) for case, each in asked.items()}
 
 
 def _variants(scenario: Mapping[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
@@ -104,8 +124,8 @@ def _variants(scenario: Mapping[str, Any]) -> Iterator[tuple[str | None, dict[st
         yield case, {key: value for key, value in {**scenario, **changes}.items() if value is not None}
 
 
-def _question(asked: _Asked, loaded: LoadedRun, case: str | None) -> Question:
-    info = loaded.info if case is None else loaded.info.cases[case]
+def _question(asked: _Asked, run: RunInfo, case: str | None) -> Question:
+    info = run if case is None else run.cases[case]
     return Question(
         name=asked.name,
         question=asked.question,
@@ -115,7 +135,7 @@ def _question(asked: _Asked, loaded: LoadedRun, case: str | None) -> Question:
         target=asked.target,
         tier=asked.tier,
         tier_as_of=info.tier_as_of,
-        day=date.fromisoformat(loaded.info.started_at[:10]),
+        day=date.fromisoformat(run.started_at[:10]),
         seed=asked.seed,
         speed=asked.speed,
         own_times=asked.own_times,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.results.format import pass_name, text, three
 from bench.results.metrics import METRICS
 from bench.results.summary import Summary, ThresholdResult
-from bench.results.thresholds import WORDS, split_tag
+from bench.results.thresholds import WORDS, split_tags
 
 
 def shorten(name: str, length: int) -> str:
@@ -56,7 +56,7 @@ def notices(summary: Summary) -> list[Notice]:
 def measured(result: ThresholdResult) -> str:
     """The value a threshold was held against, in its unit."""
     aggregate = re.split("[<>]", result.expression)[0].strip()
-    name, _ = split_tag(result.metric)
+    name, _ = split_tags(result.metric)
     metric = WORDS.get(name, {}).get(aggregate, name)
     return text(result.value, METRICS[metric].unit)
 

@@ -108,6 +108,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """What the custom_ids of this run's batches are made from, so that no other run has the same."""
     recipe: Recipe | None = None
     """How to load the scenario again; None where it did not come from a file."""
+    strict: bool = False
+    """Whether what cannot be told, or not be believed, makes the run fail."""
 
 
 class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):

@@ -20,6 +20,9 @@ MANY_FAILED = 0.05
 LARGE_OVERHEAD = 0.05
 """Share of the server's own latency that the client may add before it shows in the results."""
 
+VALIDITY = ("few_samples", "client_overhead", "late_sends")
+"""Warnings after which the numbers are not of what was meant to be measured.  A strict run fails on them."""
+
 
 def pass_warnings(columns: Columns, question: Question, summary: PassSummary) -> tuple[Warning, ...]:
     """Everything to be said about one pass, the gravest first."""

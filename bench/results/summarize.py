@@ -16,7 +16,7 @@ from bench.results.conversations import turns
 from bench.results.cost import cost_of, prices_as_of
 from bench.results.fan_out import FanOut, Prompts, prompts
 from bench.results.format import pass_name
-from bench.results.health import pass_warnings, run_warnings
+from bench.results.health import VALIDITY, pass_warnings, run_warnings
 from bench.results.limits import Pool, limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
 from bench.results.question import Question
@@ -98,6 +98,12 @@ def _monthly(facts: PassFacts, question: Question) -> Monthly | None:
     return Monthly(requests, cost, question.spend_cap)
 
 
+def numbers(columns: Columns, question: Question) -> dict[str, float | None]:
+    """Every single number of some requests of a pass, by metric."""
+    asked = {columns.models[place] for place in set(columns.requests.model.tolist())}
+    return _values(_facts(columns, question, [pool for pool in question.limit_pools if asked & {*pool.models}]))
+
+
 def _values(facts: PassFacts) -> dict[str, float | None]:
     return {metric.name: metric.compute(facts) for metric in SCALARS}
 
@@ -153,11 +159,15 @@ def summarize(
     thresholds: Sequence[ThresholdResult] = (),
     reasons: Sequence[tuple[Exit, str]] = (),
     cases: Sequence[Question] = (),
+    *,
+    strict: bool = False,
 ) -> Summary:
     """A whole run.  `reasons` are the engine's own for not ending with 0, such as a budget that was reached; `cases`
-    is what was asked in each case of a scenario that has some."""
+    is what was asked in each case of a scenario that has some; `strict` fails what cannot be told or believed."""
     parts = [(each, [one for one in passes if one.case == each.case]) for each in cases] or [(question, [*passes])]
-    every = (*reasons, *_nothing_measured(passes), *_failed_thresholds(thresholds))
+    every = [*reasons, *_nothing_measured(passes), *_failed_thresholds(thresholds)]
+    if strict:
+        every += [*_not_believed(passes), *_not_told(thresholds)]
     return Summary(
         schema_version=SCHEMA_VERSION,
         name=question.name,
@@ -217,11 +227,22 @@ def _nothing_measured(passes: Sequence[PassSummary]) -> list[tuple[Exit, str]]:
 
 
 def _failed_thresholds(thresholds: Sequence[ThresholdResult]) -> list[tuple[Exit, str]]:
+    return [(Exit.THRESHOLDS, f"{_held(one)}: {one.verdict}") for one in thresholds if failed(one)]
+
+
+def _not_told(thresholds: Sequence[ThresholdResult]) -> list[tuple[Exit, str]]:
+    unsure = (one for one in thresholds if one.verdict == "inconclusive")
+    return [(Exit.INCONCLUSIVE, f"{_held(one)}: {one.verdict}, {one.detail}") for one in unsure]
+
+
+def _held(result: ThresholdResult) -> str:
+    return f"{pass_name(result.strategy, result.pass_, result.case)}: {result.metric} {result.expression}"
+
+
+def _not_believed(passes: Sequence[PassSummary]) -> list[tuple[Exit, str]]:
     return [
-        (
-            Exit.THRESHOLDS,
-            f"{pass_name(one.strategy, one.pass_, one.case)}: {one.metric} {one.expression}: {one.verdict}",
-        )
-        for one in thresholds
-        if failed(one)
+        (Exit.NOT_VALID, f"{pass_name(one.strategy, one.pass_, one.case)}: {warning.observed}")
+        for one in passes
+        for warning in one.warnings
+        if warning.code in VALIDITY
     ]

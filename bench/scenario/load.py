@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +19,7 @@ from bench.scenario.misfits import misfits
 from bench.scenario.model import Case, Scenario, Trace
 from bench.scenario.notation import Source
 from bench.scenario.problems import explain, nearest
+from bench.scenario.tags import unknown_tags
 from bench.scenario.traces import RECORDS
 from bench.scenario.units import SHARE
 
@@ -142,11 +142,15 @@ def _validated(document: Document, path: Path) -> Scenario:
     for name, variant in cases.variants(document):
         variants.append((name, _checked(variant, path)))
         document.problems += _own_problems(name, variant, document)
+    found = [Case(name=name, scenario=each) for name, each in variants if each is not None]
+    if scenario is not None and len(found) == len(variants):
+        for loc, message in unknown_tags(scenario.model_copy(update={"cases": tuple(found)})):
+            document.refuse(loc, message)
     if scenario is None or document.problems:
         raise ScenarioError(document.problems)
     scenario = _with_lines(scenario, document)
     update = {"thresholds": scenario.thresholds}
-    found = [Case(name=name, scenario=each.model_copy(update=update)) for name, each in variants if each is not None]
+    found = [one.model_copy(update={"scenario": one.scenario.model_copy(update=update)}) for one in found]
     return scenario.model_copy(update={"cases": tuple(found)})
 
 
@@ -212,7 +216,6 @@ def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
     """What is wrong between keys that may each be right.  Looks at the file's own words, so that it is found together
     with everything else that is wrong."""
     arrivals, streams = written.get("arrivals", "backlog"), written.get("streams")
-    yield from _of_thresholds(written.get("thresholds"), streams, arrivals)
     yield from _of_hedges(written.get("strategies"), written.get("budget"))
     if "fan_out" in written:
         yield from _of_fan_out(written)
@@ -299,18 +302,6 @@ def _of_streams(streams: Sequence[Mapping[str, Any]], arrivals: object) -> Itera
     shares = [_share(stream["share"]) for stream in streams if "share" in stream]
     if shares and None not in shares and abs(sum(filter(None, shares)) - 1) > 1e-9:
         yield ("streams",), f"the shares come to {sum(filter(None, shares)):.4%}; expected 100%"
-
-
-def _of_thresholds(thresholds: object, streams: object, arrivals: object) -> Iterator[tuple[Loc, str]]:
-    """Thresholds that name a stream which is not there."""
-    if not isinstance(thresholds, dict) or _has_column(arrivals, "stream"):
-        return
-    names = [str(one.get("name")) for one in streams if isinstance(one, dict)] if isinstance(streams, list) else []
-    for metric in thresholds:
-        tag = re.search(r"\{\s*stream\s*:\s*([^{}\s:]+)\s*\}$", str(metric))
-        if tag and tag[1] not in names:
-            there = f"there are {', '.join(names)}" if names else "the scenario has no `streams`"
-            yield ("thresholds", str(metric)), f"no stream `{tag[1]}`; {there}.{nearest(tag[1], names)}"
 
 
 def _of_hedges(strategies: object, budget: object) -> Iterator[tuple[Loc, str]]:

@@ -160,28 +160,57 @@ class Threshold(Model):
     op: Literal["<", "<=", ">", ">="]
     value: float
     """In the metric's unit."""
+    abort_after: float | None = None
+    """Seconds since the start of a pass from which on a failure ends the run; None lets it go on to its end."""
     line: int = 0
     """Where in the file it stands, 1-based."""
 
 
-def _resolve_thresholds(form: dict[str, list[str]], _: ValidationInfo) -> tuple[Threshold, ...]:
+class ThresholdForm(Model):
+    """A condition that may end the run before its time."""
+
+    condition: str
+    """Such as p(95) < 2s."""
+    abort: bool = False
+    """Stop the run as soon as the condition does not hold on what has ended so far."""
+    delay: Annotated[Duration, Field(ge=0)] = 0.0
+    """With `abort`: how long each pass goes on before the condition is looked at."""
+
+
+ThresholdsForm = dict[
+    str,
+    list[
+        Annotated[
+            Annotated[str, Tag("<text>")] | Annotated[ThresholdForm, Tag("<mapping>")],
+            Discriminator(lambda value: "<mapping>" if isinstance(value, dict) else "<text>"),
+        ]
+    ],
+]
+
+
+def _resolve_thresholds(form: Mapping[str, list[str | ThresholdForm]], _: ValidationInfo) -> tuple[Threshold, ...]:
     from bench.results.thresholds import parse_threshold  # numpy comes with it; most scenarios do without
 
-    thresholds, problems = [], []
+    thresholds: list[Threshold] = []
+    problems: list[tuple[tuple[int | str, ...], str]] = []
     for metric, expressions in form.items():
-        for place, expression in enumerate(expressions):
+        for place, each in enumerate(expressions):
+            written = each if isinstance(each, ThresholdForm) else ThresholdForm(condition=each)
+            if written.delay and not written.abort:
+                problems.append(((metric, place, "delay"), "of what?  Only a condition with `abort: true` waits"))
             try:
-                parsed = parse_threshold(metric, expression)
+                parsed = parse_threshold(metric, written.condition)
             except ValueError as problem:
                 problems.append(((metric, place), str(problem)))
                 continue
             thresholds.append(
                 Threshold(
                     metric=metric,
-                    expression=expression,
+                    expression=written.condition,
                     aggregate=parsed.aggregate,
                     op=parsed.op,
                     value=parsed.value,
+                    abort_after=written.delay if written.abort else None,
                 )
             )
     wrong_at(problems)
@@ -366,8 +395,9 @@ class Scenario(Model):
     """How many requests there are in life, such as 50000/day: what a month of them costs is then worked out."""
     slo: Slo = Slo()
     """What a request must meet to count as goodput."""
-    thresholds: Annotated[tuple[Threshold, ...], Written(dict[str, list[str]], _resolve_thresholds)] = ()
-    """Conditions on metrics, such as ttft: ["p(95) < 2s"].  A run that breaks one exits with 99."""
+    thresholds: Annotated[tuple[Threshold, ...], Written(ThresholdsForm, _resolve_thresholds)] = ()
+    """Conditions on metrics, such as ttft: ["p(95) < 2s"], of what tags leave: ttft{strategy:pool,stream:chat}.  A run
+    that breaks one exits with 99; {condition: "p(95) < 2s", abort: true, delay: 30s} ends it at once."""
     gate: GateField | None = None
     """The only metrics that `claude-bench compare` may fail on: [ttft.p95, goodput]."""
     budget: Budget = Budget()
@@ -385,9 +415,11 @@ class Scenario(Model):
     @property
     def models(self) -> set[str]:
         """Every model that is asked."""
-        return {model for _, scenario in self.variants for model in scenario._own_models()}
+        return {model for _, scenario in self.variants for model in scenario.models_asked}
 
-    def _own_models(self) -> set[str]:
+    @property
+    def models_asked(self) -> set[str]:
+        """The same without regard to cases."""
         if self.fan_out is not None:
             return set(self.fan_out.models)
         return {self.model if one.model is None else one.model for one in self.streams} or {self.model}
