@@ -196,6 +196,11 @@ class Columns:
         """Which pass it is: case, strategy and repeat."""
         return self.case, self.strategy, self.pass_
 
+    @property
+    def asked(self) -> set[str]:
+        """The models of these requests: `models` is of all from which they were chosen."""
+        return {self.models[place] for place in np.flatnonzero(np.bincount(self.requests.model))}
+
     def of_stream(self, name: str) -> Columns:
         """The requests of one stream, and their attempts; none where no request names it."""
         place = self.streams.index(name) if name in self.streams else len(self.streams)

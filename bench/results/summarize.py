@@ -100,8 +100,8 @@ def _monthly(facts: PassFacts, question: Question) -> Monthly | None:
 
 def numbers(columns: Columns, question: Question) -> dict[str, float | None]:
     """Every single number of some requests of a pass, by metric."""
-    asked = {columns.models[place] for place in set(columns.requests.model.tolist())}
-    return _values(_facts(columns, question, [pool for pool in question.limit_pools if asked & {*pool.models}]))
+    pools = [pool for pool in question.limit_pools if columns.asked & {*pool.models}]
+    return _values(_facts(columns, question, pools))
 
 
 def _values(facts: PassFacts) -> dict[str, float | None]:

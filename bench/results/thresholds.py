@@ -151,13 +151,9 @@ def narrowed(threshold: Condition, columns: Columns) -> Columns:
     tags = split_tags(threshold.metric)[1]
     if "stream" in tags:
         columns = columns.of_stream(tags["stream"])
-    if "model" in tags and not _asks_only(tags["model"], columns):
+    if "model" in tags and columns.asked != {tags["model"]}:
         columns = columns.of_models([tags["model"]])
     return columns
-
-
-def _asks_only(model: str, columns: Columns) -> bool:
-    return columns.models == (model,) or {columns.models[place] for place in set(columns.requests.model)} == {model}
 
 
 def measure(written: str, aggregate: str, summary: PassSummary, columns: Columns) -> ThresholdResult:
