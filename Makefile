@@ -9,8 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, thirty times faster than life
 	$(BIN)/claude-bench run summarize-100 --target mock --speed 30
 
-test: .venv/dev.stamp  ## run every test
-	$(BIN)/python -m pytest
+test: .venv/dev.stamp  ## run every test, on all cores
+	$(BIN)/python -m pytest -n auto
 
 lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/ruff check .
