@@ -1,4 +1,4 @@
-"""What the command line, tests and notebooks call: load a scenario, run it, report on it."""
+"""What the command line and `embedded` call: load a scenario, run it, report on it."""
 
 from __future__ import annotations
 
@@ -6,41 +6,49 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 import numpy as np
 
 from bench.clock import utc_now
+from bench.engine.abort import Abort
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Surroundings
 from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
+from bench.engine.surroundings import Surroundings
 from bench.errors import TargetError, UsageError
-from bench.reading import summarize_run, tier_date
+from bench.reading import judge_of, summarize_run, tier_date
 from bench.request import RequestSpec
 from bench.results import folder as folders
-from bench.results.cost import prices_as_of, standard_prices, worst_case
+from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
+from bench.results.columns import Columns
+from bench.results.cost import prices_as_of, prices_of, worst_case
 from bench.results.environment import machine, versions
-from bench.results.folder import Ending, Journal, PassNote, RunInfo
-from bench.results.record import Attempt, Record, read_records
-from bench.results.redact import redact
+from bench.results.folder import CaseInfo, Ending, Journal, LoadedRun, Origin, PassNote, Recipe, RunInfo
+from bench.results.format import count
+from bench.results.limits import Pool
+from bench.results.record import Attempt, OfPass, Record, read_records
+from bench.results.redact import bare_url, redact
 from bench.results.summarize import overhead
-from bench.results.summary import Overhead, Summary
+from bench.results.summary import Overhead, PassSummary, Summary
+from bench.resuming import unfinished
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
-from bench.targets.target import Target, open_target
+from bench.targets.target import Target, open_targets
 from mock_server.rng import Draws
-from mock_server.tiers import TIERS, limits_for
+from mock_server.tiers import TIERS, find_tier, limits_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,12 +57,69 @@ SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KE
 """Environment variables whose values never reach a file."""
 
 
-@dataclass(frozen=True, slots=True)
+_DRAWING = Lock()
+"""One report at a time: the settings of matplotlib are the whole program's."""
+
+
+def to_stderr(words: str) -> None:
+    """Tell a person at once, beside what is printed."""
+    print(words, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Finished:
     """A run that has come to its end, well or not."""
 
     folder: Path
+    """What was recorded, and report.html."""
     summary: Summary
+
+    @property
+    def passes(self) -> tuple[PassSummary, ...]:
+        """What each strategy came to."""
+        return self.summary.passes
+
+    def columns(self) -> list[Columns]:
+        """The requests and attempts of each pass, in the order of `passes`, as numpy arrays."""
+        return folders.load(self.folder).passes
+
+    def records(self) -> Iterator[Record]:
+        """Every request with its attempts, in the order in which they ended."""
+        return read_records(self.folder / folders.RECORDS)
+
+    def __repr__(self) -> str:
+        return f"<run {self.folder}: {self.summary.answer}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from reports.notebook import snippet
+
+        return snippet(self.summary, self.folder)
+
+
+def flags(
+    *,
+    target: str | None = None,
+    tier: str | None = None,
+    seed: int | None = None,
+    repeat: int | None = None,
+    speed: float | None = None,
+    max_cost: float | None = None,
+    max_requests: int | None = None,
+    max_time: str | None = None,
+) -> dict[str, str]:
+    """The flags that have a name of their own, as `load` takes them.  A tier's file is found from where one stands."""
+    given = {
+        "target": target,
+        "tier": str(Path(tier).absolute()) if tier and tier.endswith(".json") else tier,
+        "seed": seed,
+        "repeat": repeat,
+        "speed": speed,
+        "budget.max_cost": None if max_cost is None else f"${max_cost:f}",
+        "budget.max_requests": max_requests,
+        "budget.max_time": max_time,
+    }
+    return {key: str(value) for key, value in given.items() if value is not None}
 
 
 def load(
@@ -63,11 +128,13 @@ def load(
     flags: Mapping[str, str] | None = None,
     settings: Sequence[str] = (),
     strategies: Sequence[str] = (),
+    cases: Sequence[str] = (),
 ) -> Scenario:
     """Read a shipped scenario or a file.
 
     `settings` replace values, each as on a command line (`workload.requests=500`); `flags` do so by path and win
-    (`{"budget.max_cost": "$2"}`); `strategies` keeps only those named.  Raises ScenarioError with every problem.
+    (`{"budget.max_cost": "$2"}`); `strategies` and `cases` keep only those named.  Raises ScenarioError with every
+    problem.
     """
     changes: dict[str, str] = {}
     for setting in settings:
@@ -75,8 +142,11 @@ def load(
         if not equals:
             raise UsageError(f"--set {setting}: expected KEY=VALUE, such as workload.requests=500")
         changes[path.strip()] = value
-    scenario = load_file(find(name_or_path), overrides=changes, flags=flags or {})
-    return select(scenario, strategies) if strategies else scenario
+    file = find(name_or_path)
+    scenario = load_file(file, overrides=changes, flags=flags or {})
+    chosen = select(scenario, strategies, cases)
+    chosen._recipe = Recipe(str(file.absolute()), dict(flags or {}), tuple(settings), tuple(strategies), tuple(cases))
+    return chosen
 
 
 def run(
@@ -85,52 +155,148 @@ def run(
     out: Path | None = None,
     observer: Observer | None = None,
     command: Sequence[str] = (),
-    say: Callable[[str], None] = lambda words: print(words, file=sys.stderr),
+    stop: Stop | None = None,
+    strict: bool = False,
+    say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
 
-    `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `say` hears
-    what a person must know at once.  Raises UsageError before anything was sent, TargetError when nobody answers.
+    `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
+    the run early, `strict` fails what cannot be told or believed, `say` tells a person at once what cannot wait.
+    Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     _refuse_unbounded(scenario)
-    stop, now = Stop(), utc_now()
-    with open_target(scenario) as target:
+    stop, now = stop or Stop(), utc_now()
+    with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
-        folders.write_info(folder, _info(scenario, folder, now, command), _secrets())
-        folders.write_ending(folder, Ending())
-        with Journal(folder / folders.RECORDS) as journal, interruptible(stop, say):
-            around = _surroundings(scenario, journal.append, observer or Observers(), stop, now.date())
-            _run_passes(scenario, target, around, folder)
+        info = _info(scenario, folder, now, command, strict=strict)
+        folders.write_info(folder, info, _secrets())
+        with (
+            Journal(folder / folders.RECORDS, may_wait=all(one.virtual for one in targets.values())) as journal,
+            BatchLog(folder, info.token) as batches,
+            interruptible(stop, say),
+        ):
+            around = _surroundings(
+                scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, now.date()
+            )
+            _run_passes(scenario, targets, around, folder)
+    if not all(one.resets for one in targets.values()):
+        _tell_of_batches(folder, say)
     return report(folder)
 
 
-def _run_passes(scenario: Scenario, target: Target, around: Surroundings, folder: Path) -> None:
+def resume(
+    folder: Path,
+    *,
+    scenario: Scenario | None = None,
+    observer: Observer | None = None,
+    say: Callable[[str], None] = to_stderr,
+) -> Finished:
+    """Bring a run to its end that was killed or stopped.  Nothing that was submitted in a batch is submitted again.
+
+    Batches and hybrids go on where they were, passes that had not begun are run.  A live pass that was cut off stays as
+    it is: its times would hold the pause.  `scenario` is for runs whose scenario did not come from a file.  Raises
+    UsageError when there is nothing to go on with.
+    """
+    loaded = folders.load(folder)
+    scenario = scenario or _same_scenario(loaded)
+    if scenario.target in ("sim", "mock"):
+        raise UsageError(
+            f"{folder} was run on {scenario.target}, which ended with it, batches and all",
+            "Run the scenario again: it costs nothing.",
+        )
+    over, cut_off = unfinished(loaded, scenario)
+    for name in cut_off:
+        say(f"{name} was cut off and stays as it is: with a pause in it, its times would mean nothing; run it again")
+    stop, info, day = Stop(), loaded.info, date.fromisoformat(loaded.info.started_at[:10])
+    notes = [note for note in loaded.ending.passes if note.of_pass in over]
+    with (
+        open_targets(scenario) as targets,
+        Journal(folder / folders.RECORDS, resumed=True) as journal,
+        BatchLog(folder, loaded.info.token) as batches,
+        interruptible(stop, say),
+    ):
+        around = _surroundings(scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, day)
+        _run_passes(scenario, targets, _after(around, folder), folder, notes, without=over, resumed=True)
+    _tell_of_batches(folder, say)
+    return report(folder)
+
+
+def _same_scenario(loaded: LoadedRun) -> Scenario:
+    """The scenario of a run, from its file.  UsageError when it is not what it was."""
+    recipe = loaded.info.recipe
+    if recipe is None:
+        raise UsageError(f"{loaded.folder} does not say which scenario file it was run from")
+    scenario = load(
+        recipe.path,
+        flags=recipe.flags,
+        settings=recipe.settings,
+        strategies=recipe.strategies,
+        cases=recipe.cases,
+    )
+    if _hash(scenario.resolved()) != loaded.info.scenario_hash:
+        raise UsageError(
+            f"{recipe.path} is not what it was when the run began",
+            f"Put it back; {loaded.folder / folders.RUN} says what was asked.",
+        )
+    return scenario
+
+
+def _after(around: Surroundings, folder: Path) -> Surroundings:
+    """The surroundings of a run of which a part is done: recorded, and paid for."""
+    recorded: dict[OfPass, set[int]] = {}
+    for record in read_records(folder / folders.RECORDS):
+        recorded.setdefault(record.of_pass, set()).add(record.seq)
+        around.budget.sent += len(record.attempts)
+        around.budget.spent += sum(around.cost(record.model, attempt) or 0.0 for attempt in record.attempts)
+    return replace(around, recorded=recorded)
+
+
+def _tell_of_batches(folder: Path, say: Callable[[str], None]) -> None:
+    """Say which batches go on although the run has ended."""
+    if running := unfetched(read_events(folder / BATCHES)):
+        say(f"{count(len(running), 'batch', 'batches')} not fetched yet: {', '.join(running)}")
+        say(f"claude-bench resume {folder} fetches what is ready and waits for the rest.")
+
+
+def _run_passes(
+    scenario: Scenario,
+    targets: Mapping[str | None, Target],
+    around: Surroundings,
+    folder: Path,
+    before: Sequence[PassNote] = (),
+    *,
+    without: Container[OfPass] = (),
+    resumed: bool = False,
+) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
-    notes: list[PassNote] = []
+    notes = list(before)
+    _write_ending(folder, notes, around.stop)
     try:
-        for end in run_passes(scenario, target, around):
-            notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder)))
+        for end in run_passes(scenario, targets, around, without=without):
+            notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder), end.case))
             _write_ending(folder, notes, around.stop)
     except TargetError as lost:
-        if not notes:
+        if not notes and not resumed:
             folders.discard(folder)
             raise
         around.stop.request(str(lost), lost.exit_code)
-        _write_ending(folder, notes, around.stop)
+    _write_ending(folder, notes, around.stop)
 
 
 def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
     folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
 
 
-def report(folder: Path) -> Finished:
+def report(folder: str | PathLike[str]) -> Finished:
     """Work out summary and HTML report again from the records of a run.  Sends nothing."""
     from reports.html import write
 
-    loaded = folders.load(folder)
+    loaded = folders.load(folder := Path(folder))
     summary = summarize_run(loaded)
     folders.write_summary(folder, summary)
-    write(replace(loaded, summary=summary), folder / folders.REPORT)
+    with _DRAWING:
+        write(replace(loaded, summary=summary), folder / folders.REPORT)
     return Finished(folder, summary)
 
 
@@ -154,15 +320,60 @@ def progress(*, quiet: bool = False) -> Iterator[Observer]:
         return
     from reports.live import Progress
 
-    with Progress(_console(sys.stderr)) as shown:
+    # FORCE_COLOR, which notebooks and CI set, makes no terminal: a live area would fill their log.
+    with Progress(_console(sys.stderr, terminal=sys.stderr.isatty())) as shown:
         yield Observers(shown)
+
+
+@contextmanager
+def watched(
+    scenario: Scenario, *, quiet: bool = False, prometheus: int | None = None, otel: bool = False,
+    beside: Observer | None = None, say: Callable[[str], None],
+) -> Iterator[Observer]:  # fmt: skip
+    """Progress on standard error, and the metrics systems asked for: `prometheus` is a port to serve `/metrics` on.
+
+    `beside` hears the same.
+    """
+    from bench.telemetry.watch import telemetry
+
+    target = bare_url(scenario.target) if "://" in scenario.target else scenario.target
+    with (
+        progress(quiet=quiet) as shown,
+        telemetry(scenario=scenario.name, target=target, prometheus=prometheus, otel=otel, say=say) as told,
+    ):
+        yield Observers(shown, *told, beside or Observers())
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A live page, or none."""
+
+    observer: Observer
+    hand_over: Callable[[Finished], None]
+    """Turn the page into the report, and wait until the browser has it: a few seconds at most."""
+
+
+@contextmanager
+def live_page(scenario: Scenario, *, port: int | None, say: Callable[[str], None]) -> Iterator[Shown]:
+    """A page on loopback that shows the run as it goes; a port of None is no page, 0 takes a free one."""
+    if port is None:
+        yield Shown(Observers(), lambda _finished: None)
+        return
+    from reports.live_page import serving
+    from reports.live_state import LiveState
+
+    passes = scenario.repeat * sum(len(variant.strategies) for _, variant in scenario.variants)
+    state = LiveState(passes=passes, budget=scenario.budget.max_cost)
+    with serving(scenario.name, state, port) as page:
+        say(f"live at {page.address}")
+        yield Shown(Observers(state), lambda finished: page.hand_over(finished.folder / folders.REPORT))
 
 
 def print_scenarios() -> None:
     """List the shipped scenarios, one question each."""
     from reports.listing import print_scenarios
 
-    print_scenarios([(entry.name, entry.question) for entry in shipped()], _console(sys.stdout))
+    print_scenarios([(entry.name, entry.question, entry.cases) for entry in shipped()], _console(sys.stdout))
 
 
 def print_schema(*, write: bool) -> None:
@@ -227,35 +438,58 @@ def save_traceback() -> Path:
 
 def _refuse_unbounded(scenario: Scenario) -> None:
     """Refuse to spend money without a bound, or with one that cannot be kept."""
+    unbounded = scenario.budget.max_cost is None and scenario.budget.max_requests is None
+    if unbounded and any(strategy.hedge is not None for strategy in scenario.strategies):
+        raise UsageError(
+            "a hedge sends some requests twice, so it needs a budget",
+            "Add --max-cost 2 (dollars) or --max-requests 5000, or a budget to the scenario.",
+        )
     if scenario.target == "api" and scenario.budget.max_cost is None:
         raise UsageError(
             "the API costs money: a run against it needs a budget",
             "Add --max-cost 2 (dollars), or budget: {max_cost: $2} to the scenario.",
         )
-    unpriced = [model for model in sorted(scenario.models) if standard_prices(model, utc_now().date()) is None]
-    if scenario.budget.max_cost is not None and unpriced:
+    if scenario.budget.max_cost is not None and (unpriced := _unpriced(scenario, utc_now().date())):
         raise UsageError(
             f"the price of {unpriced[0]} is not known, so no budget can be kept",
             "Check the model's name, or upgrade genai-prices.",
         )
 
 
+def _unpriced(scenario: Scenario, day: date) -> list[str]:
+    """The models of which nobody knows what they cost as they are asked: one by one, or in message batches."""
+    kinds = {strategy.kind for _, variant in scenario.variants for strategy in variant.strategies}
+    ways = {batched for kind in kinds for batched in _BATCHED.get(kind, (False,))}
+    models = sorted(scenario.models)
+    return [model for model in models if any(prices_of(model, day, batched=batched) is None for batched in ways)]
+
+
+_BATCHED = {"batch": (True,), "hybrid": (False, True)}
+"""Whether strategies of a kind ask in message batches, by themselves or both."""
+
+
 def _new_folder(scenario: Scenario, out: Path | None, now: datetime) -> Path:
     if out is not None:
         return folders.create_at(out)
-    draws = Draws(os.getpid(), int(now.timestamp() * 1e6))
-    letters = "".join(chr(ord("a") + draws.integer(0, 25)) for _ in range(4))
-    return folders.create(Path("runs"), scenario.name, scenario.target, now, letters)
+    return folders.create(Path("runs"), scenario.name, scenario.target, now, _letters(now, 4))
 
 
-def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str]) -> RunInfo:
+def _aborting(scenario: Scenario, info: RunInfo, stop: Stop, observer: Observer | None) -> Observer:
+    """The observer, and beside it, where a threshold asks for it, one that ends the run when that fails."""
+    observer = observer or Observers()
+    if all(one.abort_after is None for one in scenario.thresholds):
+        return observer
+    return Observers(Abort(scenario.thresholds, judge_of(info), stop), observer)
+
+
+def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str], *, strict: bool) -> RunInfo:
     resolved = scenario.resolved()
     return RunInfo(
         id=folder.name,
         started_at=folders.rfc3339(now),
         command=("claude-bench", *command),
         scenario=resolved,
-        scenario_hash=sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16],
+        scenario_hash=_hash(resolved),
         versions=versions(),
         machine=machine(),
         seed=scenario.seed,
@@ -263,36 +497,88 @@ def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str
         tier=resolved["tier"],
         tier_as_of=tier_date(scenario.tier),
         limits=limits_for(scenario.tier, scenario.model)._asdict(),
+        cases={case.name: _case_info(case.scenario) for case in scenario.cases},
+        pools=_pools(scenario),
         prices_as_of=prices_as_of(),
+        origin=_origin(scenario),
+        token=_letters(now, 12),
+        recipe=scenario.recipe,
+        strict=strict,
     )
 
 
+def _hash(resolved: Mapping[str, object]) -> str:
+    return sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16]
+
+
+def _letters(now: datetime, many: int) -> str:
+    """Letters that another process, or another moment, does not get."""
+    draws = Draws(os.getpid(), int(now.timestamp() * 1e6))
+    return "".join(chr(ord("a") + draws.integer(0, 25)) for _ in range(many))
+
+
+def _case_info(scenario: Scenario) -> CaseInfo:
+    limits = limits_for(scenario.tier, scenario.model)._asdict()
+    return CaseInfo(scenario.resolved()["tier"], tier_date(scenario.tier), limits, _pools(scenario))
+
+
+def _pools(scenario: Scenario) -> tuple[Pool, ...]:
+    """The models that are asked, by the limits they share; none where only one is asked."""
+    if len(scenario.models) == 1:
+        return ()
+    tier = find_tier(scenario.tier)
+    by_pool: dict[str, list[str]] = {}
+    for model in sorted(scenario.models):
+        by_pool.setdefault(tier.pool(model), []).append(model)
+    return tuple(Pool(tuple(models), tier.limits_of(models[0])._asdict()) for models in by_pool.values())
+
+
+def _origin(scenario: Scenario) -> Origin | None:
+    """Where the scenario stands, without the name of anybody's home folder."""
+    if scenario.source is None:
+        return None
+    path, here = scenario.source.absolute(), Path.cwd()
+    file = path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+    return Origin(file, {f"{one.metric} {one.expression}": one.line for one in scenario.thresholds if one.line})
+
+
 def _surroundings(
-    scenario: Scenario, journal: Callable[[Record], None], observer: Observer, stop: Stop, day: date
+    scenario: Scenario,
+    journal: Callable[[Record], None],
+    batches: BatchLog,
+    observer: Observer,
+    stop: Stop,
+    day: date,
 ) -> Surroundings:
     budget = scenario.budget
+    bounded = budget.max_cost is not None
     return Surroundings(
         journal=journal,
         observer=observer,
         budget=BudgetGuard(budget.max_cost, budget.max_requests, budget.max_time),
         stop=stop,
         cost=lambda model, attempt: _cost(model, attempt, day),
-        worst_case=(lambda spec: _worst(spec, day)) if budget.max_cost is not None else (lambda _spec: 0.0),
+        worst_case=(lambda spec: _worst(spec, day)) if bounded else (lambda _spec: 0.0),
+        worst_in_batch=(lambda spec: _worst(spec, day, batched=True)) if bounded else (lambda _spec: 0.0),
+        batches=batches,
     )
 
 
 def _cost(model: str, attempt: Attempt, day: date) -> float | None:
     """Dollars of one attempt.  A refusal is free; what was cut off may have been billed, and nobody says."""
-    prices = standard_prices(model, day)
+    prices = prices_of(model, day, batched=attempt.batch is not None)
     if prices is None:
         return None
     if attempt.usage is not None:
         return prices.of(attempt.usage)
+    if attempt.batch is not None:  # only what succeeded is billed (batch page, 2026-10-08)
+        return None if attempt.cause == "lost" else 0.0
     return 0.0 if attempt.status is not None and attempt.status >= 400 else None
 
 
-def _worst(spec: RequestSpec, day: date) -> float:
-    worst = worst_case(spec.params["model"], spec.input_tokens, spec.params["max_tokens"], day)
+def _worst(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
+    model, most = spec.params["model"], spec.params["max_tokens"]
+    worst = worst_case(model, spec.input_tokens, most, day, spec.cache, batched=batched)
     return 0.0 if worst is None else worst
 
 
@@ -303,7 +589,7 @@ def _overhead(end: PassEnd, folder: Path) -> Overhead | None:
     recorded, served = [], []
     for record in read_records(folder / folders.RECORDS):
         last = record.attempts[-1]
-        mine = (record.strategy, record.pass_) == (end.strategy, end.number)
+        mine = record.of_pass == (end.case, end.strategy, end.number)
         if mine and last.ok and last.request_id in end.server_latencies:
             recorded.append(record.latency)
             served.append(end.server_latencies[last.request_id])
@@ -314,7 +600,7 @@ def _secrets() -> list[str]:
     return [value for name in SECRET_NAMES if (value := os.environ.get(name))]
 
 
-def _console(stream: TextIO) -> Console:
+def _console(stream: TextIO, *, terminal: bool | None = None) -> Console:
     from rich.console import Console
 
-    return Console(file=stream)
+    return Console(file=stream, force_jupyter=False, force_terminal=terminal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
-from bench.errors import BenchError, Exit
+from bench.errors import INTERRUPTIONS, BenchError, Exit
 
 _line: ContextVar[list[str]] = ContextVar("line")
 """The command line that is being run, as the run folder notes it down."""
@@ -35,12 +36,16 @@ def run(
     ] = None,
     tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ... or a file.")] = None,
     strategy: Annotated[str | None, Parameter(help="Only these strategies, separated by commas.")] = None,
+    case: Annotated[str | None, Parameter(help="Only these cases of the scenario, separated by commas.")] = None,
     set_: Annotated[
         list[str] | None,
         Parameter(name="--set", negative="", help="Override a value: workload.requests=500.  May be repeated."),
     ] = None,
     seed: Annotated[int | None, Parameter(help="Seed of everything random.")] = None,
     repeat: Annotated[int | None, Parameter(name=["--repeat", "-r"], help="Run each strategy this often.")] = None,
+    interleave: Annotated[  # noqa: ARG001  so that a line may say what it relies on
+        bool, Parameter(negative="", help="Repeat in rounds, a b a b, so that both meet the same hour: always so.")
+    ] = True,
     speed: Annotated[float | None, Parameter(help="On mock: scenario time passes this many times faster.")] = None,
     max_cost: Annotated[
         float | None, Parameter(help="Stop before this many dollars.  Needed for --target api.")
@@ -48,6 +53,24 @@ def run(
     max_requests: Annotated[int | None, Parameter(help="Stop after this many attempts.")] = None,
     max_time: Annotated[str | None, Parameter(help="Stop after this long, such as 10m.")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
+    live: Annotated[
+        bool, Parameter(negative="", help="Serve a page on this machine that shows the run as it goes.")
+    ] = False,
+    live_port: Annotated[
+        int | None, Parameter(help="The same, on this port.", validator=Number(gte=0, lte=65535))
+    ] = None,
+    prometheus: Annotated[
+        int | None, Parameter(help="Serve /metrics on this port meanwhile.", validator=Number(gte=0, lte=65535))
+    ] = None,
+    otel: Annotated[
+        bool, Parameter(negative="", help="Push OpenTelemetry metrics meanwhile, as the OTEL_ variables say.")
+    ] = False,
+    strict: Annotated[
+        bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
+    ] = False,
+    exit_zero: Annotated[
+        bool, Parameter(negative="", help="Return 0 whatever is found: summary.json has the code and the reasons.")
+    ] = False,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[
         bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer, no progress.")
@@ -59,24 +82,51 @@ def run(
     """
     from bench import api
 
-    flags = {
-        "target": target,
-        "tier": str(Path(tier).absolute()) if tier and tier.endswith(".json") else tier,
-        "seed": seed,
-        "repeat": repeat,
-        "speed": speed,
-        "budget.max_cost": None if max_cost is None else f"${max_cost:f}",
-        "budget.max_requests": max_requests,
-        "budget.max_time": max_time,
-    }
     loaded = api.load(
         scenario,
-        flags={key: str(value) for key, value in flags.items() if value is not None},
+        flags=api.flags(
+            target=target,
+            tier=tier,
+            seed=seed,
+            repeat=repeat,
+            speed=speed,
+            max_cost=max_cost,
+            max_requests=max_requests,
+            max_time=max_time,
+        ),
         settings=set_ or [],
         strategies=strategy.split(",") if strategy else [],
+        cases=case.split(",") if case else [],
     )
+    from bench import ci
+
+    with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
+        with api.watched(
+            loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr
+        ) as observer:
+            finished = api.run(loaded, out=out, observer=observer, command=_line.get(), strict=strict)
+        code = _show(finished, json=json, quiet=quiet)
+        ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
+        page.hand_over(finished)
+    return Exit.OK if exit_zero and code not in INTERRUPTIONS else code
+
+
+@app.command
+def resume(
+    folder: Annotated[Path, Parameter(help="The folder of a run that was killed or stopped.")],
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
+) -> int:
+    """Bring a run to its end: fetch the results of its batches, submit what never was, run what had not begun.
+
+    Nothing that was submitted is submitted again.
+    """
+    from bench import api
+
     with api.progress(quiet=quiet) as observer:
-        finished = api.run(loaded, out=out, observer=observer, command=_line.get(), say=_say)
+        finished = api.resume(folder, observer=observer)
     return _show(finished, json=json, quiet=quiet)
 
 
@@ -92,6 +142,133 @@ def report(
     from bench import api
 
     return _show(api.report(folder), json=json, quiet=quiet)
+
+
+@app.command
+def export(
+    folder: Annotated[Path, Parameter(help="The folder of a finished, stopped or killed run.")],
+    /,
+    *,
+    to: Annotated[
+        str,
+        Parameter(
+            help="junit, markdown, csv, parquet, openmetrics, pytest-benchmark, gh-benchmark, gh-benchmark-bigger, bmf "
+            "or otel."
+        ),
+    ],
+    rows: Annotated[
+        str | None, Parameter(help="Of csv and parquet: a row for each of requests, attempts or numbers.")
+    ] = None,
+    out: Annotated[
+        Path | None, Parameter(name=["--out", "-o"], help="File to write instead of standard output.")
+    ] = None,
+) -> int:
+    """Write a run in the format of another tool.  Sends nothing."""
+    from bench import exporting
+
+    return _printed(lambda: exporting.export(folder, to, out=out, rows=rows), Exit.OK)
+
+
+@app.command
+def compare(
+    *sides: Annotated[str, Parameter(help="Base and new: run folders, quoted globs, baselines or reports.")],
+    gate: Annotated[str | None, Parameter(help="Metrics it may fail on, by commas: ttft.p95,cost_per_success.")] = None,
+    min_effect: Annotated[str | None, Parameter(help="The least change that matters, such as 10%.")] = None,
+    strategy: Annotated[str | None, Parameter(help="Only these strategies, separated by commas.")] = None,
+    across: Annotated[
+        str | None, Parameter(help="What may differ between the two questions, by commas: model,tier.")
+    ] = None,
+    calibrate: Annotated[
+        bool, Parameter(negative="", help="Hold one thing (runs, or a scenario to run) against itself.")
+    ] = False,
+    repeat: Annotated[int, Parameter(name=["--repeat", "-r"], help="To calibrate a scenario: run it so often.")] = 10,
+    target: Annotated[
+        str | None, Parameter(name=["--target", "-t"], help="To calibrate a scenario: sim, mock, api or a URL.")
+    ] = None,
+    strict: Annotated[bool, Parameter(negative="", help="Fail, with 4, when a gate is inconclusive.")] = False,
+    html: Annotated[Path | None, Parameter(help="Write a page with the intervals drawn.")] = None,
+    junit: Annotated[Path | None, Parameter(help="Write JUnit XML, a case a gate.")] = None,
+    baselines: Annotated[Path, Parameter(help="Folder of the baselines.")] = Path("baselines"),
+    json: Annotated[bool, Parameter(negative="", help="Print what was found as JSON.")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the verdict.")] = False,
+) -> int:
+    """Tell whether NEW is slower, dearer or less reliable than BASE.
+
+    The unit is the run.  Only the metrics of the scenario's `gate`, or of --gate, can make it fail: with 3.
+    """
+    from bench import api, ci, comparing, exporting
+
+    if calibrate:
+        named = comparing.one_side(sides)
+        with api.progress(quiet=quiet) as observer:
+            found = comparing.calibrate_named(
+                named,
+                gate=_words(gate),
+                min_effect=min_effect,
+                baselines=baselines,
+                repeat=repeat,
+                target=target,
+                observer=observer,
+                command=_line.get(),
+                say=api.to_stderr,
+            )
+        return _printed(lambda: comparing.show_calibration(found, json=json), Exit.OK)
+    compared = comparing.compare_sides(
+        *comparing.two_sides(sides),
+        gate=_words(gate),
+        min_effect=min_effect,
+        across=_words(across),
+        strategies=_words(strategy),
+        strict=strict,
+        baselines=baselines,
+    )
+    if html:
+        comparing.write_page(compared, html)
+    if junit:
+        exporting.export_comparison(compared, junit)
+    code = _printed(lambda: comparing.show(compared, json=json, quiet=quiet), compared.exit_code)
+    ci.publish_comparison(compared, os.environ, api.to_stderr)
+    return code
+
+
+baseline = App(name="baseline", help="Save runs as a baseline to compare with: a small JSON file made to be committed.")
+app.command(baseline)
+
+
+@baseline.command
+def save(
+    name: Annotated[str, Parameter(help="What to call it.")],
+    *runs: Annotated[str, Parameter(help="Run folders, globs or reports.")],
+    add: Annotated[bool, Parameter(negative="", help="Keep the runs it has, the last ten of all.")] = False,
+    baselines: Annotated[Path, Parameter(help="Folder of the baselines.")] = Path("baselines"),
+) -> int:
+    """Save runs under a name."""
+    from bench import finding
+
+    print(finding.save(name, runs, baselines=baselines, add=add))
+    return Exit.OK
+
+
+@baseline.command(name="list")
+def list_(*, baselines: Annotated[Path, Parameter(help="Folder of the baselines.")] = Path("baselines")) -> int:
+    """List the baselines."""
+    from bench import comparing
+
+    comparing.print_baselines(baselines)
+    return Exit.OK
+
+
+@baseline.command
+def show(
+    name: Annotated[str, Parameter(help="Its name.")],
+    *,
+    baselines: Annotated[Path, Parameter(help="Folder of the baselines.")] = Path("baselines"),
+) -> int:
+    """Show what a baseline holds: its runs, and what is typical of them."""
+    from bench import comparing
+
+    comparing.print_baseline(name, baselines)
+    return Exit.OK
 
 
 @app.command
@@ -163,6 +340,7 @@ def call(arguments: list[str]) -> int:
     except CycloptsError as problem:
         return _fail(Exit.USAGE, str(problem), "See claude-bench --help.")
     except BenchError as problem:
+        _publish_error(problem)
         return _fail(problem.exit_code, str(problem), problem.hint)
     except KeyboardInterrupt:
         return _fail(Exit.INTERRUPTED, "interrupted", "")
@@ -172,25 +350,37 @@ def call(arguments: list[str]) -> int:
         return _fail(Exit.BUG, "a bug in claude-bench", f"Please report it with {api.save_traceback()}")
 
 
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
-
-
 def _fail(code: Exit, message: str, hint: str) -> int:
-    _say(f"claude-bench: {message}")
-    if hint:
-        _say(hint)
+    for words in filter(None, (f"claude-bench: {message}", hint)):
+        print(words, file=sys.stderr, flush=True)
     return code
+
+
+def _publish_error(problem: BenchError) -> None:
+    if os.environ.get("GITHUB_ACTIONS"):
+        from bench import api, ci
+
+        ci.publish_error(problem, os.environ, api.to_stderr)
 
 
 def _show(finished: object, *, json: bool, quiet: bool) -> int:
     from bench import api
 
     assert isinstance(finished, api.Finished)
+    return _printed(lambda: api.show(finished, json=json, quiet=quiet), finished.summary.exit_code)
+
+
+def _printed(show: Callable[[], None], exit_code: int) -> int:
+    """Print what was found and return its exit code."""
     try:
-        api.show(finished, json=json, quiet=quiet)
+        show()
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # rich turns the former into the latter, with a code of its own
-        # Whoever read (head, say) has seen enough.  The exit code stays that of the run.
+        # Whoever read (head, say) has seen enough.  The exit code stays that of what was found.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return finished.summary.exit_code
+    return exit_code
+
+
+def _words(flag: str | None) -> list[str]:
+    """What a flag names, separated by commas."""
+    return [word.strip() for word in flag.split(",")] if flag else []

@@ -75,9 +75,9 @@ class Clock:
         self._virtual = isinstance(self._loop, VirtualLoop)
         self.speed = speed
 
-    def restart(self) -> None:
-        """Make now second 0."""
-        self._start = self._loop.time()
+    def restart(self, elapsed: float = 0.0) -> None:
+        """Make now second 0, or second `elapsed` of what began before."""
+        self._start = self._loop.time() - elapsed / self.speed
 
     def now(self) -> float:
         """Scenario seconds since this clock was made or restarted."""

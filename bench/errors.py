@@ -48,6 +48,10 @@ PRECEDENCE = (
 """Exit codes from the most to the least basic."""
 
 
+INTERRUPTIONS = (Exit.INTERRUPTED, Exit.TERMINATED)
+"""Not findings: `run --exit-zero` leaves them as they are, so that a script that was stopped stops."""
+
+
 class BenchError(Exception):
     """Something the person must know about.  `hint` says what to do."""
 

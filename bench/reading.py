@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import msgspec
 
 from bench.errors import Exit
+from bench.results.batch_summary import BatchesByPass, summarize_batches
 from bench.results.columns import Columns
-from bench.results.folder import LoadedRun
-from bench.results.metrics import Slo
+from bench.results.cost import by_price
+from bench.results.fan_out import FanOut, Take
+from bench.results.folder import LoadedRun, RunInfo
 from bench.results.question import Question
-from bench.results.summarize import summarize, summarize_pass
-from bench.results.summary import PassSummary, Summary
-from bench.results.thresholds import Op, evaluate
-from mock_server.tiers import find_tier, limits_for
+from bench.results.slo import Slo
+from bench.results.summarize import numbers, summarize, summarize_pass
+from bench.results.summary import PassSummary, Summary, ThresholdResult
+from bench.results.thresholds import Condition, Op, concerns, evaluate, judge, narrowed
+from mock_server.tiers import TIERS, find_tier, limits_for
 
 UNFINISHED = "the run was ended before this pass was"
 
@@ -26,6 +32,11 @@ class _Arrivals(msgspec.Struct, frozen=True):
 class _Strategy(msgspec.Struct, frozen=True):
     name: str
     kind: str
+    take: Take | None = None
+
+
+class _FanOut(msgspec.Struct, frozen=True):
+    models: tuple[str, ...]
 
 
 class _Stream(msgspec.Struct, frozen=True):
@@ -55,9 +66,11 @@ class _Asked(msgspec.Struct, frozen=True):
     arrivals: _Arrivals
     strategies: tuple[_Strategy, ...]
     claim: str | None = None
+    volume: float | None = None
     slo: Slo = Slo()
     thresholds: tuple[_Threshold, ...] = ()
     streams: tuple[_Stream, ...] = ()
+    fan_out: _FanOut | None = None
 
     @property
     def own_times(self) -> bool:
@@ -72,44 +85,91 @@ class _Asked(msgspec.Struct, frozen=True):
 
 def summarize_run(loaded: LoadedRun) -> Summary:
     """The summary of a run that was finished, stopped or killed."""
-    asked = msgspec.convert(loaded.info.scenario, _Asked, strict=False)
-    question = _question(asked, loaded)
-    passes = [_summarize_pass(columns, asked, question, loaded) for columns in loaded.passes]
-    thresholds = evaluate(asked.thresholds, passes, loaded.passes)
+    asked, questions = _asked(loaded.info)
+    rows = [replace(one, fan_out=_fan_out(one, asked[one.case], questions[one.case])) for one in loaded.passes]
+    batches = summarize_batches(loaded, questions[None].day)
+    passes = [_summarize_pass(one, asked[one.case], questions[one.case], loaded, batches) for one in rows]
+    thresholds = evaluate(asked[None].thresholds, passes, rows)
     ending = loaded.ending
     reasons = [(Exit(ending.exit_code), ending.stopped)] if ending.stopped is not None else []
-    return summarize(question, passes, thresholds, reasons)
+    question, *cases = questions.values()
+    return summarize(question, passes, thresholds, reasons, cases, strict=loaded.info.strict)
 
 
-def _question(asked: _Asked, loaded: LoadedRun) -> Question:
+def judge_of(info: RunInfo) -> Callable[[Condition, Columns], ThresholdResult | None]:
+    """How the thresholds of a run are held against what a pass has recorded so far; None where the tags of one leave
+    nothing of it."""
+    asked, questions = _asked(info)
+
+    def judged(threshold: Condition, columns: Columns) -> ThresholdResult | None:
+        if not concerns(threshold, columns):
+            return None
+        question = questions[columns.case]
+        rows = narrowed(threshold, replace(columns, fan_out=_fan_out(columns, asked[columns.case], question)))
+        return judge(threshold, rows, numbers(rows, question))
+
+    return judged
+
+
+def _asked(info: RunInfo) -> tuple[dict[str | None, _Asked], dict[str | None, Question]]:
+    """By case, the scenario without regard to cases under None."""
+    asked = {case: msgspec.convert(each, _Asked, strict=False) for case, each in _variants(info.scenario)}
+    return asked, {case: _question(each, info, case) for case, each in asked.items()}
+
+
+def _variants(scenario: Mapping[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """A resolved scenario, and as each of its cases has it; None is what a case does without."""
+    yield None, dict(scenario)
+    for case, changes in scenario.get("cases", {}).items():
+        yield case, {key: value for key, value in {**scenario, **changes}.items() if value is not None}
+
+
+def _question(asked: _Asked, run: RunInfo, case: str | None) -> Question:
+    info = run if case is None else run.cases[case]
     return Question(
         name=asked.name,
         question=asked.question,
         claim=asked.claim,
+        case=case,
         model=asked.model,
         target=asked.target,
         tier=asked.tier,
-        tier_as_of=loaded.info.tier_as_of,
-        day=date.fromisoformat(loaded.info.started_at[:10]),
+        tier_as_of=info.tier_as_of,
+        day=date.fromisoformat(run.started_at[:10]),
         seed=asked.seed,
         speed=asked.speed,
         own_times=asked.own_times,
         streams=asked.by_urgency,
         slo=asked.slo,
-        limits=loaded.info.limits or limits_for(asked.tier, asked.model)._asdict(),
+        limits=info.limits or limits_for(asked.tier, asked.model)._asdict(),
+        pools=info.pools,
+        volume=asked.volume,
+        spend_cap=TIERS[asked.tier].spend_cap_usd if asked.tier in TIERS else None,
     )
 
 
-def _summarize_pass(columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun) -> PassSummary:
+def _fan_out(columns: Columns, asked: _Asked, question: Question) -> FanOut | None:
+    """Who was asked each prompt in a pass, and which answers were taken."""
+    takes = {strategy.name: strategy.take for strategy in asked.strategies}
+    take = takes[columns.strategy]
+    if asked.fan_out is None or take is None:
+        return None
+    return FanOut(by_price(asked.fan_out.models, question.day), take, asked.slo)
+
+
+def _summarize_pass(
+    columns: Columns, asked: _Asked, question: Question, loaded: LoadedRun, batches: BatchesByPass
+) -> PassSummary:
     kinds = {strategy.name: strategy.kind for strategy in asked.strategies}
-    notes = {(note.strategy, note.pass_): note for note in loaded.ending.passes}
-    note = notes.get((columns.strategy, columns.pass_))
+    notes = {note.of_pass: note for note in loaded.ending.passes}
+    note = notes.get(columns.of_pass)
     return summarize_pass(
         columns,
         question,
         kind=kinds[columns.strategy],
         overhead=note.overhead if note else None,
         stopped=note.stopped if note else UNFINISHED,
+        batches=batches.get(columns.of_pass, ()),
     )
 
 

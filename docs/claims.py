@@ -39,7 +39,7 @@ class Measured:
     def of(self, strategy: str, case: str | None = None) -> PassSummary:
         """The pass of a strategy.  KeyError if there is none."""
         for one in self.summary.passes:
-            if one.strategy == strategy and getattr(one, "case", None) == case:
+            if one.strategy == strategy and one.case == case:
                 return one
         raise KeyError(f"{self.command}: no pass of {strategy} {case or ''}")
 
@@ -81,7 +81,8 @@ def page() -> str:
     shown.filters.update(
         seconds=format.seconds, share=format.share, dollars=format.dollars, number=format.number, three=format.three
     )
-    return shown.from_string(source).render(run=measured.__getitem__, must=must)
+    written = shown.from_string(source).render(run=measured.__getitem__, must=must)
+    return re.sub(r"\n{3,}", "\n\n", written)
 
 
 if __name__ == "__main__":

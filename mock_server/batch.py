@@ -41,6 +41,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     custom_id: str
     params: msgspec.Raw | Params
     """As it came in, so that 100,000 of them take no more memory than the body they came in."""
+    output_tokens: int | None = None
+    """How long its answer is, where the request said so."""
 
     def read(self) -> object:
         """The parameters; None where there are none."""
@@ -73,7 +75,7 @@ class Batch:
         self.total = len(lines)
         self.canceled_at: float | None = None
         self.output_tokens: Sequence[int] | None = None
-        """How long the answers are, where somebody said so."""
+        """How long the answers are, where somebody said so for all of them."""
         self._lines: Sequence[Line] = lines
         self._done = created + lasts
         self._lasts = lasts
@@ -124,14 +126,19 @@ class Batch:
         if self.canceled_at is None:
             self.canceled_at = now
 
-    def counts(self, now: float, is_wrong: Callable[[object], bool]) -> Counts:
+    def length(self, place: int) -> int | None:
+        """How long the answer to one of its requests is, where somebody said so."""
+        return self.output_tokens[place] if self.output_tokens else self._lines[place].output_tokens
+
+    def counts(self, now: float, is_wrong: Callable[[object, int], bool]) -> Counts:
         """What `request_counts` says: all are processing until the whole batch has ended.
 
-        `is_wrong` says of the parameters of a request whether they are.  It is asked once about each that has been
-        processed since the last look, so that whoever polls does not wait for all of them in the end.
+        `is_wrong` is given the parameters of a request and its place, and says whether it ends in an error.  It is
+        asked once about each that has been processed since the last look, so that whoever polls does not wait for all
+        of them in the end.
         """
         done = self.processed(now)
-        self._errored += sum(is_wrong(params) for params, _ in self.turns(self._looked_at, done))
+        self._errored += sum(is_wrong(*turn) for turn in self.turns(self._looked_at, done))
         self._looked_at = done
         if now < self.ends:
             return Counts(processing=self.total)
@@ -200,6 +207,8 @@ def describe(batch: Batch, counts: Counts, now: float, epoch: float, origin: str
 class _Line(msgspec.Struct, gc=False):
     custom_id: Any = None
     params: msgspec.Raw = msgspec.Raw()
+    x_mock_output_tokens: int | None = None
+    """As the header `x-mock-output-tokens` of a request of its own."""
 
 
 class _Body(msgspec.Struct):
@@ -218,26 +227,27 @@ def read_lines(body: bytes | Mapping[str, Any]) -> list[Line]:
     if len(lines) > MAX_REQUESTS:
         raise invalid(f"requests: List should have at most {MAX_REQUESTS} items after validation, not {len(lines)}")
     seen: set[str] = set()
-    for place, (custom_id, _) in enumerate(lines):
+    for place, (custom_id, _, _) in enumerate(lines):
         if not isinstance(custom_id, str) or not _CUSTOM_ID.fullmatch(custom_id):
             raise invalid(f"requests.{place}.custom_id: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'")
         if custom_id in seen:
             raise invalid(f"requests.{place}.custom_id: must be unique, but {custom_id} occurs more than once")
         seen.add(custom_id)
-    return [Line(str(custom_id), params) for custom_id, params in lines]
+    return [Line(str(custom_id), params, length) for custom_id, params, length in lines]
 
 
-def _decode(body: bytes) -> list[tuple[object, Any]]:
+def _decode(body: bytes) -> list[tuple[object, Any, int | None]]:
     try:
-        return [(line.custom_id, line.params) for line in msgspec.json.decode(body, type=_Body).requests]
+        requests = msgspec.json.decode(body, type=_Body).requests
+        return [(line.custom_id, line.params, line.x_mock_output_tokens) for line in requests]
     except msgspec.ValidationError as error:
         raise invalid(f"requests: {error}") from None
     except (ValueError, RecursionError) as error:
         raise invalid(f"The request body is not valid JSON: {error}") from None
 
 
-def _convert(body: Mapping[str, Any]) -> list[tuple[object, Any]]:
+def _convert(body: Mapping[str, Any]) -> list[tuple[object, Any, int | None]]:
     requests = body.get("requests")
     if not isinstance(requests, list) or not all(isinstance(each, Mapping) for each in requests):
         raise invalid("requests: Input should be a valid list of objects")
-    return [(each.get("custom_id"), each.get("params")) for each in requests]
+    return [(each.get("custom_id"), each.get("params"), each.get("x_mock_output_tokens")) for each in requests]

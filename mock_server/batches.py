@@ -108,7 +108,7 @@ class Batches:
 
     def counts(self, batch: Batch, now: float) -> Counts:
         """How many of its requests had which result.  Not a call of the API."""
-        return batch.counts(now, lambda params: self._is_wrong(params, batch.version))
+        return batch.counts(now, lambda params, place: self._is_wrong(batch, params, place))
 
     def waiting(self, organization: str, now: float) -> int:
         """Requests in the organisation's queue.  Not a call of the API."""
@@ -164,20 +164,19 @@ class Batches:
             if plan.error is None:
                 account.pay(batch.tenant.workspace, plan, unix, batch=True, back=back)
 
-    def _is_wrong(self, params: object, version: str) -> bool:
+    def _is_wrong(self, batch: Batch, params: object, place: int) -> bool:
         try:
-            self._engine.read_in_batch(params, version)
+            self._engine.read_in_batch(params, batch.version)
         except RequestError:
             return True
-        return False
+        return self._engine.fails_in_batch((*batch.key, place), batch.created) is not None
 
     def _result(self, batch: Batch, params: object, place: int) -> tuple[bool, bytes]:
         plan = self._answer(batch, params, place)
         return plan.error is None, wire.body(plan)
 
     def _answer(self, batch: Batch, params: object, place: int) -> Plan:
-        length = batch.output_tokens[place] if batch.output_tokens else None
-        key = (*batch.key, place)
+        key, length = (*batch.key, place), batch.length(place)
         return self._engine.answer_in_batch(params, batch.created, key, length, batch.tenant, batch.version)
 
 

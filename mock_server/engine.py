@@ -13,7 +13,7 @@ from mock_server.account import Account
 from mock_server.batches import Batches
 from mock_server.caching import NOTHING, Cache, Match
 from mock_server.content import Content, check_stop_reason, compose
-from mock_server.faults import Endpoint, Faults, Struck
+from mock_server.faults import FAILURES, Endpoint, Faults, Struck
 from mock_server.latency import Pace, Strain, draw_pace, time
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe, tuned
@@ -148,8 +148,17 @@ class Engine:
             question = self.read_in_batch(params, version)
         except RequestError as refused:
             return self.refuse(refused, now, key, tenant)
+        if failure := self.fails_in_batch(key, now):
+            return self.refuse(failure, now, key, tenant)
         plan = self._answer(question, NOTHING, _NO_LIMITS, key, now, output_tokens, None, 0, tenant)
         return msgspec.structs.replace(plan, service_tier="batch")
+
+    def fails_in_batch(self, key: tuple[int, ...], now: float) -> RequestError | None:
+        """The fault that makes an error of a request of a batch: one of those in which the service itself fails."""
+        struck = self.faults.refusal(key, now, among=FAILURES)
+        if struck is None or struck.refusal.error is None:
+            return None
+        return RequestError(struck.refusal.status, struck.refusal.error, cause=struck.name)
 
     def read_in_batch(self, params: object, version: str = NEW_VERSION) -> Question:
         """Check the parameters of a request of a batch.  Raises RequestError."""

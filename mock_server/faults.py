@@ -8,7 +8,7 @@ that is hit at a rate of 1 % is also hit at 5 %.  Shapes: the API's error page (
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
@@ -84,6 +84,9 @@ REFUSALS = {
 }
 """Faults that refuse a request.  They take nothing from any limit."""
 
+FAILURES = frozenset(name for name, refusal in REFUSALS.items() if refusal.error)
+"""Those in which the service itself fails: the only ones that befall a request of a message batch."""
+
 FLAWS = {
     "reset": "the connection is reset before any byte of an answer, after `delay` (0 s)",
     "slow_headers": "everything comes `delay` (10 s) late",
@@ -137,10 +140,12 @@ class Faults:
             for endpoint in get_args(Endpoint)
         }
 
-    def refusal(self, key: tuple[int, ...], now: float, endpoint: Endpoint = "messages") -> Struck | None:
-        """The refusal that strikes the request, if any."""
+    def refusal(
+        self, key: tuple[int, ...], now: float, endpoint: Endpoint = "messages", among: Container[str] = REFUSALS
+    ) -> Struck | None:
+        """The refusal that strikes the request, if any of these does."""
         for name, fault in self._at[endpoint].items():
-            if name in REFUSALS and self._strikes(name, fault, key, now):
+            if name in REFUSALS and name in among and self._strikes(name, fault, key, now):
                 refusal = REFUSALS[name]
                 retry_after = refusal.retry_after if fault.retry_after is None else fault.retry_after
                 return Struck(name, refusal, retry_after, now + (fault.delay or 0.0))

@@ -12,6 +12,9 @@ from mock_server.profile import Spread as Spread
 from mock_server.tenants import Accounts
 from mock_server.tiers import check_tier
 
+BATCH_TIME: Spread = (900.0, 3_600.0)
+"""Seconds until a batch has been processed, where nobody says.  The API says: most within 1 hour (2026-10-08)."""
+
 
 class Ramp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How fast use may grow.  The API publishes no numbers (2026-10-08); this is a model to test clients with.
@@ -78,8 +81,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """US dollars a month until 400, as an organisation may limit itself; None is no limit."""
     credit: float | None = None
     """US dollars of prepaid credit, until 402; None is without end."""
-    batch_time: Spread = (900.0, 3_600.0)
-    """Seconds until a batch has been processed.  The API says: most within 1 hour (2026-10-08)."""
+    batch_time: Spread = BATCH_TIME
+    """Seconds until a batch has been processed."""
     batch_hidden: float = 0.0
     """Seconds after its creation in which a batch is not found, as was seen in public (2026-04-21)."""
 

@@ -13,10 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.format import count
+from bench.results.format import count, pass_name
 from bench.results.metrics import METRICS
-from bench.results.summary import PassSummary, StreamSummary, Summary
-from reports.words import Notice, column_text, measured, notices, pass_name, shorten, thresholds_met
+from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary, TurnSummary
+from reports.batches import print_batches
+from reports.fan_out import FAN_OUT_HEADINGS, FAN_OUT_SIDES, fan_out_rows
+from reports.money import months
+from reports.passes import models_of
+from reports.turns import turn_table
+from reports.waste import waste
+from reports.words import Notice, column_text, measured, notices, shorten, thresholds_met
 
 COLUMNS = (
     ("wall\nclock", "makespan", ""),
@@ -43,11 +49,40 @@ STREAM_COLUMNS = (
 )
 """The same, of one stream of traffic."""
 
+CONVERSATION_COLUMNS = (
+    ("conver-\nsations", "conversations", ""),
+    ("com-\npleted", "conversations_completed", ""),
+    ("turn\np50", "turn_time", "p50"),
+    ("turn\np95", "turn_time", "p95"),
+    ("whole\np50", "conversation_time", "p50"),
+    ("cost\nof each", "cost_per_conversation", ""),
+)
+CACHE_COLUMNS = (
+    ("read from\ncache", "cache_hit_share", ""),
+    ("TTFT cold\np50", "ttft_cold", "p50"),
+    ("TTFT warm\np50", "ttft_warm", "p50"),
+    ("cost of\nwrites", "cache_write_cost", ""),
+    ("saved by\ncaching", "cache_saving", ""),
+)
+"""The same, where there are conversations or prompt caching."""
+MODEL_COLUMNS = (
+    ("requests", "requests", ""),
+    ("latency\np50", "latency", "p50"),
+    ("latency\np95", "latency", "p95"),
+    ("TTFT\np95", "ttft", "p95"),
+    ("429s", "rate_limited", ""),
+    ("failed", "failed", ""),
+    ("not\nneeded", "unneeded", ""),
+    ("cost", "cost", ""),
+)
+"""The same, of one of several models."""
+
 LEGEND = "latency: from the last send · response: from the moment it should have been sent"
 
 MOST_NOTICES = 4
 MOST_THRESHOLDS = 12
 SHORTEST_NAME = 8
+MOST_TURNS = 8
 
 _VERDICTS = {"ok": "ok", "inconclusive": "?"}
 _STYLES = {"ok": "green", "?": "yellow", "FAIL": "bold red"}
@@ -55,14 +90,24 @@ _STYLES = {"ok": "green", "?": "yellow", "FAIL": "bold red"}
 
 def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     """Print what a run found; `folder` holds its report."""
-    console.print(Text(fill(summary.answer, console.width), style="bold"))
+    for line in summary.answer.splitlines():
+        console.print(Text(fill(line, console.width), style="bold"))
     _print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
-    _print_table("strategy", [(pass_name(one.strategy, one.pass_), one) for one in summary.passes], COLUMNS, console)
+    _print_table("strategy", [(one, one) for one in summary.passes], COLUMNS, console)
     for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
+    print_models(summary.passes, console)
+    for title, columns in (("conversations", CONVERSATION_COLUMNS), ("prompt caching", CACHE_COLUMNS)):
+        if known := [(one, one) for one in summary.passes if one.values[columns[0][1]] is not None]:
+            _print_table(title, known, columns, console)
+    if len(summary.passes) == 1 and len(summary.passes[0].turns) > 1:
+        _print_turns(summary.passes[0].turns, console)  # of several passes the report has them
     console.print(Text(LEGEND, style="dim"))
+    for line in (*waste(summary.passes), *months(summary.passes)):
+        console.print(Text(fill(line, console.width, subsequent_indent="  ")))
+    print_batches(summary.passes, console)
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 
 
@@ -93,24 +138,54 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
     for result in results:
         verdict = _VERDICTS.get(result.verdict, "FAIL")
         condition = shorten(f"{result.metric} {result.expression}", 30)
-        name = shorten(pass_name(result.strategy, result.pass_), 16)
+        name = shorten(pass_name(result.strategy, result.pass_, result.case), 16)
         said = result.detail if result.value is None else measured(result)
         line = Text.assemble("  ", (f"{verdict:<5}", _STYLES[verdict]), f" {condition:<30}  {name:<16}  {said}")
         console.print(line, no_wrap=True, overflow="ellipsis")
 
 
-def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[str, StreamSummary]]:
-    return [(pass_name(one.strategy, one.pass_), own) for one in passes for own in one.streams if own.name == name]
+def _print_turns(turns: Sequence[TurnSummary], console: Console) -> None:
+    found = turn_table(turns, MOST_TURNS)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in found.headings:
+        heading = heading.replace("conver", "conver-\n").replace(" ", "\n")
+        table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
+    for row in found.rows:
+        table.add_row(*row)
+    console.print()
+    console.print(table)
+
+
+def print_models(passes: Sequence[PassSummary], console: Console) -> None:
+    """Models side by side, where several were asked; and where each prompt went to all of them, whose answers count."""
+    for name in dict.fromkeys(model.name for one in passes for model in models_of(one)):
+        rows = [(one, own) for one in passes for own in one.models if own.name == name]
+        console.print(Text(f"\n{name}", style="bold"), end="")
+        _print_table("strategy", rows, MODEL_COLUMNS, console)
+    if not any(one.fan_out for one in passes):
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading, side in zip(FAN_OUT_HEADINGS, FAN_OUT_SIDES, strict=True):
+        table.add_column(heading, justify=side, no_wrap=side == "right", vertical="bottom")
+    for one in passes:
+        for cells in fan_out_rows(one):
+            table.add_row(*map(Text, cells))
+    console.print()
+    console.print(table)
+
+
+def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[PassSummary, StreamSummary]]:
+    return [(one, own) for one in passes for own in one.streams if own.name == name]
 
 
 def _print_table(
     title: str,
-    rows: Sequence[tuple[str, PassSummary | StreamSummary]],
+    rows: Sequence[tuple[PassSummary, PassSummary | StreamSummary | ModelSummary]],
     columns: Sequence[tuple[str, str, str]],
     console: Console,
 ) -> None:
-    """One line a pass.  Only names give way where the width does not suffice."""
-    cells = [[_cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
+    """One line a pass, those of a case below its name.  Only names give way where the width does not suffice."""
+    cells = [[cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
     headings = [heading for heading, _, _ in columns]
     widths = [
         max(map(len, (*heading.split("\n"), *column)))
@@ -121,12 +196,17 @@ def _print_table(
     table.add_column(Text(shorten(title, room)), no_wrap=True, vertical="bottom")
     for heading, width in zip(headings, widths, strict=True):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width, vertical="bottom")
-    for (name, _), row in zip(rows, cells, strict=True):
-        table.add_row(Text(shorten(name, room)), *row)
+    case = None
+    for (one, _), row in zip(rows, cells, strict=True):
+        if one.case != case:
+            case = one.case
+            table.add_row(Text(shorten(case or "", room), style="bold"))
+        table.add_row(Text(shorten(pass_name(one.strategy, one.pass_), room)), *row)
     console.print()
     console.print(table)
 
 
-def _cell(run: PassSummary | StreamSummary, metric: str, part: str) -> str:
+def cell(run: PassSummary | StreamSummary | ModelSummary, metric: str, part: str) -> str:
+    """A number of a pass as text: a metric, of a distribution the percentile `part`."""
     value = run.values[metric] if not part else getattr(run.distributions[metric], part).value
     return column_text(value, METRICS[metric].unit)

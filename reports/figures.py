@@ -25,11 +25,20 @@ PANELS = 12
 """Strategies that one figure can hold and still be read."""
 
 
-def percentiles(passes: Sequence[Pass]) -> Plot:
+def _of_case(name: str, case: str | None) -> str:
+    """The id of a figure that is drawn for each case."""
+    return name if case is None else f"{name}-{case}"
+
+
+def _in_case(finding: str, case: str | None) -> str:
+    return finding if case is None else f"{case}: {finding[0].lower()}{finding[1:]}"
+
+
+def percentiles(passes: Sequence[Pass], case: str | None = None) -> Plot:
     """Latency and response time of the requests that succeeded, on an axis that gives the tail its room."""
     shown = [run for run in passes if run.columns.requests.ok.any()][:PANELS]
-    title = _percentile_finding(shown)
-    with drawing("percentiles"):
+    name, title = _of_case("percentiles", case), _in_case(_percentile_finding(shown), case)
+    with drawing(name):
         figure, axes = grid(len(shown), 2.3)
         low, high = _value_range(shown)
         deepest = max(int(run.columns.requests.ok.sum()) for run in shown)
@@ -37,14 +46,10 @@ def percentiles(passes: Sequence[Pass]) -> Plot:
         for ax, run in zip(axes, shown, strict=True):
             hints += _percentile_panel(ax, run, deepest, len(shown))
             seconds_axis(ax, low, high)
-        svg = inline(
-            figure,
-            "percentiles",
-            f"Percentile curves, one panel a strategy. {title}. The table has the numbers.",
-            hints,
-        )
+        alt = f"Percentile curves, one panel a strategy. {title}. The table has the numbers."
+        svg = inline(figure, name, alt, hints)
     return Plot(
-        "percentiles",
+        name,
         title,
         f"Seconds (up) by percentile (across, on a 1/(1\u2212p) axis: each tenfold step is one more nine); "
         f"requests that succeeded, n in each panel. The shaded gap is time spent waiting; the short bars are "
@@ -149,12 +154,12 @@ def _quantile(quantile: Quantile) -> str:
 _PARTS = (("queue", "waiting to be sent"), ("throttle", "429s and the waits after them"), ("service", "in service"))
 
 
-def where_time_went(passes: Sequence[Pass]) -> Plot:
+def where_time_went(passes: Sequence[Pass], case: str | None = None) -> Plot:
     """The response time of a typical and of a slow request, split into its three parts."""
     shown = [run for run in passes if run.columns.requests.ok.any()][:PANELS]
     rows = [(run.name, share, _time_parts(run.columns, share)) for run in shown for share in (50, 95)]
-    title = _time_finding(shown, rows)
-    with drawing("where-time-went"):
+    figure_name, title = _of_case("where-time-went", case), _in_case(_time_finding(shown, rows), case)
+    with drawing(figure_name):
         figure, (ax,) = stack([0.27 * len(rows) + 0.1], left=2.2, top=0.1)
         left, hints = np.zeros(len(rows)), list[Hint]()
         y = np.arange(len(rows), dtype=np.float64) + np.repeat(np.arange(len(shown)) * 0.35, 2)
@@ -175,7 +180,7 @@ def where_time_went(passes: Sequence[Pass]) -> Plot:
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
         ax.set_xlabel("share of the response time")
         alt = f"Bars of response time by part. {title}. The table has the numbers."
-        svg = inline(figure, "where-time-went", alt, hints)
+        svg = inline(figure, figure_name, alt, hints)
     table = Table(
         ("strategy, percentile", "response time", *(label for _, label in _PARTS)),
         [
@@ -187,7 +192,7 @@ def where_time_went(passes: Sequence[Pass]) -> Plot:
         "Share of the response time (across), at its p50 and its p95: the mean of the requests within two percentiles "
         f"of each, of those that succeeded. At the end of each bar, the response time. {_left_out(shown, passes)}"
     )
-    return Plot("where-time-went", title, note, svg, tuple(Key(name, "area", label) for name, label in _PARTS), table)
+    return Plot(figure_name, title, note, svg, tuple(Key(name, "area", label) for name, label in _PARTS), table)
 
 
 def _time_parts(columns: Columns, percentile: int) -> tuple[float, float, float]:
@@ -233,15 +238,15 @@ _KINDS = (
 )
 
 
-def cost(passes: Sequence[Pass]) -> Plot | None:
+def cost(passes: Sequence[Pass], case: str | None = None) -> Plot | None:
     """What each strategy cost, by kind of token; None where no price is known."""
     shown = [run for run in passes if run.summary.cost.total is not None][:PANELS]
     if not shown:
         return None
-    title = _cost_finding(shown)
+    figure_name, title = _of_case("cost", case), _in_case(_cost_finding(shown), case)
     parts = {column: np.array([getattr(run.summary.cost, column) or 0.0 for run in shown]) for _, column, _ in _KINDS}
     used = [kind for kind in _KINDS if parts[kind[1]].any()]
-    with drawing("cost"):
+    with drawing(figure_name):
         figure, (ax,) = stack([0.34 * len(shown) + 0.1], left=2.2, top=0.1)
         left, y, hints = np.zeros(len(shown)), np.arange(len(shown), dtype=np.float64), list[Hint]()
         for name, column, label in used:
@@ -259,14 +264,15 @@ def cost(passes: Sequence[Pass]) -> Plot | None:
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value, "USD")))
         ax.set_xlabel("US dollars")
-        svg = inline(figure, "cost", f"Bars of cost by kind of token. {title}. The table has the numbers.", hints)
+        alt = f"Bars of cost by kind of token. {title}. The table has the numbers."
+        svg = inline(figure, figure_name, alt, hints)
     rows = [
         (run.name, text(run.summary.cost.total, "USD"), *(text(float(parts[c][i]), "USD") for _, c, _ in used))
         for i, run in enumerate(shown)
     ]
     note = f"US dollars for the whole pass (across), by kind of token. {_left_out(shown, passes)}"
     return Plot(
-        "cost",
+        figure_name,
         title,
         note,
         svg,

@@ -9,32 +9,40 @@ from __future__ import annotations
 import json
 import shlex
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-import jinja2
 import msgspec
 
 from bench.errors import UsageError
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES
 from bench.results.folder import RECORDS, LoadedRun
-from bench.results.format import DASH, count, number, text
+from bench.results.format import DASH, count, number, pass_name, text
 from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
-from reports import figures, tables
-from reports.passes import Pass
+from reports import batches, figures, money, tables, turns
+from reports.fan_out import fan_out
+from reports.passes import Pass, by_case
 from reports.tables import Table
+from reports.templates import FOLDER, template
 from reports.timeline import timeline
-from reports.words import measured, notices, pass_name, thresholds_met
-
-_TEMPLATES = Path(__file__).parent / "templates"
+from reports.turns import turn_table
+from reports.waste import waste
+from reports.words import measured, notices, thresholds_met
 
 TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
+
+
+TURNS = 15
+"""Rows of the table of turns; of more turns, some are left out between the first and the last."""
+
+TURN_TABLES = 12
+"""Passes that have such a table."""
 
 
 def write(run: LoadedRun, path: Path) -> None:
@@ -47,45 +55,43 @@ def render(run: LoadedRun) -> str:
     if run.summary is None:
         raise UsageError(f"{run.folder} has no summary: the run did not come to its end")
     passes = _passes(run, run.summary)
-    return _template().render(
+    return template("report.html").render(
         **_head(run, run.summary, passes),
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
+        fan_out=fan_out(passes),
+        turns=[(one.name, turn_table(one.summary.turns, TURNS)) for one in passes[:TURN_TABLES] if one.summary.turns],
+        turns_note=turns.NOTE,
         figures=_figures(passes),
         limits=tables.limits(passes),
+        otherwise=money.alternatives(passes),
+        otherwise_note=money.NOTE,
+        months=money.months([one.summary for one in passes]),
+        waste=waste([one.summary for one in passes]),
+        batches=batches.batches(run.summary.passes),
+        batches_note=batches.NOTE,
         errors=_errors(run, passes),
         repeat=_repeat(run),
         metrics=METRICS.values(),
-        **_script(),
+        **page_script(),
         summary_json=msgspec.json.encode(run.summary).decode().replace("<", "\\u003c"),
     )
 
 
-def _script() -> dict[str, str]:
-    """The page's script and what its Content-Security-Policy calls it."""
-    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+def page_script() -> dict[str, str]:
+    """A page's script and what its Content-Security-Policy calls it."""
+    script = (FOLDER / "report.js").read_text(encoding="utf-8")
     return {"script": script, "script_hash": f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"}
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html")
 
 
 def _passes(run: LoadedRun, summary: Summary) -> list[Pass]:
     """Summaries with their rows, in the summary's order; a pass that sent nothing has no rows and is left out."""
-    rows = {(columns.strategy, columns.pass_): columns for columns in run.passes}
+    rows = {columns.of_pass: columns for columns in run.passes}
     return [
-        Pass(pass_name(one.strategy, one.pass_), one, rows[one.strategy, one.pass_])
+        Pass(pass_name(one.strategy, one.pass_, one.case), one, rows[one.of_pass])
         for one in summary.passes
-        if (one.strategy, one.pass_) in rows
+        if one.of_pass in rows
     ]
 
 
@@ -98,11 +104,12 @@ def _any_success(passes: Sequence[Pass]) -> bool:
 
 def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str, object]:
     costs = [one.summary.cost.total for one in passes if one.summary.cost.total is not None]
-    tier = f"{summary.tier}, as of {summary.tier_as_of}" if summary.tier_as_of else summary.tier
+    asked = summary.cases or (summary,)
+    several = dict.fromkeys(own.name for one in passes for own in one.summary.models)
     facts = [
         ("target", summary.target),
-        ("model", summary.model),
-        ("tier", tier),
+        ("model", ", ".join(several or dict.fromkeys(one.model for one in asked))),
+        ("tier", _tiers(dict.fromkeys((one.tier, one.tier_as_of) for one in asked))),
         ("requests", number(sum(len(one.columns.requests) for one in passes))),
         ("cost of all", text(sum(costs), "USD") if costs and len(costs) == len(passes) else "unknown"),
         ("seed", str(summary.seed)),
@@ -113,9 +120,12 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("validity", "Validity"),
         *([("thresholds", "Thresholds")] if summary.thresholds else []),
         ("strategies", "Strategies"),
+        *([("fan-out", "Fan-out")] if any(one.summary.fan_out for one in passes) else []),
+        *([("turns", "Turns")] if any(one.summary.turns for one in passes) else []),
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),
+        *([("batches", "Batches")] if any(one.batches for one in summary.passes) else []),
         ("money", "Cost"),
         ("errors", "Errors"),
         ("repeat", "Repeat it"),
@@ -125,9 +135,18 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         "summary": summary,
         "facts": facts,
         "sections": sections,
-        "answer": _sentences(summary.answer),
+        "answers": [(one.name, *_sentences(one.answer)) for one in summary.cases]
+        or [(None, *_sentences(summary.answer))],
         "measured": [_in_brief(one) for one in passes],
     }
+
+
+def _tiers(tiers: Iterable[tuple[str, str | None]]) -> str:
+    """Tiers with the date of their numbers, which most of them share."""
+    by_date: dict[str | None, list[str]] = {}
+    for name, as_of in tiers:
+        by_date.setdefault(as_of, []).append(name)
+    return "; ".join(", ".join(names) + (f", as of {as_of}" if as_of else "") for as_of, names in by_date.items())
 
 
 def _sentences(answer: str) -> tuple[str, str]:
@@ -179,7 +198,7 @@ def _trust(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> list[str
 
 def _threshold(result: ThresholdResult) -> dict[str, str]:
     return {
-        "name": pass_name(result.strategy, result.pass_),
+        "name": pass_name(result.strategy, result.pass_, result.case),
         "metric": result.metric,
         "expression": result.expression,
         "measured": measured(result),
@@ -190,17 +209,26 @@ def _threshold(result: ThresholdResult) -> dict[str, str]:
 
 
 def _figures(passes: Sequence[Pass]) -> dict[str, object]:
-    """Timelines show the first run of each strategy; the others show every pass they have room for."""
-    firsts = [one for one in passes if one.summary.pass_ == 0]
-    drawn = firsts[:TIMELINES]
+    """Of each case.  Timelines show the first run of each strategy; the others show every pass they have room for."""
+    cases = by_case(passes)
+    answered = [(case, own) for case, own in cases if _any_success(own)]
+    costs = [figures.cost(own, case) for case, own in cases]
+    drawn = _with_timeline(passes, max(1, TIMELINES // max(1, len(cases))))
     left_out = [one.name for one in passes if one not in drawn]
     return {
-        "percentiles": figures.percentiles(passes) if _any_success(passes) else None,
-        "where_time_went": figures.where_time_went(passes) if _any_success(passes) else None,
+        "percentiles": [figures.percentiles(own, case) for case, own in answered],
+        "where_time_went": [figures.where_time_went(own, case) for case, own in answered],
         "timelines": [timeline(one, f"timeline-{place}") for place, one in enumerate(drawn)],
         "left_out": f"Not drawn here: {', '.join(left_out)}." if left_out else "",
-        "cost": figures.cost(passes),
+        "cost": [one for one in costs if one is not None],
     }
+
+
+def _with_timeline(passes: Sequence[Pass], most: int) -> list[Pass]:
+    """The first run of the first strategies of each case."""
+    firsts = [one for one in passes if one.summary.pass_ == 0]
+    cases = dict.fromkeys(one.summary.case for one in firsts)
+    return [one for case in cases for one in [each for each in firsts if each.summary.case == case][:most]]
 
 
 def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
@@ -212,11 +240,11 @@ def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
         for cause, failed in one.summary.attempts.items():
             when = attempts.ended[attempts.cause == CAUSE_NAMES.index(cause)]
             lost = one.summary.failures.get(cause, 0)
-            examples = ", ".join(ids.get((one.summary.strategy, one.summary.pass_, cause), [])) or DASH
+            examples = ", ".join(ids.get((one.summary.of_pass, cause), [])) or DASH
             moments = (text(float(when.min()), "s"), text(float(when.max()), "s"))
             rows.append((one.name, CAUSES[cause].meaning, examples, number(failed), number(lost), *moments))
     headings = ("strategy", "cause", "request ids", "attempts", "requests failed for good", "first", "last")
-    lost = sum(int((~one.columns.requests.ok).sum()) for one in passes)
+    lost = sum(sum(one.summary.failures.values()) for one in passes)
     total = sum(len(one.columns.requests) for one in passes)
     refused = sum(int(rate_limited(one.columns.attempts).sum()) for one in passes)
     title = f"{count(lost, 'request')} of {number(total)} failed for good; {count(refused, 'attempt')} met a 429"
@@ -228,13 +256,13 @@ def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
     }
 
 
-def _request_ids(run: LoadedRun) -> dict[tuple[str, int, str], list[str]]:
+def _request_ids(run: LoadedRun) -> dict[tuple[tuple[str | None, str, int], str], list[str]]:
     """Up to three ids of requests that failed for good, by pass and cause."""
-    found: dict[tuple[str, int, str], list[str]] = {}
+    found: dict[tuple[tuple[str | None, str, int], str], list[str]] = {}
     for record in read_records(run.folder / RECORDS):
         last = record.attempts[-1]
         if last.cause is not None and last.request_id is not None:
-            ids = found.setdefault((record.strategy, record.pass_, last.cause), [])
+            ids = found.setdefault((record.of_pass, last.cause), [])
             if len(ids) < 3:
                 ids.append(last.request_id)
     return found
@@ -250,11 +278,12 @@ def _repeat(run: LoadedRun) -> dict[str, object]:
         ("scenario hash", info.scenario_hash),
         ("seed", str(info.seed)),
         ("target", info.target),
-        ("tier", f"{info.tier}, numbers as of {info.tier_as_of}" if info.tier_as_of else info.tier),
+        ("tier", _tiers(dict.fromkeys((one.tier, one.tier_as_of) for one in info.cases.values() or (info,)))),
         ("prices", f"list prices as of {info.prices_as_of}" if info.prices_as_of else "not known for this model"),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
         ("machine", ", ".join(f"{value}" for value in msgspec.to_builtins(info.machine).values())),
         ("files", "run.json, records.jsonl, summary.json, report.html"),
     ]
     scenario = json.dumps(info.scenario, indent=2, ensure_ascii=False)
-    return {"command": shlex.join(info.command), "facts": facts, "scenario": scenario}
+    command = shlex.join(info.command) if len(info.command) > 1 else "bench.run(scenario)"
+    return {"command": command, "facts": facts, "scenario": scenario}

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from bench.clock import monotonic
 from bench.results.causes import CAUSES
-from bench.results.format import text
+from bench.results.format import pass_name, text
 from bench.results.record import Record
 
 SAMPLE = 1000
@@ -41,6 +41,7 @@ class _Pass:
     total: int | None
     speed: float
     started: float
+    case: str | None = None
     ended: float | None = None
     sent: int = 0
     done: int = 0
@@ -69,7 +70,7 @@ class _Pass:
         self.rate_limited += sum(attempt.cause in _RATE_LIMITS for attempt in record.attempts)
 
     def name(self) -> str:
-        return f"{self.strategy} #{self.repeat + 1}" if self.repeat else self.strategy
+        return pass_name(self.strategy, self.repeat, self.case)
 
     def progress(self) -> str:
         return f"{self.done:,}/{self.total:,}" if self.total is not None else f"{self.done:,}"
@@ -83,13 +84,13 @@ class _Pass:
     def left(self, now: float) -> str:
         """Wall-clock time to go, from the pace so far; or how long the pass took."""
         if self.ended is not None:
-            return f"took {_seconds(self.ended - self.started)}"
+            return f"took {wall_time(self.ended - self.started)}"
         if not self.done or self.total is None:
-            return f"{_seconds(now - self.started)} so far"
-        return f"~{_seconds((now - self.started) / self.done * (self.total - self.done))} left"
+            return f"{wall_time(now - self.started)} so far"
+        return f"~{wall_time((now - self.started) / self.done * (self.total - self.done))} left"
 
 
-def _seconds(seconds: float) -> str:
+def wall_time(seconds: float) -> str:
     """Wall-clock time to the second: 7 s, 2 min 05 s, 1 h 02 min."""
     whole = round(seconds)
     if whole < 1:
@@ -134,9 +135,9 @@ class Progress:
         else:
             self._lines.join()
 
-    def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float) -> None:
+    def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None) -> None:
         """A strategy begins; `total` is None where the number of requests is not known before."""
-        self._passes.append(_Pass(strategy, pass_, total, speed, monotonic()))
+        self._passes.append(_Pass(strategy, pass_, total, speed, monotonic(), case))
 
     def sent(self, strategy: str) -> None:  # noqa: ARG002  (passes run one after another)
         """A request left for the first time."""

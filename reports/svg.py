@@ -37,6 +37,9 @@ NAMES = (
     "cache-read",
     "cache-write",
     "paper",
+    "good",
+    "bad",
+    "caution",
 )
 """What colours mean.  The page's style gives each a value per theme, as `--c-NAME`."""
 

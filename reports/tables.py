@@ -1,4 +1,7 @@
-"""The tables of the page: strategies side by side, every metric, the use of the limits."""
+"""The tables of the page: strategies side by side, every metric, the use of the limits.
+
+Cases stand one below the other, and what is best is best within its case.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from bench.results.causes import CAUSES
 from bench.results.format import DASH, number, text
 from bench.results.metrics import DISTRIBUTIONS, METRICS
 from bench.results.summary import LimitUse, PassSummary, Quantile
-from reports.passes import Pass
+from reports.passes import Pass, by_case, models_of
 from reports.words import column_text
 
 SAME = 0.01
@@ -48,6 +51,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The passes of one case, or all where there are no cases."""
+
+    case: str | None
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A number of each pass: a metric, and for a distribution which percentile."""
 
@@ -75,7 +86,7 @@ class Comparison:
 
     label: str
     groups: tuple[Group, ...]
-    rows: list[Row]
+    parts: list[Part]
     note: str
 
 
@@ -107,6 +118,26 @@ GOODPUT = (
     Group("", (Column("within the SLO, per minute", "goodput"), Column("share within the SLO", "goodput_share"))),
 )
 
+CACHING = (
+    Group(
+        "",
+        (
+            Column("read from cache", "cache_hit_share"),
+            Column("spent on writes", "cache_write_cost"),
+            Column("saved by caching", "cache_saving"),
+            Column("cost", "cost"),
+        ),
+    ),
+    Group("first token (TTFT), cold", _quantiles("ttft_cold")),
+    Group("first token (TTFT), warm", _quantiles("ttft_warm")),
+)
+CONVERSATIONS = (
+    Group("", (Column("conversations", "conversations"), Column("completed", "conversations_completed"))),
+    Group("turn, from what was said to its answer", _quantiles("turn_time")),
+    Group("conversation, from its beginning to its end", _quantiles("conversation_time")),
+    Group("", (Column("read from cache", "cache_hit_share"), Column("cost of each", "cost_per_conversation"))),
+)
+
 ONE_STREAM = (
     Group("", (Column("requests", "requests"), Column("per minute", "throughput"))),
     Group("latency, from the last send", _quantiles("latency")),
@@ -118,9 +149,19 @@ ONE_STREAM = (
     ),
 )
 
+ONE_MODEL = (
+    *ONE_STREAM[:-1],
+    Group("", (Column("not needed", "unneeded"), *ONE_STREAM[-1].columns[:2], Column("cost", "cost"))),
+)
+
 MAIN_NOTE = (
     "Below each percentile its 95 % interval within this run. ★ marks the best of a column among the strategies that "
     "failed at most 1 % of their requests, where its interval touches no other. A dash: not known, or too few samples."
+)
+
+CACHING_NOTE = (
+    "A request is warm when it read some of its prompt from the cache, cold when it had to write all of it. Saved: "
+    "what the same tokens would have cost without caching, less what they cost."
 )
 
 
@@ -128,8 +169,13 @@ def comparisons(passes: Sequence[Pass]) -> list[Comparison]:
     """The main table; one for streams and one for the SLO where there is something to show."""
     tables = [_comparison("Strategies side by side", MAIN, passes, MAIN_NOTE)]
     tables += [_of_stream(name, passes) for name in _stream_names(passes)]
+    tables += [_of_model(name, passes) for name in _model_names(passes)]
     if any(one.summary.distributions["ttft"].n for one in passes):
         tables.append(_comparison("The stream", STREAM, passes, "From the last send, requests that succeeded."))
+    if any(one.summary.values["conversations"] is not None for one in passes):
+        tables.append(_comparison("Conversations", CONVERSATIONS, passes, "All turns of all conversations."))
+    if any(one.summary.values["cache_hit_share"] is not None for one in passes):
+        tables.append(_comparison("Prompt caching", CACHING, passes, CACHING_NOTE))
     if any(one.summary.values["goodput"] is not None for one in passes):
         tables.append(_comparison("Goodput", GOODPUT, passes, "Requests that met every part of the scenario's SLO."))
     return tables
@@ -145,6 +191,21 @@ def _of_stream(name: str, passes: Sequence[Pass]) -> Comparison:
     return _comparison(f"Stream: {name}", ONE_STREAM, met, f"Requests of the stream {name} alone.")
 
 
+def _model_names(passes: Sequence[Pass]) -> list[str]:
+    return list(dict.fromkeys(model.name for one in passes for model in models_of(one.summary)))
+
+
+def _of_model(name: str, passes: Sequence[Pass]) -> Comparison:
+    """The passes as one of several models met them."""
+    met = [
+        replace(one, summary=msgspec.structs.replace(one.summary, values=own.values, distributions=own.distributions))
+        for one in passes
+        for own in one.summary.models
+        if own.name == name
+    ]
+    return _comparison(f"Model: {name}", ONE_MODEL, met, f"Requests to {name} alone.")
+
+
 def _has(summary: PassSummary, stream: str) -> bool:
     return any(one.name == stream for one in summary.streams)
 
@@ -155,9 +216,12 @@ def _as_met(summary: PassSummary, stream: str) -> PassSummary:
 
 
 def _comparison(label: str, groups: tuple[Group, ...], passes: Sequence[Pass], note: str) -> Comparison:
+    return Comparison(label, groups, [Part(case, _rows(groups, own)) for case, own in by_case(passes)], note)
+
+
+def _rows(groups: tuple[Group, ...], passes: Sequence[Pass]) -> list[Row]:
     columns = [_column_cells(column, passes) for group in groups for column in group.columns]
-    rows = [Row(one.name, [cells[place] for cells in columns]) for place, one in enumerate(passes)]
-    return Comparison(label, groups, rows, note)
+    return [Row(one.name, [cells[place] for cells in columns]) for place, one in enumerate(passes)]
 
 
 def _column_cells(column: Column, passes: Sequence[Pass]) -> list[Cell]:
@@ -186,7 +250,7 @@ def _found(one: PassSummary, column: Column) -> Quantile:
     value = one.values[column.metric]
     if value is None:
         return Quantile(None, None, None, 0)
-    return Quantile(value, value * (1 - SAME / 2), value * (1 + SAME / 2), 0)
+    return Quantile(value, value - abs(value) * SAME / 2, value + abs(value) * SAME / 2, 0)
 
 
 def _interval(quantile: Quantile, unit: str) -> str:
@@ -213,7 +277,7 @@ def _best(found: Sequence[Quantile], better: str | None) -> float | None:
 
 
 def everything(passes: Sequence[Pass]) -> Table:
-    """Each metric a row, each pass a column; of distributions the median and the p95."""
+    """Each metric that is known a row, each pass a column; of distributions the median and the p95."""
     rows = []
     for name, metric in METRICS.items():
         if metric in DISTRIBUTIONS:
@@ -222,7 +286,8 @@ def everything(passes: Sequence[Pass]) -> Table:
                 rows.append((f"{metric.title} {part}", *(text(value, metric.unit) for value in values)))
         else:
             rows.append((metric.title, *(text(one.summary.values[name], metric.unit) for one in passes)))
-    return Table(("metric", *(one.name for one in passes)), rows)
+    known = [row for row in rows if {*row[1:]} != {DASH}]
+    return Table(("metric", *(one.name for one in passes)), known)
 
 
 LIMITERS = {"requests": "requests", "input_tokens": "input tokens", "output_tokens": "output tokens"}
@@ -234,7 +299,7 @@ class Limits:
 
     title: str
     headings: tuple[str, ...]
-    rows: list[Row]
+    parts: list[Part]
     note: str
 
 
@@ -243,7 +308,10 @@ def limits(passes: Sequence[Pass]) -> Limits:
     return Limits(
         _limits_finding(passes),
         (*LIMITERS.values(), "429s, by the limit that said no"),
-        [Row(one.name, [*map(_limit_cell, one.summary.limits), _refused(one.summary)]) for one in passes],
+        [
+            Part(case, [Row(one.name, [*map(_limit_cell, one.summary.limits), _refused(one.summary)]) for one in own])
+            for case, own in by_case(passes)
+        ],
         "Used, as a share of what the limit allows in the time the strategy took, at least one minute. A bucket that "
         "is full at the start allows more than 100 %.",
     )

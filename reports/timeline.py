@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from bench.results.columns import AttemptColumns, Bools, Columns, Floats
+from bench.results.columns import AttemptColumns, Bools, Columns, Floats, unneeded
 from bench.results.format import text
 from bench.results.limits import rate_limited
 from reports.passes import Pass
@@ -47,7 +47,7 @@ def timeline(run: Pass, name: str) -> Plot:
         title,
         _timeline_note(run, spans),
         svg,
-        _timeline_key(spans, limits, bool(rejected.any()), bool((~attempts.ok & ~rejected).any())),
+        _timeline_key(spans, limits, *(bool(some(attempts).any()) for some in (rate_limited, _lost, unneeded))),
         _timeline_table(run, end),
     )
 
@@ -71,13 +71,19 @@ def _span_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> No
     rows = row[attempts.request]
     _segments(ax, requests.intended / scale, requests.first_sent / scale, row, "queue", width * 0.45)
     _segments(ax, requests.first_sent / scale, requests.last_sent / scale, row, "throttle", width * 0.45)
-    good, lost = attempts.ok, ~attempts.ok & ~rejected
+    good, lost, spare = attempts.ok, _lost(attempts), unneeded(attempts)
     _segments(ax, attempts.sent[good] / scale, attempts.ended[good] / scale, rows[good], "service", width)
     _segments(ax, attempts.sent[lost] / scale, attempts.ended[lost] / scale, rows[lost], "failed", width)
+    _segments(ax, attempts.sent[spare] / scale, attempts.ended[spare] / scale, rows[spare], "queue", width)
     _dots(ax, attempts.sent[rejected] / scale, rows[rejected], "throttle", min(4.5, width * 1.7))
     ax.set_ylim(len(requests) + 0.5, 0.5)
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.set_title("requests, in the order of their first send")
+
+
+def _lost(attempts: AttemptColumns) -> Bools:
+    """Which attempts failed otherwise than with a 429."""
+    return ~attempts.ok & ~rate_limited(attempts) & ~unneeded(attempts)
 
 
 def _dot_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> None:
@@ -85,9 +91,10 @@ def _dot_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> Non
     attempts = columns.attempts
     took = attempts.ended - attempts.sent
     for chosen, name, size in (
+        (unneeded(attempts), "queue", 2.2),
         (attempts.ok, "service", 2.2),
         (rejected, "throttle", 2.2),
-        (~attempts.ok & ~rejected, "failed", 3.2),
+        (_lost(attempts), "failed", 3.2),
     ):
         _dots(ax, attempts.sent[chosen] / scale, took[chosen], name, size, dense=int(chosen.sum()) > DENSE)
     positive = took[took > 0]
@@ -100,7 +107,7 @@ def _in_flight_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: floa
     levels = _in_flight(attempts, edges)
     ax.stairs(levels, edges / scale, fill=True, color=colour("service"), alpha=0.25, linewidth=0)
     ax.stairs(levels, edges / scale, color=colour("service"), linewidth=1.1, baseline=None)
-    ax.set_ylim(0, levels.max() * 1.12)
+    ax.set_ylim(0, max(1, levels.max()) * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.set_title("in flight")
     moments = (edges[:-1] + edges[1:]) / 2
@@ -169,14 +176,18 @@ def _dots(ax: Axes, x: Floats, y: Floats, name: str, size: float, *, dense: bool
 
 
 def _in_flight(attempts: AttemptColumns, edges: Floats) -> Floats:
-    """The most attempts open at once in each bin.  At one moment, ends come before sends."""
-    moments = np.concatenate((attempts.ended, attempts.sent))
-    change = np.concatenate((np.full(len(attempts), -1), np.full(len(attempts), 1)))
-    order = np.lexsort((change, moments))
-    level = np.concatenate(([0], np.cumsum(change[order]), [0]))
-    seen = np.searchsorted(moments[order], edges)
-    pairs = np.column_stack((seen[:-1], seen[1:] + 1)).ravel()
-    return np.maximum.reduceat(level, pairs)[::2].astype(np.float64)
+    """The most attempts open at once in each bin: at its beginning or after one of its sends.
+
+    At one moment, ends come before sends.
+    """
+    sent, ended = np.sort(attempts.sent), np.sort(attempts.ended)
+    after_send = np.arange(1, len(sent) + 1) - np.searchsorted(ended, sent, side="right")
+    first = np.searchsorted(sent, edges)
+    most = (first - np.searchsorted(ended, edges))[:-1]
+    within = np.flatnonzero(first[:-1] < first[1:])
+    if len(within):
+        most[within] = np.maximum(most[within], np.maximum.reduceat(after_send[: first[-1]], first[within]))
+    return most.astype(np.float64)
 
 
 def _least(moments: Floats, values: Floats, edges: Floats) -> tuple[Floats, Floats]:
@@ -196,7 +207,7 @@ def _timeline_note(run: Pass, spans: bool) -> str:
     return f"{requests:,} requests, {attempts:,} attempts; {what}. Limits as the headers of the answers told them."
 
 
-def _timeline_key(spans: bool, limits: list[Key], rejected: bool, failed: bool) -> tuple[Key, ...]:
+def _timeline_key(spans: bool, limits: list[Key], rejected: bool, failed: bool, spare: bool) -> tuple[Key, ...]:
     keys = [Key("service", "area" if spans else "dot", "answered")]
     if spans:
         keys.append(Key("queue", "line", "waiting to be sent"))
@@ -204,6 +215,8 @@ def _timeline_key(spans: bool, limits: list[Key], rejected: bool, failed: bool) 
         keys.append(Key("throttle", "dot", "429" + (", and the wait after it" if spans else "")))
     if failed:
         keys.append(Key("failed", "area" if spans else "dot", "failed otherwise"))
+    if spare:
+        keys.append(Key("queue", "area" if spans else "dot", "given up: another answer was there first"))
     return (*keys, *limits)
 
 
@@ -219,7 +232,7 @@ def _timeline_table(run: Pass, end: float) -> Table:
             attempts.sent,
             requests.ended[requests.ok],
             attempts.ended[rejected],
-            requests.ended[~requests.ok],
+            requests.ended[~requests.ok & ~unneeded(requests)],
         )
     ]
     peaks = _in_flight(attempts, edges)

@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bench.results.format import text, three
+from bench.results.format import pass_name, text, three
 from bench.results.metrics import METRICS
 from bench.results.summary import Summary, ThresholdResult
-from bench.results.thresholds import WORDS, split_tag
-
-
-def pass_name(strategy: str, pass_: int) -> str:
-    """The strategy; from its second run on, with the number of the run."""
-    return f"{strategy} #{pass_ + 1}" if pass_ else strategy
+from bench.results.thresholds import WORDS, split_tags
 
 
 def shorten(name: str, length: int) -> str:
@@ -24,8 +19,14 @@ def shorten(name: str, length: int) -> str:
     return f"{name[: length - tail - 1]}\u2026{name[len(name) - tail :]}"
 
 
+_HOURS_FROM = 10_000
+"""Seconds that a column shows as hours: four digits are the most that are read at a glance."""
+
+
 def column_text(value: float | None, unit: str) -> str:
-    """A value in a column of its like: seconds stay seconds however many, and a heading says `per minute`."""
+    """A value in a column of its like: seconds stay seconds for hours, and a heading says `per minute`."""
+    if value is not None and unit == "s" and value >= _HOURS_FROM:
+        return f"{three(value / 3600)} h"
     if value is not None and unit == "s" and value >= 1:
         return f"{three(value)} s"
     return text(value, unit).removesuffix(" /min").removesuffix(" tok/s")
@@ -47,7 +48,7 @@ def notices(summary: Summary) -> list[Notice]:
         found.setdefault((warning.why, warning.todo), []).append(warning.observed)
     for run in summary.passes:
         for warning in run.warnings:
-            observed = f"{pass_name(run.strategy, run.pass_)}: {warning.observed}"
+            observed = f"{pass_name(run.strategy, run.pass_, run.case)}: {warning.observed}"
             found.setdefault((warning.why, warning.todo), []).append(observed)
     return [Notice(tuple(observed), why, todo) for (why, todo), observed in found.items()]
 
@@ -55,7 +56,7 @@ def notices(summary: Summary) -> list[Notice]:
 def measured(result: ThresholdResult) -> str:
     """The value a threshold was held against, in its unit."""
     aggregate = re.split("[<>]", result.expression)[0].strip()
-    name, _ = split_tag(result.metric)
+    name, _ = split_tags(result.metric)
     metric = WORDS.get(name, {}).get(aggregate, name)
     return text(result.value, METRICS[metric].unit)
 

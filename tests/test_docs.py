@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
+from ruamel.yaml import YAML
 
 from mock_server.faults import KINDS
 
@@ -29,3 +34,74 @@ def test_every_row_of_the_tables_of_facts_names_its_test() -> None:
 def test_every_fault_is_described() -> None:
     faults = PAGE.partition("## Faults")[2].partition("## Control")[0]
     assert [name for name in KINDS if f"`{name}`" not in faults] == []
+
+
+def test_every_format_and_every_instrument_is_described() -> None:
+    from bench.results.semconv import INSTRUMENTS, prometheus_name
+    from reports.export import FORMATS
+
+    page = (ROOT / "docs" / "export.md").read_text()
+    assert [name for name in FORMATS if f"`{name}`" not in page] == []
+    for one in INSTRUMENTS:
+        name = prometheus_name(one) + "_total" * (one.kind == "counter")
+        assert f"| `{one.name}` | `{name}` |" in page
+
+
+def test_every_option_of_the_pytest_plugin_is_described() -> None:
+    page = (ROOT / "docs" / "pytest.md").read_text()
+    options = re.findall(r'"(--claude-bench-[a-z-]+)"', (ROOT / "bench" / "pytest_plugin.py").read_text())
+    assert len(options) > 8
+    assert [option for option in options if f"`{option}" not in page] == []
+
+
+def _ci_files() -> list[tuple[str, object]]:
+    page = (ROOT / "docs" / "ci.md").read_text()
+    read = YAML(typ="safe").load
+    return [
+        ("gitlab-ci" if "claude-bench:\n  image" in block else "github-workflows", read(block))
+        for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("kind", "content"), _ci_files(), ids=["pull request", "merge", "nightly", "gitlab"])
+def test_every_workflow_to_copy_is_valid(kind: str, content: object) -> None:
+    schemas = pytest.importorskip("check_jsonschema.builtin_schemas", reason="check-jsonschema is not installed")
+    jsonschema.validate(content, schemas.get_builtin_schema(f"vendor.{kind}"))
+
+
+def test_workflows_give_the_action_only_inputs_that_it_has() -> None:
+    inputs = YAML(typ="safe").load((ROOT / "action.yml").read_text())["inputs"]
+    page = (ROOT / "docs" / "ci.md").read_text()
+    given = [
+        name
+        for block in re.findall(r"claude-bench@v0\n\s+with:\n((?:\s{10}.*\n)+)", page)
+        for name in re.findall(r"^\s+([\w-]+):", block, re.MULTILINE)
+    ]
+    assert len(given) > 4
+    assert [name for name in given if name not in inputs] == []
+    assert [name for name in inputs if f"`{name}`" not in page] == []
+
+
+def test_the_turns_of_the_merge_workflow_run_as_they_stand(tmp_path: Path) -> None:
+    """With both environments in place of those that its first step makes, and on the simulation."""
+    [workflow] = [content for _, content in _ci_files() if isinstance(content, dict) and content.get("name") == "merge"]
+    steps = {step.get("name"): step.get("run") for step in workflow["jobs"]["mock"]["steps"]}
+    command = f'#!/bin/sh\nexec "{sys.executable}" -m bench "$@"\n'
+    for side in (tmp_path, tmp_path / "base"):
+        (side / ".venv" / "bin").mkdir(parents=True)
+        (side / ".venv" / "bin" / "claude-bench").write_text(command)
+        (side / ".venv" / "bin" / "claude-bench").chmod(0o755)
+        (side / "load").mkdir()
+        (side / "load" / "chat.yaml").write_text(
+            (ROOT / "scenarios" / "summarize-100.yaml").read_text() + "gate: [makespan]"
+        )
+    for name in ("Run them in turns", "Compare"):
+        script = steps[name].replace("--target mock", "--target sim --strategy gather").replace("1 2 3 4 5", "1 2")
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", script],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "SCENARIO": "load/chat.yaml"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("IDENTICAL")

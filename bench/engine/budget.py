@@ -41,6 +41,11 @@ class BudgetGuard:
         self.sent += 1
         self.at_risk += worst
 
+    def take_back(self, worst: float) -> None:
+        """Uncount an attempt that is not sent after all."""
+        self.sent -= 1
+        self.at_risk -= worst
+
     def settle(self, worst: float, cost: float | None) -> None:
         """Count an attempt that ended.  An unknown cost is taken at its worst."""
         self.at_risk -= worst

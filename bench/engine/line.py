@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.scenario.traces import Arrival
 from bench.strategies.pacer import Cost, Ticket, reservation
-from bench.workload.requests import Source
+from bench.workload.requests import Placed, Source
 
 
 class Gate(Protocol):
@@ -22,17 +24,23 @@ class Gate(Protocol):
         """Wait to be let through."""
         ...
 
+    def forgo(self, ticket: Ticket) -> None:
+        """Take back what was reserved for a request that is not sent."""
+
     def release(self) -> None:
-        """Give back what a request that is not sent was given."""
+        """Give back the place of a request that is not sent."""
 
 
 class _Next(NamedTuple):
-    """The next request of a source.  Earlier ones go first, then lower places, then earlier sources."""
+    """A request that comes.  Earlier ones go first, then lower ranks, lower places, earlier sources."""
 
     at: float
+    rank: int
     place: int
     source: int
     arrival: Arrival
+    rest: Iterator[Placed]
+    """What comes after it, whether or not it has been answered."""
 
 
 class Line:
@@ -40,58 +48,84 @@ class Line:
 
     A request joins when it is due.  Higher priorities go first, and within one first come is first served.  Whoever
     waits to be let through is overtaken by a more urgent request that comes meanwhile; what was sent stays sent.
-    Nothing keeps a low priority from starving.  Of each source only the next request exists.
+    Nothing keeps a low priority from starving.  Of what comes by itself only the next request exists.
+
+    Where `wanted` is given, a request for which it comes to be false leaves at once, without waiting for anything.
     """
 
-    def __init__(self, sources: Iterable[Source], clock: Clock, *, by_priority: bool = True) -> None:
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        clock: Clock,
+        *,
+        by_priority: bool = True,
+        wanted: Callable[[RequestSpec], bool] | None = None,
+    ) -> None:
         self._sources = tuple(sources)
         self._clock = clock
+        self._wanted = wanted
         ranks = sorted({-source.priority for source in self._sources}) if by_priority else [0]
         self._ranks = [ranks.index(-source.priority) if by_priority else 0 for source in self._sources]
         self._coming: list[list[_Next]] = [[] for _ in ranks]
-        self._specs: dict[int, RequestSpec] = {}
-        self._asking: dict[int, int] = {}
+        self._specs: dict[tuple[int, int], RequestSpec] = {}
+        self._asking: dict[int, tuple[int, Callable[[float, bool], Iterable[Placed]]]] = {}
+        """For requests on whose answers something may follow, by their number: their source, and what it is."""
         self._changed: asyncio.Future[None] | None = None
         self._reached = 0.0
         for number, source in enumerate(self._sources):
-            self._join(number, next(source.arrivals, None))
+            self._join(number, iter(source.arrivals))
 
-    async def next(self, gate: Gate) -> tuple[RequestSpec, Ticket] | None:
-        """Wait until a request is let through, and return it with its ticket; None when there will be no more."""
+    async def next(self, gate: Gate) -> tuple[RequestSpec, Ticket | None] | None:
+        """Wait until a request is let through, and return it with its ticket; None when there will be no more.
+
+        One that is not wanted any more comes without a ticket.
+        """
         while (rank := await self._first_due()) is not None:
-            spec = self._spec(self._coming[rank][0])
+            first = self._coming[rank][0]
+            spec = self._spec(first)
             ticket = await self._let_through(gate, spec, rank)
-            if ticket is not None:
-                self._leave(rank, spec)
+            if ticket is not None or not self._is_wanted(spec):
+                self._leave(rank, first, spec)
                 return spec, ticket
         return None
 
-    def answered(self, spec: RequestSpec, ended: float) -> None:
-        """Tell that a request has its final answer: a user goes on."""
-        number = self._asking.pop(spec.seq, None)
-        if number is not None:
-            self._join(number, _after(self._sources[number], ended))
+    def answered(self, spec: RequestSpec, ended: float, *, ok: bool = True) -> None:
+        """Tell that a request has its final answer, or failed for good: what follows on it joins."""
+        asked = self._asking.pop(spec.seq, None)
+        if asked is not None:
+            number, after = asked
+            self._join(number, iter(after(ended, ok)))
             self._wake()
 
-    def _join(self, number: int, placed: tuple[int, Arrival] | None) -> None:
-        if placed is not None:
-            place, arrival = placed
-            heapq.heappush(self._coming[self._ranks[number]], _Next(arrival.at, place, number, arrival))
+    def look_again(self) -> None:
+        """Tell that requests may not be wanted any more."""
+        self._wake()
+
+    def _join(self, number: int, arrivals: Iterator[Placed]) -> None:
+        """The next of some arrivals of a source, if there is one."""
+        for place, arrival in islice(arrivals, 1):
+            coming = _Next(arrival.at, arrival.rank, place, number, arrival, arrivals)
+            heapq.heappush(self._coming[self._ranks[number]], coming)
 
     def _spec(self, first: _Next) -> RequestSpec:
         """The request itself, made once, when it is first in line."""
-        if first.source not in self._specs:
-            self._specs[first.source] = self._sources[first.source].spec(first.place, first.arrival)
-        return self._specs[first.source]
+        key = (first.source, first.place)
+        if key not in self._specs:
+            self._specs[key] = self._sources[first.source].spec(first.place, first.arrival)
+        return self._specs[key]
 
-    def _leave(self, rank: int, spec: RequestSpec) -> None:
-        number = heapq.heappop(self._coming[rank]).source
-        source = self._sources[number]
-        del self._specs[number]
-        if source.waits:
-            self._asking[spec.seq] = number
+    def _leave(self, rank: int, first: _Next, spec: RequestSpec) -> None:
+        """Take out what was let through; while it waited, another may have joined before it."""
+        line = self._coming[rank]
+        if line[0] is first:
+            heapq.heappop(line)
         else:
-            self._join(number, next(source.arrivals, None))
+            line.remove(first)
+            heapq.heapify(line)
+        del self._specs[first.source, first.place]
+        if (after := self._sources[first.source].after) is not None:
+            self._asking[spec.seq] = (first.source, partial(after, first.place))
+        self._join(first.source, first.rest)
 
     async def _first_due(self) -> int | None:
         """Wait until something is due; the rank of the most urgent, None when nothing will come any more."""
@@ -102,16 +136,19 @@ class Line:
         return None
 
     async def _let_through(self, gate: Gate, spec: RequestSpec, rank: int) -> Ticket | None:
-        """Wait until `spec` is let through; None as soon as something more urgent is due instead."""
-        if rank == 0:
+        """Wait until `spec` is let through; None once it is not wanted, or something more urgent is due instead."""
+        if not self._is_wanted(spec):
+            return None
+        if rank == 0 and self._wanted is None:
             return await gate.acquire(reservation(spec))
         waiting = asyncio.ensure_future(gate.acquire(reservation(spec)))
         waiting.add_done_callback(lambda _: self._wake())
         try:
-            while not waiting.done() and (at := self._more_urgent(rank)) > self._now():
+            while not waiting.done() and self._is_wanted(spec) and (at := self._more_urgent(rank)) > self._now():
                 await self._change(at)
         except asyncio.CancelledError:
-            if await _ticket(waiting) is not None:
+            if (ticket := await _ticket(waiting)) is not None:
+                gate.forgo(ticket)
                 gate.release()
             raise
         return await _ticket(waiting)
@@ -119,6 +156,9 @@ class Line:
     def _more_urgent(self, rank: int) -> float:
         """When the next request of a higher priority is due."""
         return min((other[0].at for other in self._coming[:rank] if other), default=math.inf)
+
+    def _is_wanted(self, spec: RequestSpec) -> bool:
+        return self._wanted is None or self._wanted(spec)
 
     def _now(self) -> float:
         """The time, at least that of the last timer: rounding must not make it seem too early."""
@@ -149,11 +189,3 @@ async def _ticket(waiting: asyncio.Future[Ticket]) -> Ticket | None:
     waiting.cancel()
     await asyncio.wait({waiting})
     return None if waiting.cancelled() else waiting.result()
-
-
-def _after(source: Source, ended: float) -> tuple[int, Arrival] | None:
-    """What a user asks for next, if anything."""
-    try:
-        return source.arrivals.send(ended)
-    except StopIteration:
-        return None

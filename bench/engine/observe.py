@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 class Observer(Protocol):
     """Told what happens, as it happens."""
 
-    def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float) -> None:
+    def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None) -> None:
         """A pass begins; `total` requests are expected, None when unknown."""
 
     def sent(self, strategy: str) -> None:
@@ -32,9 +32,9 @@ class Observers:
     def __init__(self, *observers: Observer) -> None:
         self._observers = list(observers)
 
-    def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float) -> None:
+    def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None) -> None:
         """Tell all that a pass begins."""
-        self._tell("pass_started", strategy, pass_, total, speed)
+        self._tell("pass_started", strategy, pass_, total, speed, case)
 
     def sent(self, strategy: str) -> None:
         """Tell all that a request left the queue."""

@@ -1,11 +1,15 @@
-"""Ending a run early: once to stop sending and finish what is in flight, twice to cut everything."""
+"""Ending a run early: once to stop sending and finish what is in flight, twice to cut everything.
+
+May be asked for in any thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
@@ -13,9 +17,11 @@ from bench.errors import Exit
 
 _SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
+FINISHES = "finishing what is in flight"
+
 
 class Stop:
-    """Why a run is to end early; the pass that runs listens to it."""
+    """Why a run is to end early; whatever runs listens to it."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -23,7 +29,14 @@ class Stop:
         self.exit_code = Exit.OK
         self.cut = False
         """Whether requests in flight are to be given up too."""
-        self._heard: Callable[[], object] | None = None
+        self.meaning = FINISHES
+        """What a person is told that the first interrupt does."""
+        self._listeners: list[Callable[[], object]] = []
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person or the system asked for it, and not the run itself."""
+        return self.exit_code in _SIGNALS.values()
 
     def request(self, reason: str, exit_code: Exit) -> None:
         """Stop sending.  The first reason is kept."""
@@ -33,31 +46,45 @@ class Stop:
 
     def interrupt(self, exit_code: Exit = Exit.INTERRUPTED) -> None:
         """Ctrl-C, or SIGTERM: the first stops sending, the second gives up what is in flight."""
-        self.cut = self.exit_code in _SIGNALS.values()
+        self.cut = self.interrupted
         self.reason, self.exit_code = "interrupted", exit_code
+        self._tell()
+
+    def cancel(self) -> None:
+        """The program that started the run wants no more of it: give up what is in flight at once."""
+        self.cut = True
+        self.reason, self.exit_code = "cancelled", Exit.INTERRUPTED
         self._tell()
 
     @contextmanager
     def heard_by(self, listener: Callable[[], object]) -> Iterator[None]:
         """Call `listener` in this event loop whenever the stop is requested or hardens."""
-        self._heard = partial(asyncio.get_running_loop().call_soon_threadsafe, listener)
+        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, listener)
+        self._listeners.append(tell)
         try:
             yield
         finally:
-            self._heard = None
+            self._listeners.remove(tell)
 
     def _tell(self) -> None:
-        if self._heard is not None:
-            self._heard()
+        for tell in tuple(self._listeners):
+            with suppress(RuntimeError):  # told from another thread just as the pass ended and closed its loop
+                tell()
 
 
 @contextmanager
 def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into stops while a run goes on, and say what happens."""
+    """Turn Ctrl-C and SIGTERM into stops while a run goes on, and say what happens.
+
+    Only a program's main thread hears signals; in another thread this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         stop.interrupt(_SIGNALS[signal.Signals(number)])
-        say("giving up what is in flight" if stop.cut else "stopping: finishing what is in flight (again to cut)")
+        say("giving up what is in flight" if stop.cut else f"stopping: {stop.meaning} (again to cut)")
 
     previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:

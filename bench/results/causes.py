@@ -21,6 +21,8 @@ class Cause:
     """Whether trying again can help."""
     rate_limit: bool = False
     """Whether it is a 429 that passes with time: these are counted as rate-limited, not as errors."""
+    unneeded: bool = False
+    """Whether we ended it ourselves because another answer was there: neither an answer nor a failure."""
     ends_run: Exit | None = None
     """The exit code, where going on is useless because every further request would fail alike."""
 
@@ -47,9 +49,15 @@ CAUSES = {
         Cause("server_error", "5xx: the service failed", retryable=True),
         Cause("gateway_timeout", "504: the service timed out", retryable=True),
         Cause("timeout", "no complete answer within the timeout", retryable=True),
+        Cause("stalled", "a stream fell silent for longer than the stall timeout", retryable=True),
         Cause("connection", "the connection failed or was cut", retryable=True),
         Cause("stream_error", "an error event after the stream had begun", retryable=True),
         Cause("malformed", "the answer could not be read"),
+        Cause("expired", "the message batch expired before the request was processed", retryable=True),
+        Cause("deadline", "not back from its message batch by the deadline"),
+        Cause("lost", "the message batch or its results cannot be had any more"),
+        Cause("outrun", "cancelled: another answer was there first", unneeded=True),
+        Cause("unsent", "never sent: another answer was there first", unneeded=True),
         Cause("cancelled", "given up by claude-bench: the run was cut short"),
     )
 }

@@ -6,9 +6,10 @@ A model that the table does not know costs None, never 0.  Asking the table take
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from importlib.metadata import version
@@ -93,16 +94,20 @@ def batch_prices(model: str, day: date) -> Prices | None:
 
 
 def cost_of(columns: Columns, day: date) -> Cost:
-    """What all attempts of a pass cost at that day's standard prices; all None if one model has no known price."""
+    """What all attempts of a pass cost that day, those in batches at batch prices; all None if a price is not known."""
     attempts = columns.attempts
     tokens = np.stack([getattr(attempts, kind) for kind in KINDS], axis=1)
     model = columns.requests.model[attempts.request]
     spent = np.zeros(len(KINDS))
     for code, name in enumerate(columns.models):
-        prices = standard_prices(name, day)
-        if prices is None:
-            return UNKNOWN
-        spent += prices.by_kind(tokens[model == code])
+        for batched in (False, True):
+            chosen = (model == code) & (attempts.batch == batched)
+            if not chosen.any():
+                continue
+            prices = prices_of(name, day, batched=batched)
+            if prices is None:
+                return UNKNOWN
+            spent += prices.by_kind(tokens[chosen])
     kind = dict(zip(KINDS, map(float, spent), strict=True))
     return Cost(
         total=float(spent.sum()),
@@ -110,13 +115,55 @@ def cost_of(columns: Columns, day: date) -> Cost:
         cache_write=kind["cache_write_5m"] + kind["cache_write_1h"],
         cache_read=kind["cache_read"],
         output=kind["output_tokens"],
+        cache_saving=_saving(columns, day, float(spent.sum())),
     )
 
 
-def worst_case(model: str, input_tokens: int, max_tokens: int, day: date) -> float | None:
-    """The most one request can cost if it sends this many uncached tokens and is answered in full; None if unknown."""
-    prices = standard_prices(model, day)
-    return None if prices is None else prices.of(Usage(input_tokens=input_tokens, output_tokens=max_tokens))
+def _saving(columns: Columns, day: date, spent: float) -> float | None:
+    """What the cache saved: negative where writing to it cost more than reading from it saved."""
+    attempts = columns.attempts
+    cached = attempts.cache_read + attempts.cache_write_5m + attempts.cache_write_1h
+    if not cached.any():
+        return None
+    none = np.zeros_like(cached)
+    plain = replace(
+        attempts,
+        input_tokens=attempts.input_tokens + cached,
+        cache_read=none,
+        cache_write_5m=none,
+        cache_write_1h=none,
+    )
+    uncached = cost_of(replace(columns, attempts=plain), day).total
+    return None if uncached is None else uncached - spent
+
+
+_WRITES = {None: "input_tokens", "5m": "cache_write_5m", "1h": "cache_write_1h"}
+
+
+def prices_of(model: str, day: date, *, batched: bool) -> Prices | None:
+    """Prices of requests sent that day, in a message batch or by themselves; None where they are not known."""
+    return batch_prices(model, day) if batched else standard_prices(model, day)
+
+
+def worst_case(
+    model: str, input_tokens: int, max_tokens: int, day: date, cache: str | None = None, *, batched: bool = False
+) -> float | None:
+    """The most one request can cost if it is answered in full and nothing of it is cached yet; None if unknown.
+
+    `cache` is for how long it asks the API to keep what it sends, which costs more than sending alone.
+    """
+    prices = prices_of(model, day, batched=batched)
+    return None if prices is None else prices.of(Usage(**{_WRITES[cache]: input_tokens, "output_tokens": max_tokens}))
+
+
+def by_price(models: Iterable[str], day: date) -> tuple[str, ...]:
+    """Models by what a thousand input and a thousand output tokens cost that day; those without a price last."""
+
+    def price(model: str) -> float:
+        prices = standard_prices(model, day)
+        return math.inf if prices is None else prices.of(Usage(input_tokens=1000, output_tokens=1000))
+
+    return tuple(sorted(models, key=price))
 
 
 def _prices(model: str, day: date, context: Mapping[str, str]) -> Prices | None:

@@ -3,12 +3,13 @@
     runs/20261120-1041-summarize-100-sim-kqvd/
       run.json        what was asked and what it was measured with
       records.jsonl   one line a request, written as each ends
+      batches.jsonl   what happened to message batches, where there are any
       passes.json     how each pass ended, and what the server said of it
       summary.json    what it came to
       report.html
 
-A killed run is readable: `run.json` is written first, records are flushed one by one, and a torn last line is passed
-over.  schema_version 1.
+A killed run is readable: `run.json` is written first, records are flushed one by one (those of a simulation a few
+kilobytes at a time), and a torn last line is passed over.  schema_version 1.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from bench.errors import UsageError
 from bench.results import record, summary
+from bench.results.appending import append_to, lock
+from bench.results.batches import BATCHES, Event, read_events
 from bench.results.columns import Columns, read_passes
 from bench.results.environment import Machine
-from bench.results.record import Record, to_line
+from bench.results.limits import Pool
+from bench.results.record import OfPass, Record, to_line
 from bench.results.redact import bare_url, redact
 from bench.results.summary import Overhead, Summary
 
@@ -35,6 +39,41 @@ SCHEMA_VERSION = 1
 
 RUN, RECORDS, PASSES, SUMMARY, REPORT = "run.json", "records.jsonl", "passes.json", "summary.json", "report.html"
 """The files of a run folder."""
+
+
+class CaseInfo(msgspec.Struct, frozen=True):
+    """What a case was measured with, as far as it may differ from the run's."""
+
+    tier: str
+    tier_as_of: str | None
+    limits: dict[str, int | None]
+    """What the tier allows the model per minute."""
+    pools: tuple[Pool, ...] = ()
+    """Where several models are asked: those that share limits, and what the tier allows them per minute."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a scenario was written, so that what it demands can be pointed at."""
+
+    file: str
+    """Relative to the folder the run was started in; only the name of a file that lies elsewhere."""
+    thresholds: dict[str, int] = {}
+    """The line of each, 1-based, by its metric and expression."""
+
+    def line_of(self, metric: str, expression: str) -> int | None:
+        """The line of a threshold; None where it does not stand in the file."""
+        return self.thresholds.get(f"{metric} {expression}")
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """How a scenario was loaded from its file."""
+
+    path: str
+    """Absolute."""
+    flags: dict[str, str] = {}
+    settings: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
 
 
 class RunInfo(msgspec.Struct, frozen=True):
@@ -56,9 +95,21 @@ class RunInfo(msgspec.Struct, frozen=True):
     tier_as_of: str | None = None
     limits: dict[str, int | None] | None = None
     """What the tier allows the model per minute; runs of before this was kept lack it."""
+    cases: dict[str, CaseInfo] = {}
+    """By name; none where the scenario has no cases."""
+    pools: tuple[Pool, ...] = ()
+    """Where several models are asked: those that share limits, and what the tier allows them per minute."""
     prices_as_of: str | None = None
+    origin: Origin | None = None
+    """None for a scenario that was made in Python."""
     schema_version: int = SCHEMA_VERSION
     records_schema_version: int = record.SCHEMA_VERSION
+    token: str = ""
+    """What the custom_ids of this run's batches are made from, so that no other run has the same."""
+    recipe: Recipe | None = None
+    """How to load the scenario again; None where it did not come from a file."""
+    strict: bool = False
+    """Whether what cannot be told, or not be believed, makes the run fail."""
 
 
 class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
@@ -69,6 +120,12 @@ class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     stopped: str | None = None
     """Why it ended early, in words."""
     overhead: Overhead | None = None
+    case: str | None = None
+
+    @property
+    def of_pass(self) -> OfPass:
+        """Which pass it is of: case, strategy and repeat."""
+        return self.case, self.strategy, self.pass_
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -97,18 +154,30 @@ class LoadedRun:
     torn: int
     """Records lost because their line was not written to its end: 1 after some kills, else 0."""
     ending: Ending = _NO_ENDING
+    batches: tuple[Event, ...] = ()
+    """What happened to its message batches."""
 
 
 class Journal:
-    """Appends records to a file that must not exist yet; each is with the operating system when `append` returns."""
+    """Appends records to a file that must not exist yet.
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("xb")
+    Each is with the operating system when `append` returns, unless that `may_wait`: of a simulation, which can be had
+    again for nothing, the last few kilobytes may be lost with the process.  With `resumed` it goes on in the file of a
+    run that was not finished.  UsageError when that run is still going on.
+    """
+
+    def __init__(self, path: Path, *, may_wait: bool = False, resumed: bool = False) -> None:
+        self._file: BinaryIO = append_to(path) if resumed else path.open("xb")
+        self._may_wait = may_wait
+        if not lock(self._file):
+            self._file.close()
+            raise UsageError(f"another claude-bench is at work in {path.parent}", "Wait for its end, or end it.")
 
     def append(self, record: Record) -> None:
         """Write one record."""
         self._file.write(to_line(record))
-        self._file.flush()
+        if not self._may_wait:
+            self._file.flush()
 
     def __enter__(self) -> Journal:
         return self
@@ -166,6 +235,27 @@ def write_summary(folder: Path, summary: Summary) -> None:
 
 def load(folder: Path) -> LoadedRun:
     """Read a run folder.  UsageError when it is missing, is not a run, or was written by another version."""
+    info = _info(folder)
+    return LoadedRun(
+        folder=folder,
+        info=info,
+        summary=_summary(folder),
+        passes=read_passes(folder / RECORDS),
+        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
+        torn=_torn(folder / RECORDS),
+        batches=tuple(read_events(folder / BATCHES)),
+    )
+
+
+def load_summary(folder: Path) -> tuple[RunInfo, Summary]:
+    """What a run was asked and came to, without its records.  UsageError as from `load`, or when it was killed."""
+    info, found = _info(folder), _summary(folder)
+    if found is None:
+        raise UsageError(f"{folder} has no {SUMMARY}: the run was killed", f"claude-bench report {folder} makes one.")
+    return info, found
+
+
+def _info(folder: Path) -> RunInfo:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", "Give the folder of a run, such as runs/20261120-1041-...")
     if not (folder / RUN).is_file() or not (folder / RECORDS).is_file():
@@ -173,15 +263,12 @@ def load(folder: Path) -> LoadedRun:
     info = _read(folder / RUN, RunInfo, SCHEMA_VERSION)
     if info.records_schema_version != record.SCHEMA_VERSION:
         raise UsageError(_other_version(folder / RECORDS, info.records_schema_version, record.SCHEMA_VERSION))
+    return info
+
+
+def _summary(folder: Path) -> Summary | None:
     written = (folder / SUMMARY).is_file()
-    return LoadedRun(
-        folder=folder,
-        info=info,
-        summary=_read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None,
-        passes=read_passes(folder / RECORDS),
-        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
-        torn=_torn(folder / RECORDS),
-    )
+    return _read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None
 
 
 class _Version(msgspec.Struct):
@@ -211,7 +298,10 @@ def _other_version(path: Path, found: int, expected: int) -> str:
 
 
 def _write(path: Path, value: object) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    """Write one JSON file.  Whoever is killed meanwhile leaves the file as it was, never half of it."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    part.replace(path)
 
 
 def _torn(path: Path) -> int:

@@ -23,6 +23,12 @@ def count(n: float, noun: str, plural: str = "") -> str:
     return f"{number(n) if n else 'no'} {noun if n == 1 else plural or noun + 's'}"
 
 
+def pass_name(strategy: str, pass_: int, case: str | None = None) -> str:
+    """A pass as people call it: `semaphore-10`, `build/semaphore-10`, and from its second run on `semaphore-10 #2`."""
+    name = strategy if case is None else f"{case}/{strategy}"
+    return f"{name} #{pass_ + 1}" if pass_ else name
+
+
 def number(value: float) -> str:
     """Whole numbers in full, others to three significant digits."""
     return f"{value:,.0f}" if value == int(value) else three(value)
@@ -51,8 +57,8 @@ def share(value: float) -> str:
 
 def dollars(value: float) -> str:
     """US dollars: cents below $100, whole dollars above, three significant digits below a dollar."""
-    if value == 0:
-        return "$0"
+    if value <= 0:
+        return f"-{dollars(-value)}" if value else "$0"
     if value >= 99.995:
         return f"${value:,.0f}"
     if value >= 0.9995:

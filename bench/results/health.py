@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
 from bench.results.columns import Columns, Floats
-from bench.results.format import count, number, seconds, share
+from bench.results.format import count, dollars, number, seconds, share
+from bench.results.limits import Pool
 from bench.results.question import Question
 from bench.results.statistics import samples_needed
 from bench.results.summary import Overhead, PassSummary, Warning
@@ -17,6 +19,9 @@ MANY_FAILED = 0.05
 
 LARGE_OVERHEAD = 0.05
 """Share of the server's own latency that the client may add before it shows in the results."""
+
+VALIDITY = ("few_samples", "client_overhead", "late_sends")
+"""Warnings after which the numbers are not of what was meant to be measured.  A strict run fails on them."""
 
 
 def pass_warnings(columns: Columns, question: Question, summary: PassSummary) -> tuple[Warning, ...]:
@@ -28,9 +33,11 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_few_samples(summary),
             *_overhead(summary.overhead),
             *_late_sends(columns, summary),
-            *_other_limits(columns, question.limits),
-            *_too_much_offered(columns, question),
+            *chain.from_iterable(_other_limits(own, pool.limits) for own, pool in _by_pool(columns, question)),
+            *(() if summary.kind in ("batch", "hybrid") else _too_much_offered(columns, question)),
             *_rate_limited(summary),
+            *_dear_cache(summary),
+            *_unknown_waste(summary),
         )
     )
 
@@ -57,7 +64,7 @@ def _failed(summary: PassSummary) -> Iterator[Warning]:
         yield Warning(
             "many_failed",
             f"{failed:,} of {count(requests, 'request')} failed for good ({causes}).",
-            f"Latency and cost per success speak only of the {requests - failed:,} that succeeded.",
+            f"Latency and cost per success speak only of the {int(summary.values['succeeded'] or 0):,} that succeeded.",
             "Look at the causes before the latencies; with 429s, use a retry policy or a slower strategy.",
         )
 
@@ -86,9 +93,9 @@ def _overhead(overhead: Overhead | None) -> Iterator[Warning]:
 
 
 def _late_sends(columns: Columns, summary: PassSummary) -> Iterator[Warning]:
-    """Without a limit nothing holds a request back but this machine."""
+    """Without a limit nothing holds a request back but this machine, and one that warms the cache for the others."""
     requests = columns.requests
-    if summary.kind != "gather" or not len(requests):
+    if summary.kind != "gather" or not len(requests) or (requests.seq < 0).any():
         return
     late, took = float(np.median(requests.queue_time)), float(np.median(requests.latency))
     if late > LARGE_OVERHEAD * took:
@@ -98,6 +105,12 @@ def _late_sends(columns: Columns, summary: PassSummary) -> Iterator[Warning]:
             "This machine needed that long to build and send them: response time and wall clock contain it.",
             "Use sim, a lower speed, or fewer requests at once.",
         )
+
+
+def _by_pool(columns: Columns, question: Question) -> list[tuple[Columns, Pool]]:
+    """The requests that draw on the same limits."""
+    pools = question.limit_pools
+    return [(columns if len(pools) == 1 else columns.of_models(pool.models), pool) for pool in pools]
 
 
 def _other_limits(columns: Columns, limits: Mapping[str, float | None]) -> Iterator[Warning]:
@@ -117,8 +130,16 @@ def _other_limits(columns: Columns, limits: Mapping[str, float | None]) -> Itera
 def _too_much_offered(columns: Columns, question: Question) -> Iterator[Warning]:
     if not question.own_times or question.streams or not len(columns.requests):
         return  # of several streams one may be a backlog, which offers nothing a minute
+    if (columns.requests.conversation >= 0).any():
+        return  # whoever waits for answers asks for no more than is let through
+    for own, pool in _by_pool(columns, question):
+        if len(own.requests):
+            yield from _offered_beyond(own, pool.limits)
+
+
+def _offered_beyond(columns: Columns, limits: Mapping[str, float | None]) -> Iterator[Warning]:
     for limiter, offered in _offered_per_minute(columns).items():
-        limit = question.limits.get(limiter)
+        limit = limits.get(limiter)
         if limit and offered > limit:
             yield Warning(
                 "too_much_offered",
@@ -149,6 +170,28 @@ def _rate_limited(summary: PassSummary) -> Iterator[Warning]:
             f"{refused:,} of {count(attempts, 'attempt')} {'was' if refused == 1 else 'were'} refused with a 429.",
             "Retries hide in the response time, not in the latency; what else uses the same limits is slowed down too.",
             "Fewer in flight, or a token bucket, gets the same work done without being refused.",
+        )
+
+
+def _dear_cache(summary: PassSummary) -> Iterator[Warning]:
+    saved = summary.values["cache_saving"]
+    if saved is not None and saved < 0:
+        yield Warning(
+            "dear_cache",
+            f"Prompt caching cost {dollars(-saved)} more than no caching would have.",
+            "A write costs more than plain input and pays only when it is read again before it expires.",
+            "Let one request go first (cache: {warm: true}), keep less, or keep it for an hour.",
+        )
+
+
+def _unknown_waste(summary: PassSummary) -> Iterator[Warning]:
+    silent = int(summary.values["wasted_unknown"] or 0)
+    if silent:
+        yield Warning(
+            "unknown_waste",
+            f"{count(silent, 'attempt')} ended without a word on what was used.",
+            "The service may have finished and billed them: giving up refunds nothing.  Cost and waste leave them out.",
+            "Stream: a stream says at its beginning what its prompt takes.  Or allow more time.",
         )
 
 

@@ -11,28 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-import msgspec
 import numpy as np
 
-from bench.results.columns import Bools, Columns, Floats
+from bench.results.columns import CAUSE_NAMES, Bools, Columns, Floats, ended_by, unneeded
+from bench.results.fan_out import prompts
 from bench.results.limits import rate_limited
+from bench.results.slo import Slo
 from bench.results.summary import Cost, LimitUse
+from bench.results.waste import Waste
 
 Unit = Literal["s", "1/min", "tokens", "tokens/s", "USD", "share", "count"]
 """Seconds, per minute, tokens, tokens per second, US dollars, a fraction (0 .. 1), a plain number."""
-
-
-class Slo(msgspec.Struct, frozen=True):
-    """What a request must meet to count as goodput, in seconds; None is no demand."""
-
-    ttft: float | None = None
-    tpot: float | None = None
-    latency: float | None = None
-    response_time: float | None = None
-
-    def demands(self) -> dict[str, float]:
-        """The demands there are, by the metric they are made on."""
-        return {name: bound for name, bound in msgspec.structs.asdict(self).items() if bound is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +32,7 @@ class PassFacts:
     slo: Slo
     cost: Cost
     limits: tuple[LimitUse, ...]
+    waste: Waste
 
 
 V = TypeVar("V", Floats, float | None)
@@ -61,6 +51,10 @@ class Metric(Generic[V]):
     compute: Callable[[PassFacts], V]
 
 
+_EXPIRED = CAUSE_NAMES.index("expired")
+_UNPROCESSED = [CAUSE_NAMES.index(name) for name in ("expired", "cancelled", "deadline", "lost")]
+
+
 def _requests(facts: PassFacts) -> int:
     return len(facts.columns.requests)
 
@@ -69,16 +63,39 @@ def _succeeded(facts: PassFacts) -> int:
     return int(facts.columns.requests.ok.sum())
 
 
+def _unneeded(facts: PassFacts) -> int:
+    return int(unneeded(facts.columns.requests).sum())
+
+
 def _failed(facts: PassFacts) -> int:
-    return _requests(facts) - _succeeded(facts)
+    return _requests(facts) - _succeeded(facts) - _unneeded(facts)
 
 
 def _attempts(facts: PassFacts) -> int:
-    return len(facts.columns.attempts)
+    return int((~ended_by("unsent", of=facts.columns.attempts)).sum())
 
 
 def _rate_limited(facts: PassFacts) -> int:
     return int(rate_limited(facts.columns.attempts).sum())
+
+
+def _in_batches(facts: PassFacts) -> int:
+    return int(facts.columns.attempts.batch.sum())
+
+
+def _expired(facts: PassFacts) -> int:
+    return int((facts.columns.attempts.batch & (facts.columns.attempts.cause == _EXPIRED)).sum())
+
+
+def _errored(facts: PassFacts) -> int:
+    """Those in batches that ended with an error: neither answered nor left unprocessed."""
+    attempts = facts.columns.attempts
+    return int((attempts.batch & ~attempts.ok & ~np.isin(attempts.cause, _UNPROCESSED)).sum())
+
+
+def _first_result(facts: PassFacts) -> float | None:
+    requests = facts.columns.requests
+    return float(requests.ended[requests.ok].min() - requests.intended.min()) if requests.ok.any() else None
 
 
 def _retried(facts: PassFacts) -> int:
@@ -97,6 +114,24 @@ def _input_tokens(facts: PassFacts) -> int:
 
 def _output_tokens(facts: PassFacts) -> int:
     return int(facts.columns.requests.output_tokens.sum())
+
+
+def _cached(facts: PassFacts) -> int | None:
+    """Input tokens read from the cache; None where nothing was asked of it, as far as usage tells."""
+    requests = facts.columns.requests
+    read, written = requests.cache_read.sum(), (requests.cache_write_5m + requests.cache_write_1h).sum()
+    return int(read) if read or written else None
+
+
+def _conversations(facts: PassFacts) -> int | None:
+    """None where requests belong to none."""
+    numbers = facts.columns.requests.conversation
+    return len(np.unique(numbers[numbers >= 0])) or None
+
+
+def _completed(facts: PassFacts) -> int:
+    requests = facts.columns.requests
+    return int((requests.final & requests.ok).sum())
 
 
 def _good(facts: PassFacts) -> int | None:
@@ -130,8 +165,18 @@ def _per_minute(count: float | None, facts: PassFacts) -> float | None:
 
 def samples(columns: Columns, name: str) -> Floats:
     """The values of a distribution metric: of the requests that succeeded, those that have one."""
+    if name == "group_time":
+        return _group_times(columns)
     values: Floats = getattr(columns.requests, name)[columns.requests.ok]
     return values[~np.isnan(values)]
+
+
+def _group_times(columns: Columns) -> Floats:
+    """Of each prompt that was answered."""
+    if columns.fan_out is None:
+        return np.empty(0)
+    asked = prompts(columns)
+    return asked.time[asked.answered]
 
 
 def _timing(name: str, title: str, meaning: str) -> Metric[Floats]:
@@ -149,9 +194,17 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "failed",
         "count",
         "lower",
-        "Requests that failed for good, whatever the cause: requests minus succeeded.  One that was given up after a "
-        "429 is among them; one that a retry got past a 429 is not.",
+        "Requests that failed for good, whatever the cause: requests minus succeeded, minus those whose answer was no "
+        "longer needed.  One that was given up after a 429 is among them; one that a retry got past a 429 is not.",
         _failed,
+    ),
+    Metric(
+        "unneeded",
+        "not needed",
+        "count",
+        None,
+        "Requests given up, in flight or before they were sent, because another model's answer was taken (fan-out).",
+        _unneeded,
     ),
     Metric(
         "error_rate",
@@ -161,7 +214,14 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "Failed requests divided by all requests.",
         lambda f: _ratio(_failed(f), _requests(f)),
     ),
-    Metric("attempts", "attempts", "count", "lower", "HTTP exchanges, first tries and retries together.", _attempts),
+    Metric(
+        "attempts",
+        "attempts",
+        "count",
+        "lower",
+        "HTTP exchanges, and places in message batches, first tries and retries together.",
+        _attempts,
+    ),
     Metric(
         "attempts_per_request",
         "attempts per request",
@@ -195,12 +255,36 @@ SCALARS: tuple[Metric[float | None], ...] = (
         lambda f: _ratio(_rate_limited(f), _attempts(f)),
     ),
     Metric(
+        "expired_share",
+        "expired in batches",
+        "share",
+        "lower",
+        "Attempts in message batches that expired unprocessed, divided by all attempts in message batches.",
+        lambda f: _ratio(_expired(f), _in_batches(f)),
+    ),
+    Metric(
+        "errored_share",
+        "errored in batches",
+        "share",
+        "lower",
+        "Attempts in message batches that ended with an error, divided by all attempts in message batches.",
+        lambda f: _ratio(_errored(f), _in_batches(f)),
+    ),
+    Metric(
         "makespan",
         "wall clock",
         "s",
         "lower",
         "Seconds from the moment the first request was meant to go to the end of the last one.",
         _makespan,
+    ),
+    Metric(
+        "time_to_first_result",
+        "first result",
+        "s",
+        "lower",
+        "Seconds from the moment the first request was meant to go to the end of the first that succeeded.",
+        _first_result,
     ),
     Metric(
         "throughput",
@@ -223,8 +307,8 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "within SLO",
         "share",
         "higher",
-        "Succeeded requests that met every part of the SLO, divided by all requests.",
-        lambda f: _ratio(_good(f), _requests(f)),
+        "Succeeded requests that met every part of the SLO, divided by all requests but for those not needed.",
+        lambda f: _ratio(_good(f), _requests(f) - _unneeded(f)),
     ),
     Metric(
         "input_tokens",
@@ -282,7 +366,8 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "cost",
         "USD",
         "lower",
-        "Tokens of all attempts at list price, by kind: uncached input, cache writes, cache reads, output.",
+        "Tokens of all attempts at list price, by kind: uncached input, cache writes, cache reads, output.  Those in "
+        "message batches at batch prices.",
         lambda f: f.cost.total,
     ),
     Metric(
@@ -292,6 +377,116 @@ SCALARS: tuple[Metric[float | None], ...] = (
         "lower",
         "Cost of all attempts divided by succeeded requests.",
         lambda f: _ratio(f.cost.total, _succeeded(f)),
+    ),
+    Metric(
+        "cache_hit_share",
+        "read from cache",
+        "share",
+        "higher",
+        "Input tokens read from the prompt cache, divided by all input tokens.",
+        lambda f: _ratio(_cached(f), _input_tokens(f)),
+    ),
+    Metric(
+        "cache_write_cost",
+        "cache writes",
+        "USD",
+        "lower",
+        "What writing to the prompt cache cost, at list price.",
+        lambda f: None if _cached(f) is None else f.cost.cache_write,
+    ),
+    Metric(
+        "cache_saving",
+        "saved by caching",
+        "USD",
+        "higher",
+        "What the same tokens would have cost without prompt caching, minus what they cost: reads are cheaper, writes "
+        "dearer than plain input.  Negative where too little of what was written was read again.",
+        lambda f: f.cost.cache_saving,
+    ),
+    Metric(
+        "conversations",
+        "conversations",
+        "count",
+        None,
+        "Conversations of which at least one request was sent and ended.",
+        _conversations,
+    ),
+    Metric(
+        "conversations_completed",
+        "completed",
+        "share",
+        "higher",
+        "Conversations whose last turn was answered, divided by all.  A turn that fails for good ends its "
+        "conversation.",
+        lambda f: _ratio(_completed(f), _conversations(f)),
+    ),
+    Metric(
+        "cost_per_conversation",
+        "cost per conversation",
+        "USD",
+        "lower",
+        "Cost of all attempts divided by conversations.",
+        lambda f: _ratio(f.cost.total, _conversations(f)),
+    ),
+    Metric(
+        "wasted_attempts",
+        "wasted attempts",
+        "count",
+        "lower",
+        "Attempts that may have been billed and were not used: timed out, stalled, cut, outrun, cancelled or "
+        "unreadable.  Refusals and failures inside a batch are free.",
+        lambda f: f.waste.attempts,
+    ),
+    Metric(
+        "wasted_unknown",
+        "waste of unknown cost",
+        "count",
+        "lower",
+        "Wasted attempts that did not say what they used, such as a timeout without a stream.  Whether and how much "
+        "they cost is not known and in no figure.",
+        lambda f: f.waste.silent,
+    ),
+    Metric(
+        "wasted_tokens",
+        "wasted tokens",
+        "tokens",
+        "lower",
+        "Tokens of wasted attempts, of any kind, as far as they had said; of a hedged request's loser that had said "
+        "nothing, the prompt, which is that of the winner.  At least so many.",
+        lambda f: f.waste.tokens,
+    ),
+    Metric(
+        "wasted_cost",
+        "wasted cost",
+        "USD",
+        "lower",
+        "Wasted tokens at list price: at least so much.",
+        lambda f: f.waste.cost,
+    ),
+    Metric(
+        "hedged_share",
+        "hedged",
+        "share",
+        None,
+        "Requests that got a second attempt beside one that was late, divided by all requests.",
+        lambda f: _ratio(f.waste.hedged, _requests(f)),
+    ),
+    Metric(
+        "hedge_wins",
+        "hedges that won",
+        "share",
+        "higher",
+        "Hedges that answered before the attempt beside which they were sent, divided by all hedges.",
+        lambda f: _ratio(f.waste.hedges_won, f.waste.hedges),
+    ),
+    Metric(
+        "hedge_cost",
+        "cost of hedging",
+        "USD",
+        "lower",
+        "Wasted tokens of the losing attempts of hedged requests at list price: the least that hedging cost on top, if "
+        "prompts are billed that never came to an answer.",
+        lambda f: f.waste.hedge_cost,
     ),
 )
 """Metrics that are one number a pass; None means not known."""
@@ -312,21 +507,47 @@ DISTRIBUTIONS: tuple[Metric[Floats], ...] = (
     _timing(
         "throttle_wait",
         "throttle wait",
-        "Seconds from the first send to the last one: failed attempts and the waits after them; 0 without retries.",
+        "Seconds from the first send to that of the attempt that answered: failed attempts, the waits after them, and "
+        "the wait before a hedge that won; 0 without either.",
     ),
     _timing(
         "ttft",
         "TTFT",
         "Seconds from the send of the last attempt to its first token of any kind, thinking included.",
     ),
+    _timing(
+        "ttft_cold",
+        "TTFT, cold",
+        "TTFT of the requests that found nothing in the prompt cache and wrote to it all that they asked it to keep.",
+    ),
+    _timing("ttft_warm", "TTFT, warm", "TTFT of the requests that read some of their prompt from the cache."),
     _timing("first_text", "first text", "Seconds from the send of the last attempt to its first visible text."),
     _timing(
         "tpot",
         "TPOT",
         "Seconds per output token after the first: (last token - first token) / (output tokens - 1).",
     ),
+    _timing(
+        "turn_time",
+        "turn",
+        "Seconds from the moment a turn of a conversation was meant to begin to the end of the answer that ended it, "
+        "calls of tools and their results included.",
+    ),
+    _timing(
+        "conversation_time",
+        "conversation",
+        "Seconds from the moment a conversation was meant to begin to the end of its last answer, think times "
+        "included.",
+    ),
+    _timing(
+        "group_time",
+        "time to the answer",
+        "Of a prompt that several models are asked at once: seconds from the moment it was meant to go until all that "
+        "was to be taken was there.  The last answer (take: all), the first, or the cheapest acceptable one and the "
+        "end of every cheaper model.",
+    ),
 )
-"""Metrics that have a value for each request that succeeded."""
+"""Metrics that have a value for each request that succeeded; the last, for each prompt that was answered."""
 
 METRICS: dict[str, Metric[float | None] | Metric[Floats]] = {
     **{metric.name: metric for metric in SCALARS},

@@ -7,11 +7,12 @@ from datetime import date
 
 import msgspec
 
-from bench.results.metrics import Slo
+from bench.results.limits import Pool
+from bench.results.slo import Slo
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The facts of one run that hold for all of its passes."""
+    """The facts of one run, or of one case of it, that hold for all of its passes."""
 
     name: str
     question: str
@@ -21,6 +22,8 @@ class Question(msgspec.Struct, frozen=True):
     day: date
     """UTC date of the run, which decides the prices."""
     claim: str | None = None
+    case: str | None = None
+    """Which case of the scenario these are the facts of."""
     tier_as_of: str | None = None
     """Date of the tier's numbers."""
     seed: int = 0
@@ -33,3 +36,19 @@ class Question(msgspec.Struct, frozen=True):
     slo: Slo = Slo()
     limits: Mapping[str, float | None] = {}
     """Per minute, by limiter: `requests`, `input_tokens`, `output_tokens`; None or absent is no known limit."""
+    pools: tuple[Pool, ...] = ()
+    """Where several models are asked: those that share limits, and these."""
+
+    volume: float | None = None
+    """Requests a second that the work is to be projected to; None for no projection."""
+    spend_cap: float | None = None
+    """US dollars a month that the tier allows; None for no cap, or not known."""
+
+    @property
+    def limit_pools(self) -> tuple[Pool, ...]:
+        """All models that are asked, by the limits they share."""
+        return self.pools or (Pool((self.model,), self.limits),)
+
+    def pool_of(self, model: str) -> Pool:
+        """The limits of one model: those of the scenario's where nothing else is known."""
+        return next((pool for pool in self.limit_pools if model in pool.models), self.limit_pools[0])

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 SCHEMA_VERSION = 1
+
+OfPass: TypeAlias = tuple[str | None, str, int]
+"""Which pass of a run: case, strategy and repeat."""
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -89,6 +93,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request with all its attempts.  response = queue + throttle wait + latency, always.
 
+    Attempts stand in the order in which they ended; the last decides what came of the request.  They follow each other
+    but for a hedge, which overlaps with the attempt beside it.
     `case`, `strategy` and `pass_` (0-based repeat) say which pass it belongs to; `seq` is its place in the workload.
     """
 
@@ -107,10 +113,17 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which conversation it is a turn of."""
     turn: int | None = None
     """Which turn, from 0."""
+    final: bool = False
+    """Whether its answer ends the conversation."""
     group: int | None = None
     """Which prompt that several models are asked at once."""
     case: str | None = None
     """Which case of the scenario the pass is of."""
+
+    @property
+    def of_pass(self) -> OfPass:
+        """Which pass it belongs to: case, strategy and repeat."""
+        return self.case, self.strategy, self.pass_
 
     @property
     def ok(self) -> bool:
@@ -118,14 +131,21 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.attempts[-1].ok
 
     @property
+    def first_sent(self) -> float:
+        """When it was first sent.  Of two attempts side by side the one sent later may stand first."""
+        if len(self.attempts) == 1:
+            return self.attempts[0].sent
+        return min(attempt.sent for attempt in self.attempts)
+
+    @property
     def queue_time(self) -> float:
         """Seconds from the intended moment to the first send."""
-        return self.attempts[0].sent - self.intended
+        return self.first_sent - self.intended
 
     @property
     def throttle_wait(self) -> float:
-        """Seconds lost to failed attempts and the waits after them."""
-        return self.attempts[-1].sent - self.attempts[0].sent
+        """Seconds from the first send to that of the last attempt: failed attempts, and waits before another."""
+        return self.attempts[-1].sent - self.first_sent
 
     @property
     def latency(self) -> float:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.results.record import OfPass
+
 SCHEMA_VERSION = 1
 
 
@@ -43,6 +45,8 @@ class Cost(msgspec.Struct, frozen=True):
     cache_write: float | None
     cache_read: float | None
     output: float | None
+    cache_saving: float | None = None
+    """What the same tokens would have cost uncached, less what they cost; None where the cache was not used."""
 
 
 class LimitUse(msgspec.Struct, frozen=True):
@@ -56,6 +60,28 @@ class LimitUse(msgspec.Struct, frozen=True):
     """Units used in the whole pass."""
     share: float | None
     """used / (per_minute x minutes), with a pass shorter than a minute counted as one minute."""
+
+
+class Alternative(msgspec.Struct, frozen=True):
+    """What the work of a pass would have cost otherwise: an estimate from list prices."""
+
+    name: str
+    """In words, such as `as message batches` or `with claude-haiku-5-5`."""
+    total: float
+    """US dollars."""
+    note: str
+    """What else would be different."""
+
+
+class Monthly(msgspec.Struct, frozen=True):
+    """What a month of such requests would cost: an estimate from the cost of a success."""
+
+    requests: float
+    """In a month of 30.4 days."""
+    cost: float | None
+    """US dollars; None where the price is not known or nothing succeeded."""
+    spend_cap: float | None
+    """US dollars a month that the tier allows; None for no cap, or a tier that names none."""
 
 
 class Overhead(msgspec.Struct, frozen=True):
@@ -89,6 +115,74 @@ class StreamSummary(msgspec.Struct, frozen=True):
     distributions: dict[str, Distribution]
 
 
+class TurnSummary(msgspec.Struct, frozen=True):
+    """What all conversations of a pass have in common in their n-th turn."""
+
+    turn: int
+    """From 0."""
+    conversations: int
+    """That came to this turn."""
+    requests: int
+    input_tokens: float
+    """Of a request, on average."""
+    cache_hit_share: float | None
+    """Input tokens read from the cache, of all; None where the cache was not used."""
+    cost: float | None
+    """US dollars of a conversation's turn, on average."""
+    ttft: Distribution
+    turn_time: Distribution
+
+
+class ModelSummary(msgspec.Struct, frozen=True):
+    """One of several models in a pass: the same metrics over its requests alone."""
+
+    name: str
+    values: dict[str, float | None]
+    """Scalar metrics by name.  Use of the limits is that of the model's own limits."""
+    distributions: dict[str, Distribution]
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One model in a fan-out."""
+
+    model: str
+    taken: int
+    """Prompts of which its answer was taken."""
+    last: int | None
+    """Answered prompts at which it was the last, like the next None unless all answers are waited for."""
+    added: float | None
+    """By how many seconds the mean time to the answer would be shorter without it."""
+
+
+class FanOutSummary(msgspec.Struct, frozen=True):
+    """Several models asked the same, in one pass.  How long prompts took is among the distributions: `group_time`."""
+
+    take: str
+    """`all`, `first` or `cheapest`."""
+    prompts: int
+    answered: int
+    """Prompts of which all that was to be taken came."""
+    members: tuple[Member, ...]
+    """In the order of their list prices, the cheapest first."""
+
+
+class BatchSummary(msgspec.Struct, frozen=True):
+    """One message batch.  Seconds since the start of the pass."""
+
+    id: str
+    items: int
+    """Requests in it."""
+    submitted: float
+    ended: float | None
+    """When its results had been read; None if it had not ended when the run did."""
+    succeeded: int
+    errored: int
+    expired: int
+    canceled: int
+    cost: float | None
+    """US dollars; None when the price is not known."""
+
+
 class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One strategy, run once."""
 
@@ -112,6 +206,24 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     warnings: tuple[Warning, ...] = ()
     streams: tuple[StreamSummary, ...] = ()
     """The most urgent first; none where the traffic is not divided into streams."""
+    batches: tuple[BatchSummary, ...] = ()
+    """In the order in which they were submitted."""
+    turns: tuple[TurnSummary, ...] = ()
+    """Of conversations, up to the hundredth."""
+    case: str | None = None
+    """In which case of the scenario; None where it has no cases."""
+    models: tuple[ModelSummary, ...] = ()
+    """In the order in which they first answered; none where only one was asked."""
+    fan_out: FanOutSummary | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    """What the same work would have cost otherwise."""
+    monthly: Monthly | None = None
+    """What it comes to at the volume that the scenario states; None where it states none."""
+
+    @property
+    def of_pass(self) -> OfPass:
+        """Which pass it is: case, strategy and repeat."""
+        return self.case, self.strategy, self.pass_
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):
@@ -125,6 +237,19 @@ class ThresholdResult(msgspec.Struct, frozen=True):
     verdict: str
     """`ok`, `failed`, `no samples` or `inconclusive`."""
     detail: str = ""
+    case: str | None = None
+
+
+class CaseSummary(msgspec.Struct, frozen=True):
+    """One case of a scenario: what it was, and what is to be done in it."""
+
+    name: str
+    model: str
+    tier: str
+    tier_as_of: str | None
+    """Date of the tier's numbers."""
+    answer: str
+    """The answer sentences of this case."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -135,6 +260,7 @@ class Summary(msgspec.Struct, frozen=True):
     question: str
     claim: str | None
     model: str
+    """Where there are `cases`, each has a model and a tier of its own."""
     target: str
     tier: str
     tier_as_of: str | None
@@ -143,10 +269,13 @@ class Summary(msgspec.Struct, frozen=True):
     speed: float
     prices_as_of: str | None
     answer: str
-    """The answer sentence: what the question's reader should do, with the numbers that say so."""
+    """The answer sentence: what the question's reader should do, with the numbers that say so; of several cases, one
+    line each."""
     passes: tuple[PassSummary, ...]
     thresholds: tuple[ThresholdResult, ...]
     warnings: tuple[Warning, ...]
     reasons: tuple[str, ...]
     """Why the exit code is what it is; empty when it is 0."""
     exit_code: int
+    cases: tuple[CaseSummary, ...] = ()
+    """In the order of the file; none where the scenario has no cases."""

@@ -4,15 +4,17 @@ The grammar is AGGREGATE OPERATOR VALUE.  A distribution has `p(N)`, `med`, `avg
 `value`, and where that reads better a word of its own (`WORDS`).  A value is written with a unit of its metric; only
 counts are bare.  No samples is a verdict of its own and fails: a condition is never met by nothing.
 
-`response_time{stream:interactive}` holds for the requests of one stream, as a tagged threshold of k6 does.
+Tags narrow what is held against it, as those of k6 do: `response_time{strategy:pool,stream:interactive}` is about the
+requests of one stream, in the passes of one strategy.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
@@ -20,7 +22,7 @@ from bench.results.columns import Columns, Floats
 from bench.results.format import count, seconds, share
 from bench.results.metrics import DISTRIBUTIONS, METRICS, Unit, samples
 from bench.results.statistics import quantile, wilson
-from bench.results.summary import PassSummary, StreamSummary, ThresholdResult
+from bench.results.summary import ModelSummary, PassSummary, StreamSummary, ThresholdResult
 
 Op: TypeAlias = Literal["<", "<=", ">", ">="]
 
@@ -62,7 +64,11 @@ _SHARES_OF = {
 }
 _PLAIN = {"med": "p50", "avg": "mean", "min": "min", "max": "max"}
 
-_TAGGED = re.compile(r"(?P<metric>[^{}]*)\{\s*stream\s*:\s*(?P<stream>[^{}\s:]+)\s*\}")
+TAGS = ("strategy", "case", "stream", "model")
+"""What a threshold may be narrowed by.  The first two choose passes, the others requests of a pass."""
+
+_TAGGED = re.compile(r"(?P<metric>[^{}]*)\{(?P<tags>[^{}]*)\}")
+_TAG = re.compile(r"\s*(?P<tag>\w+)\s*:\s*(?P<name>[^\s,]+)\s*")
 _EXPRESSION = re.compile(r"\s*(?P<aggregate>[^<>=]*?)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^<>=]+?)\s*")
 _PERCENTILE = re.compile(r"p\(\s*(\d+(?:\.\d+)?)\s*\)")
 _VALUE = re.compile(r"(\$?)\s*(\d+(?:\.\d+)?|\.\d+)\s*(\D*)")
@@ -94,21 +100,25 @@ class Condition(Protocol):
     def value(self) -> float: ...  # noqa: D102
 
 
-def split_tag(written: str) -> tuple[str, str | None]:
-    """The metric and the stream of `response_time{stream:interactive}`; None for the whole pass.  ValueError for any
-    other tag."""
+def split_tags(written: str) -> tuple[str, dict[str, str]]:
+    """The metric of `ttft{strategy:pool,stream:chat}`, and its tags by name.  ValueError for any other tag."""
+    if "{" not in written and "}" not in written:
+        return written, {}
     match = _TAGGED.fullmatch(written)
-    if match is None and ("{" in written or "}" in written):
+    tags = [_TAG.fullmatch(part) for part in match["tags"].split(",")] if match else [None]
+    found = {tag["tag"]: tag["name"] for tag in tags if tag and tag["tag"] in TAGS}
+    if match is None or len(found) < len(tags):
         metric = written.partition("{")[0]
         raise ValueError(
-            f"{written!r} has a tag that is not known; expected one such as {metric}{{stream:interactive}}"
+            f"{written!r} has a tag that is not known; expected one such as {metric}{{stream:interactive}}, of "
+            f"{_alternatives(TAGS)}, each once"
         )
-    return (match["metric"].strip(), match["stream"]) if match else (written, None)
+    return match["metric"].strip(), found
 
 
 def parse_threshold(written: str, expression: str) -> ParsedThreshold:
     """Check an expression against its metric, which may be tagged.  ValueError says what was expected."""
-    metric, _ = split_tag(written)
+    metric, _ = split_tags(written)
     if metric not in METRICS and metric not in WORDS:
         raise ValueError(f"{metric!r} is not a metric. {_suggestion(metric)}")
     match = _EXPRESSION.fullmatch(expression)
@@ -121,12 +131,50 @@ def parse_threshold(written: str, expression: str) -> ParsedThreshold:
 def evaluate(
     thresholds: Iterable[Condition], passes: Sequence[PassSummary], columns: Sequence[Columns]
 ) -> tuple[ThresholdResult, ...]:
-    """Hold every threshold against every pass; `columns` belong to `passes` one to one."""
+    """Hold every threshold against every pass its tags leave; `columns` belong to `passes` one to one."""
     return tuple(
-        _judge(threshold, summary, rows)
+        _hold(threshold, summary, rows)
         for threshold in thresholds
         for summary, rows in zip(passes, columns, strict=True)
+        if concerns(threshold, rows)
     )
+
+
+def concerns(threshold: Condition, columns: Columns) -> bool:
+    """Whether the tags of a threshold leave this pass."""
+    tags = split_tags(threshold.metric)[1]
+    return tags.get("strategy", columns.strategy) == columns.strategy and tags.get("case", columns.case) == columns.case
+
+
+def narrowed(threshold: Condition, columns: Columns) -> Columns:
+    """The requests of a pass that the tags of a threshold leave."""
+    tags = split_tags(threshold.metric)[1]
+    if "stream" in tags:
+        columns = columns.of_stream(tags["stream"])
+    if "model" in tags and columns.asked != {tags["model"]}:
+        columns = columns.of_models([tags["model"]])
+    return columns
+
+
+def measure(written: str, aggregate: str, summary: PassSummary, columns: Columns) -> ThresholdResult:
+    """What a threshold on this aggregate would be held against: `ok` where there is a value.  ValueError for a metric,
+    tag or aggregate that there is not."""
+    metric, _ = split_tags(written)
+    if metric not in METRICS and metric not in WORDS:
+        raise ValueError(f"{metric!r} is not a metric. {_suggestion(metric)}")
+    short, _ = _aggregate(metric, aggregate)
+    return _hold(_Anything(written, f"{aggregate} < inf", short), summary, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anything:
+    """A condition that every value meets."""
+
+    metric: str
+    expression: str
+    aggregate: str
+    op: Op = "<"
+    value: float = math.inf
 
 
 def failed(result: ThresholdResult) -> bool:
@@ -134,39 +182,56 @@ def failed(result: ThresholdResult) -> bool:
     return result.verdict in ("failed", "no samples")
 
 
-def _judge(threshold: Condition, summary: PassSummary, columns: Columns) -> ThresholdResult:
-    value, verdict, detail = _measure(threshold, summary, columns)
+def _hold(threshold: Condition, summary: PassSummary, columns: Columns) -> ThresholdResult:
+    rows = narrowed(threshold, columns)
+    return judge(threshold, rows, _part(threshold, summary, columns, len(rows.requests)).values)
+
+
+def _part(
+    threshold: Condition, summary: PassSummary, columns: Columns, left: int
+) -> PassSummary | StreamSummary | ModelSummary:
+    """What the pass comes to over the `left` requests that the tags leave.  All those of a stream ask one model."""
+    tags = split_tags(threshold.metric)[1]
+    if "stream" in tags:
+        return next((one for one in summary.streams if one.name == tags["stream"]), summary)
+    if "model" in tags and left < len(columns.requests):
+        return next((one for one in summary.models if one.name == tags["model"]), summary)
+    return summary
+
+
+def judge(threshold: Condition, rows: Columns, values: Mapping[str, float | None]) -> ThresholdResult:
+    """Hold a threshold against the requests that its tags leave of a pass, and the single numbers these come to."""
+    value, verdict, detail = _measure(threshold, rows, values)
     if value is not None:
         verdict = "ok" if _COMPARE[threshold.op](value, threshold.value) else "failed"
     return ThresholdResult(
-        strategy=summary.strategy,
-        pass_=summary.pass_,
+        strategy=rows.strategy,
+        pass_=rows.pass_,
         metric=threshold.metric,
         expression=threshold.expression,
         value=value,
         verdict=verdict,
         detail=detail,
+        case=rows.case,
     )
 
 
-def _measure(threshold: Condition, summary: PassSummary, columns: Columns) -> tuple[float | None, str, str]:
+def _measure(threshold: Condition, rows: Columns, values: Mapping[str, float | None]) -> tuple[float | None, str, str]:
     """The value, or None with the verdict that follows; and the detail."""
-    metric, stream = split_tag(threshold.metric)
-    part = summary if stream is None else next((one for one in summary.streams if one.name == stream), None)
-    if part is None:
-        return None, "no samples", f"no request of stream {stream}"
-    if metric in part.distributions:
-        rows = columns if stream is None else columns.of_stream(stream)
+    metric, tags = split_tags(threshold.metric)
+    if tags and not len(rows.requests):
+        return None, "no samples", "no request of " + ", ".join(f"{tag} {name}" for tag, name in tags.items())
+    if metric in _DISTRIBUTIONS:
         return _of_distribution(samples(rows, metric), threshold.aggregate)
     name = _single_numbers(metric)[threshold.aggregate]
-    value = part.values[name]
-    return value, "no samples", "not known" if value is None else _interval(name, value, part)
+    value = values[name]
+    return value, "no samples", "not known" if value is None else _interval(name, value, values)
 
 
-def _interval(name: str, value: float, summary: PassSummary | StreamSummary) -> str:
+def _interval(name: str, value: float, values: Mapping[str, float | None]) -> str:
     """The interval of a share of so many requests or attempts; nothing for other numbers."""
     noun = _SHARES_OF.get(name)
-    n = int(summary.values[f"{noun}s"] or 0) if noun else 0
+    n = int(values[f"{noun}s"] or 0) if noun else 0
     bounds = wilson(round(value * n), n)
     return f"{share(bounds[0])} .. {share(bounds[1])}, {count(n, noun)}" if noun and bounds else ""
 

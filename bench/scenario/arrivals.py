@@ -36,6 +36,8 @@ class Backlog(Model):
     """All at second 0."""
 
     kind: Literal["backlog"] = "backlog"
+    requests: int | None = None
+    """How many, where that is not for the workload to say."""
 
 
 class Constant(Model):
@@ -130,6 +132,12 @@ class Trace(Model):
 
 
 Arrivals: TypeAlias = Backlog | Constant | Poisson | Gamma | Ramp | Diurnal | Users | Trace
+
+
+class BacklogForm(Model):
+    """So many at second 0, for streams to share."""
+
+    backlog: Annotated[int, Field(ge=1)]
 
 
 class ConstantForm(Model):
@@ -234,7 +242,7 @@ ThinkForm = Annotated[
     | Annotated[ThinkLognormalForm, Tag("<lognormal:>")],
     notations(
         "a time such as 10s, {exponential: 10s} or {lognormal: {median: 8s, p95: 40s}}",
-        keys=("exponential", "lognormal"), other="<time>",
+        keys=("exponential", "lognormal"), other="<time>", number="<time>",
     ),
 ]  # fmt: skip
 
@@ -249,12 +257,16 @@ def _resolve_think(form: ThinkForm, _: ValidationInfo) -> float | Exponential | 
             return form
 
 
+Think = Annotated[float | Exponential | Lognormal, Written(ThinkForm, _resolve_think)]
+"""Seconds from an answer to what a person sends next."""
+
+
 class UsersForm(Model):
     """The closed model: so many users, each of whom waits for an answer and thinks before sending again."""
 
     users: Annotated[int, Field(ge=1, le=1_000_000)]
     """How many."""
-    think: Annotated[float | Exponential | Lognormal, Written(ThinkForm, _resolve_think)]
+    think: Think
     """From an answer to the user's next request."""
     ramp_up: Duration = 0.0
     """Over how long the users begin, evenly; left out, all send at second 0."""
@@ -296,11 +308,12 @@ class TraceForm(Model):
     trace: TraceOptions
 
 
-KINDS = ("constant", "poisson", "gamma", "ramp", "steps", "diurnal", "users", "trace")
+KINDS = ("backlog", "constant", "poisson", "gamma", "ramp", "steps", "diurnal", "users", "trace")
 """Arrivals that are written as a key."""
 
 ArrivalsForm = Annotated[
     Annotated[Literal["backlog"], Tag("<word>")]
+    | Annotated[BacklogForm, Tag("<backlog:>")]
     | Annotated[ConstantForm, Tag("<constant:>")]
     | Annotated[PoissonForm, Tag("<poisson:>")]
     | Annotated[GammaForm, Tag("<gamma:>")]
@@ -310,8 +323,8 @@ ArrivalsForm = Annotated[
     | Annotated[UsersForm, Tag("<users:>")]
     | Annotated[TraceForm, Tag("<trace:>")],
     notations(
-        "backlog, {constant: 10/s}, {poisson: 10/s}, {gamma: 10/s, burstiness: 2}, {ramp: [...]}, {steps: [...]}, "
-        "{diurnal: {...}}, {users: 20, think: 10s} or {trace: {path: data/x.csv}}",
+        "backlog, {backlog: 1000}, {constant: 10/s}, {poisson: 10/s}, {gamma: 10/s, burstiness: 2}, {ramp: [...]}, "
+        "{steps: [...]}, {diurnal: {...}}, {users: 20, think: 10s} or {trace: {path: data/x.csv}}",
         words=("backlog",), keys=KINDS,
     ),
 ]  # fmt: skip
@@ -319,6 +332,8 @@ ArrivalsForm = Annotated[
 
 def _resolve(form: ArrivalsForm, _: ValidationInfo) -> Arrivals:
     match form:
+        case BacklogForm(backlog=requests):
+            return Backlog(requests=requests)
         case ConstantForm(constant=rate):
             return Constant(rate=rate)
         case PoissonForm(poisson=rate):

@@ -7,6 +7,7 @@ Every row is yielded as it is read, so a file of any size costs no memory; a row
 from __future__ import annotations
 
 import csv
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,27 @@ def prompts(path: Path, field: str) -> Iterator[str | BadRow]:
             yield prompt
         else:
             yield BadRow(line, f"field `{field}` holds no text")
+
+
+_CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""What may be a custom_id (batch page, 2026-10-08)."""
+
+
+def ids(path: Path, field: str) -> Iterator[str | BadRow]:
+    """What the rows of a dataset are called in a message batch, in order; each must be unique."""
+    rows = json_rows(path) if path.suffix == ".jsonl" else csv_rows(path, [field])
+    seen: dict[str, int] = {}
+    for line, row in rows:
+        if isinstance(row, str):
+            yield BadRow(line, row)
+        elif field not in row:
+            yield BadRow(line, f"no field `{field}` (its fields are {', '.join(map(str, row)) or 'none'})")
+        elif not isinstance(name := row[field], str) or not _CUSTOM_ID.fullmatch(name):
+            yield BadRow(line, f"field `{field}`: a custom_id has 1 to 64 letters, digits, `_` or `-`")
+        elif (first := seen.setdefault(name, line)) != line:
+            yield BadRow(line, f"the custom_id `{name}` is that of line {first} already; each must be unique")
+        else:
+            yield name
 
 
 def problems(rows: Iterator[object], file: str) -> list[Problem]:

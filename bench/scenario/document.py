@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -63,23 +64,43 @@ class Document:
 
     def override(self, path: str, text: str, flag: str) -> None:
         """Set the value at `path`, such as `workload.requests`, to `text` read as YAML.  Messages name the `flag`."""
-        loc = tuple(_part(part) for part in re.split(r"[.\[]", path.replace("]", "")))
         new = read(text, flag)
         if new.problems:
             self.problems += [replace(problem, line=0, column=0, path=path) for problem in new.problems]
             return
+        self.put(parts(path), new.value, {inner: Place(flag) for inner in ((), *new.places)}, "--set '{}=...'")
+
+    def put(self, loc: Loc, value: object, places: Mapping[Loc, Place], example: str) -> None:
+        """Set the value at `loc`.  `places` says where it and what is in it are written, as seen from there; `example`
+        shows how to set what is around it."""
         inside: Any = self.value
         for depth, part in enumerate(loc):
             if not _holds(inside, part):
                 outer = dotted(loc[:depth])
-                message = f"the file has {show(inside)} at {outer}; set that as a whole: --set '{outer}=...'"
-                self.problems.append(Problem(flag, 0, 0, path, message))
+                message = f"the file has {show(inside)} at {outer}; set that as a whole: {example.format(outer)}"
+                self.problems.append(Problem(*places[()], dotted(loc), message))
                 return
             if depth < len(loc) - 1:
-                inside = inside.setdefault(part, {}) if isinstance(inside, dict) else inside[part]
-        inside[loc[-1]] = new.value
+                if isinstance(inside, dict) and part not in inside:
+                    inside[part] = {}
+                    self.places[loc[: depth + 1]] = places[()]
+                inside = inside[part]
+        inside[loc[-1]] = value
         self.places = {old: place for old, place in self.places.items() if old[: len(loc)] != loc}
-        self.places |= {(*loc, *inner): Place(flag) for inner in ((), *new.places)}
+        self.places |= {(*loc, *inner): place for inner, place in places.items()}
+
+    def drop(self, loc: Loc) -> None:
+        """Take the key at `loc` away, if it is there."""
+        inside: Any = self.value
+        for part in loc[:-1]:
+            inside = inside.get(part) if isinstance(inside, dict) else None
+        if isinstance(inside, dict):
+            inside.pop(loc[-1], None)
+
+
+def parts(path: str) -> Loc:
+    """What `dotted` writes, taken apart again."""
+    return tuple(_part(part) for part in re.split(r"[.\[]", path.replace("]", "")))
 
 
 def _part(written: str) -> int | str:

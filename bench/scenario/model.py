@@ -8,12 +8,13 @@ both in one declaration, from which the JSON Schema comes too.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PrivateAttr, Tag, ValidationInfo
 
-from bench.scenario import data
+from bench.results.folder import Recipe
 from bench.scenario.arrivals import (
     Arrivals,
     ArrivalsField,
@@ -28,23 +29,34 @@ from bench.scenario.arrivals import (
     Trace,
     Users,
 )
+from bench.scenario.fan_out import FanOut, FanOutField
 from bench.scenario.faults import Fault, FaultsField
+from bench.scenario.gate import Gate, GateField
 from bench.scenario.notation import (
     Dollars,
     Duration,
     InputFile,
     Model,
     PositiveDuration,
+    Rate,
     Share,
     Written,
-    refuse_rows,
     unknown,
     wrong,
     wrong_at,
 )
-from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Tokens, Uniform
+from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Uniform
 from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
+from bench.scenario.timeouts import Timeout, TimeoutField
 from bench.scenario.traces import Columns
+from bench.scenario.workload import (
+    Cache,
+    Conversations,
+    Dataset,
+    ThinkingBudget,
+    Tools,
+    Workload,
+)
 from mock_server.profile import read_profile
 from mock_server.tiers import TIERS, find_tier
 
@@ -53,15 +65,20 @@ __all__ = [
     "Arrivals",
     "Backlog",
     "Budget",
+    "Cache",
+    "Case",
     "Columns",
     "Constant",
+    "Conversations",
     "Dataset",
     "Diurnal",
     "Exponential",
+    "FanOut",
     "Fault",
     "Fixed",
     "FromTrace",
     "Gamma",
+    "Gate",
     "Latency",
     "Lognormal",
     "Mock",
@@ -75,8 +92,11 @@ __all__ = [
     "Slo",
     "Strategy",
     "Stream",
+    "ThinkingBudget",
     "Threshold",
+    "Timeout",
     "TokenBucket",
+    "Tools",
     "Trace",
     "Uniform",
     "Users",
@@ -85,50 +105,6 @@ __all__ = [
 ]
 
 Text = Annotated[str, Field(min_length=1)]
-
-
-class Dataset(Model):
-    """Prompts from a JSONL or CSV file, taken in order and again from the start when they run out."""
-
-    path: InputFile
-    """A .jsonl or .csv file, relative to the scenario file."""
-    field: Text = "prompt"
-    """The field or column that holds the prompt."""
-
-
-DatasetForm = Annotated[
-    Annotated[InputFile, Tag("<path>")] | Annotated[Dataset, Tag("<mapping>")],
-    Discriminator(lambda value: "<path>" if isinstance(value, str) else "<mapping>"),
-]
-
-
-def _resolve_dataset(form: DatasetForm, _: ValidationInfo) -> Dataset:
-    dataset, loc = (form, ("path",)) if isinstance(form, Dataset) else (Dataset(path=form), ())
-    if dataset.path.suffix not in data.FORMATS:
-        wrong_at([(loc, f"expected a file that ends in {' or '.join(data.FORMATS)}, got {dataset.path.name}")])
-    refuse_rows(loc, data.problems(data.prompts(dataset.path, dataset.field), str(dataset.path)))
-    return dataset
-
-
-class Workload(Model):
-    """What is sent."""
-
-    requests: Count | None = None
-    """How many.  Left out with a trace: all of its window; with a `duration`: as many as arrive."""
-    duration: PositiveDuration | None = None
-    """How long requests arrive (constant, poisson and trace arrivals)."""
-    dataset: Annotated[Dataset, Written(DatasetForm, _resolve_dataset)] | None = None
-    """Prompts from a file; left out: synthetic prompts of `input_tokens`."""
-    input_tokens: Size | None = None
-    """Tokens of each synthetic prompt."""
-    output_tokens: Size
-    """Expected answer length; on mock and sim what is produced, on the API an assumption."""
-    system: Text | None = None
-    """System prompt of every request."""
-    max_tokens: Tokens
-    """The Messages API's max_tokens: where an answer is cut off."""
-    stream: bool = False
-    """Whether answers are streamed; without it there is no time to first token."""
 
 
 class Stream(Model):
@@ -184,28 +160,57 @@ class Threshold(Model):
     op: Literal["<", "<=", ">", ">="]
     value: float
     """In the metric's unit."""
+    abort_after: float | None = None
+    """Seconds since the start of a pass from which on a failure ends the run; None lets it go on to its end."""
     line: int = 0
     """Where in the file it stands, 1-based."""
 
 
-def _resolve_thresholds(form: dict[str, list[str]], _: ValidationInfo) -> tuple[Threshold, ...]:
+class ThresholdForm(Model):
+    """A condition that may end the run before its time."""
+
+    condition: str
+    """Such as p(95) < 2s."""
+    abort: bool = False
+    """Stop the run as soon as the condition does not hold on what has ended so far."""
+    delay: Annotated[Duration, Field(ge=0)] = 0.0
+    """With `abort`: how long each pass goes on before the condition is looked at."""
+
+
+ThresholdsForm = dict[
+    str,
+    list[
+        Annotated[
+            Annotated[str, Tag("<text>")] | Annotated[ThresholdForm, Tag("<mapping>")],
+            Discriminator(lambda value: "<mapping>" if isinstance(value, dict) else "<text>"),
+        ]
+    ],
+]
+
+
+def _resolve_thresholds(form: Mapping[str, list[str | ThresholdForm]], _: ValidationInfo) -> tuple[Threshold, ...]:
     from bench.results.thresholds import parse_threshold  # numpy comes with it; most scenarios do without
 
-    thresholds, problems = [], []
+    thresholds: list[Threshold] = []
+    problems: list[tuple[tuple[int | str, ...], str]] = []
     for metric, expressions in form.items():
-        for place, expression in enumerate(expressions):
+        for place, each in enumerate(expressions):
+            written = each if isinstance(each, ThresholdForm) else ThresholdForm(condition=each)
+            if written.delay and not written.abort:
+                problems.append(((metric, place, "delay"), "of what?  Only a condition with `abort: true` waits"))
             try:
-                parsed = parse_threshold(metric, expression)
+                parsed = parse_threshold(metric, written.condition)
             except ValueError as problem:
                 problems.append(((metric, place), str(problem)))
                 continue
             thresholds.append(
                 Threshold(
                     metric=metric,
-                    expression=expression,
+                    expression=written.condition,
                     aggregate=parsed.aggregate,
                     op=parsed.op,
                     value=parsed.value,
+                    abort_after=written.delay if written.abort else None,
                 )
             )
     wrong_at(problems)
@@ -288,6 +293,12 @@ class Mock(Model):
     latency: Latency = Latency()
     chunk_tokens: Count = 5
     """Tokens per streamed event."""
+    output_factor: Positive = 1.0
+    """How long answers are, as a multiple of the workload's `output_tokens`: with 2 it expects half of what comes."""
+    batch_time: Annotated[float | Lognormal, Written(DurationsForm, _resolve_quantiles)] | None = None
+    """How long a message batch takes: constant, or lognormal; left out, {median: 15m, p95: 1h}."""
+    batch_hidden: Annotated[Duration, Field(ge=0)] = 0.0
+    """How long a new message batch is not found, as has been seen for some seconds."""
     faults: FaultsField = ()
     """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
 
@@ -319,6 +330,20 @@ def _known_target(target: str, info: ValidationInfo) -> str:
     return target
 
 
+class Case(Model):
+    """One of several circumstances under which a scenario is run."""
+
+    name: Name
+    """What records, tables and --case call it."""
+    scenario: Scenario
+    """The scenario as it is in this case, which has no cases itself."""
+
+
+def _not_merged(_: dict[str, dict[str, Any]], __: ValidationInfo) -> tuple[Case, ...]:
+    """A case changes the file, which is not at hand here: `load.py` merges them and puts them in this place."""
+    return ()
+
+
 class Scenario(Model):
     """One scenario file as resolved: defaults filled in, sweeps unfolded, overrides applied."""
 
@@ -331,7 +356,7 @@ class Scenario(Model):
     claim: Text | None = None
     """What is said elsewhere about this job, with its source; the report sets it beside what was measured."""
     model: Text
-    """Model id, such as claude-sonnet-5."""
+    """Model id, such as claude-sonnet-5.  Left out where `fan_out` names several."""
     target: Annotated[str, AfterValidator(_known_target)] = "sim"
     """Who answers: sim (virtual time), mock (a local server), api (the real API, which costs money) or a URL."""
     tier: Annotated[str, AfterValidator(_known_tier), PlainSerializer(_tier_name)] = "start"
@@ -343,12 +368,17 @@ class Scenario(Model):
     """When requests come: backlog (all at once), a rate such as {poisson: 10/s}, {users: 20, think: 10s}, a trace."""
     streams: Annotated[tuple[Stream, ...], Written(Annotated[list[Stream], Field(min_length=1)], _in_order)] = ()
     """Several streams of traffic at once, instead of `workload`."""
+    fan_out: FanOutField | None = None
+    """Ask several models each prompt at once, instead of one `model`."""
     retry: RetryField = Retry()
     """What follows a failed attempt: none, retry_after, exponential, sdk, or a mapping."""
     strategies: StrategiesField
     """How requests are let through.  Each is run over the same workload."""
-    timeout: PositiveDuration = 600.0
-    """How long one attempt may take."""
+    cases: Annotated[tuple[Case, ...], Written(dict[Name, dict[str, Any]], _not_merged)] = ()
+    """Circumstances to compare: by name, what is different, such as build: {tier: build}.  Every strategy is run in
+    each of them."""
+    timeout: TimeoutField = Timeout()
+    """How long to wait: a duration for each attempt, or a mapping such as {attempt: 60s, request: 5m, stall: 20s}."""
     transport: Literal["aiohttp", "httpx"] = "aiohttp"
     """What the SDK sends with: aiohttp costs least, httpx is the SDK's default."""
     speed: Positive = 1.0
@@ -361,19 +391,37 @@ class Scenario(Model):
     """Requests to open connections with before each pass; they do not count."""
     repeat: Count = 1
     """How often each strategy is run."""
+    volume: Rate | None = None
+    """How many requests there are in life, such as 50000/day: what a month of them costs is then worked out."""
     slo: Slo = Slo()
     """What a request must meet to count as goodput."""
-    thresholds: Annotated[tuple[Threshold, ...], Written(dict[str, list[str]], _resolve_thresholds)] = ()
-    """Conditions on metrics, such as ttft: ["p(95) < 2s"].  A run that breaks one exits with 99."""
+    thresholds: Annotated[tuple[Threshold, ...], Written(ThresholdsForm, _resolve_thresholds)] = ()
+    """Conditions on metrics, such as ttft: ["p(95) < 2s"], of what tags leave: ttft{strategy:pool,stream:chat}.  A run
+    that breaks one exits with 99; {condition: "p(95) < 2s", abort: true, delay: 30s} ends it at once."""
+    gate: GateField | None = None
+    """The only metrics that `claude-bench compare` may fail on: [ttft.p95, goodput]."""
     budget: Budget = Budget()
     """Where the run stops by itself."""
     mock: Mock = Mock()
     """Behaviour of the mock server and the simulation; other targets take no notice of it."""
     _source: Path | None = PrivateAttr(None)
+    _recipe: Recipe | None = PrivateAttr(None)
+
+    @property
+    def variants(self) -> tuple[tuple[str | None, Scenario], ...]:
+        """What is run: the scenario of each case by its name, or, without cases, the scenario itself."""
+        return tuple((case.name, case.scenario) for case in self.cases) or ((None, self),)
 
     @property
     def models(self) -> set[str]:
         """Every model that is asked."""
+        return {model for _, scenario in self.variants for model in scenario.models_asked}
+
+    @property
+    def models_asked(self) -> set[str]:
+        """The same without regard to cases."""
+        if self.fan_out is not None:
+            return set(self.fan_out.models)
         return {self.model if one.model is None else one.model for one in self.streams} or {self.model}
 
     @property
@@ -381,6 +429,23 @@ class Scenario(Model):
         """The file it came from."""
         return self._source
 
+    @property
+    def recipe(self) -> Recipe | None:
+        """How it is loaded again; None where it did not come from a file."""
+        return self._recipe
+
     def resolved(self) -> dict[str, Any]:
-        """Everything that shapes the run, as plain JSON values; its hash names the question asked."""
-        return self.model_dump(mode="json", exclude={"thresholds": {"__all__": {"line"}}}, exclude_none=True)
+        """Everything that shapes the run, as plain JSON values; its hash names the question asked.
+
+        Of each case it has what differs from the scenario, None for what the case does without.
+        """
+        plain = self.model_dump(
+            mode="json", exclude={"cases": True, "thresholds": {"__all__": {"line"}}}, exclude_none=True
+        )
+        if not self.cases:
+            return plain
+        return plain | {"cases": {case.name: _difference(plain, case.scenario.resolved()) for case in self.cases}}
+
+
+def _difference(usual: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: own.get(key) for key in {**usual, **own} if own.get(key) != usual.get(key)}

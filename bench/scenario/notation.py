@@ -29,7 +29,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from bench.errors import Problem
-from bench.scenario.units import DOLLARS, DURATION, RATE, SHARE, Unit
+from bench.scenario.units import BYTES, DOLLARS, DURATION, RATE, SHARE, Unit
 
 
 class Model(BaseModel):
@@ -96,6 +96,8 @@ RateOrZero = Annotated[float, _InUnits(RATE)]
 """The same, and `0/s` where nothing comes for a while."""
 Dollars = Annotated[float, _InUnits(DOLLARS), Field(gt=0)]
 """US dollars; `$15` in a file."""
+Bytes = Annotated[float, _InUnits(BYTES)]
+"""Bytes; `20MB` in a file."""
 PositiveDuration = Annotated[Duration, Field(gt=0)]
 
 
@@ -126,11 +128,16 @@ def _origin(value: object) -> str:
 
 
 def notations(
-    expected: str, *, words: Sequence[str] = (), keys: Sequence[str] = (), other: str | None = None
+    expected: str,
+    *,
+    words: Sequence[str] = (),
+    keys: Sequence[str] = (),
+    other: str | None = None,
+    number: str = "<number>",
 ) -> Discriminator:
     """Tell several notations of one value apart.
 
-    Their tags are `<number>`, `<word>` for one of the words, `<key:>` for a mapping that holds the key and `<mapping>`
+    Their tags are `number`, `<word>` for one of the words, `<key:>` for a mapping that holds the key and `<mapping>`
     for another mapping; `other` is that of any other text.  `expected` is for the message.
     """
 
@@ -139,7 +146,7 @@ def notations(
             case bool():
                 return None
             case int() | float():
-                return "<number>"
+                return number
             case str():
                 return "<word>" if value in words else other
             case dict():

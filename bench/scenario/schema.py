@@ -32,6 +32,8 @@ def json_schema() -> Schema:
     """The JSON Schema of a scenario file."""
     schema = Scenario.model_json_schema(ref_template="#/definitions/{model}", schema_generator=_Untitled)
     schema["required"].remove("name")  # the file's name takes its place
+    schema["required"].remove("model")
+    schema["anyOf"] = [{"required": ["model"]}, {"required": ["fan_out"]}]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "claude-bench scenario",
@@ -73,17 +75,16 @@ def keys_at(schema: Schema, loc: Loc) -> set[str]:
     """The keys that may stand at a place of the file."""
     places = list(_alternatives(schema, schema))
     for part in loc:
-        inner = [
-            place["items"] if isinstance(part, int) else place["properties"][part]
-            for place in places
-            if _has(place, part)
-        ]
+        inner = [found for place in places if isinstance(found := _inside(place, part), dict)]
         places = [alternative for place in inner for alternative in _alternatives(schema, place)]
     return {key for place in places for key in place.get("properties", {})}
 
 
-def _has(place: Schema, part: int | str) -> bool:
-    return "items" in place if isinstance(part, int) else part in place.get("properties", {})
+def _inside(place: Schema, part: int | str) -> object:
+    """The schema of an item or key, where it says one: `additionalProperties` is that of keys of any name, or false."""
+    if isinstance(part, int):
+        return place.get("items")
+    return place.get("properties", {}).get(part, place.get("additionalProperties"))
 
 
 def _alternatives(root: Schema, schema: Schema) -> Iterator[Schema]:

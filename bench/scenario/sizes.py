@@ -1,4 +1,4 @@
-"""How many tokens a request has: fixed, drawn from a distribution, or from a trace."""
+"""How many there are: tokens of a request, turns of a conversation.  Fixed, drawn, or from a trace."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from bench.scenario.notation import Model, Written, notations, wrong_at
 LARGEST = 2_000_000
 """Tokens; no model's context is larger (model overview, read 2026-10-10).  Draws are cut off here."""
 
+MOST = 10_000
+"""Turns of a conversation, or calls in a turn."""
+
 
 class Fixed(Model):
-    """Always the same number of tokens."""
+    """Always the same number."""
 
     kind: Literal["fixed"] = "fixed"
     value: int
@@ -109,3 +112,53 @@ def _resolve(form: SizeForm, _: ValidationInfo) -> Fixed | Uniform | Lognormal |
 
 Size = Annotated[Fixed | Uniform | Lognormal | FromTrace, Written(SizeForm, _resolve)]
 """Tokens per request."""
+
+
+Many = Annotated[int, Field(ge=0, le=MOST)]
+
+
+class UniformManyForm(Model):
+    """Any whole number between two bounds, both included."""
+
+    uniform: Annotated[list[Many], Field(min_length=2, max_length=2)]
+    """Lowest and highest, such as [3, 12]."""
+
+
+class ManyQuantiles(Quantiles):
+    """The median and 95th percentile of a number of turns or calls."""
+
+    median: Annotated[float, Field(ge=1, le=MOST)]
+    p95: Annotated[float, Field(ge=1, le=MOST)]
+
+
+class LognormalManyForm(Model):
+    """A heavy right tail: most conversations are short, some are very long."""
+
+    lognormal: ManyQuantiles
+
+
+HowManyForm = Annotated[
+    Annotated[Many, Tag("<number>")]
+    | Annotated[UniformManyForm, Tag("<uniform:>")]
+    | Annotated[LognormalManyForm, Tag("<lognormal:>")],
+    notations(
+        "a number such as 8, {uniform: [3, 12]} or {lognormal: {median: 6, p95: 20}}",
+        keys=("uniform", "lognormal"),
+    ),
+]  # fmt: skip
+
+
+def _resolve_many(form: HowManyForm, _: ValidationInfo) -> Fixed | Uniform | Lognormal:
+    match form:
+        case int():
+            return Fixed(value=form)
+        case LognormalManyForm(lognormal=quantiles):
+            return quantiles.resolve()
+    low, high = form.uniform
+    if low > high:
+        wrong_at([(("uniform",), f"expected the lowest first, got [{low}, {high}]")])
+    return Uniform(low=low, high=high)
+
+
+HowMany = Annotated[Fixed | Uniform | Lognormal, Written(HowManyForm, _resolve_many)]
+"""Turns of a conversation, or calls in a turn."""

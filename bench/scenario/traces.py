@@ -57,6 +57,8 @@ class Arrival(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     stream: str | None = None
+    rank: int = 0
+    """Its place among arrivals that several streams share: of those that come at once, lower ones go first."""
 
 
 Rows: TypeAlias = Iterator[Arrival | BadRow]
@@ -180,7 +182,7 @@ def _records(path: Path) -> Rows:
                 if text.endswith(b"\n"):
                     yield BadRow(line, f"not a record: {problem}")
                 continue
-            if not found or (record.strategy, record.pass_) == (found[0].strategy, found[0].pass_):
+            if not found or record.of_pass == found[0].of_pass:
                 found.append(record)
     found.sort(key=lambda record: (record.intended, record.seq))
     yield from map(_replayed, found)

@@ -97,10 +97,19 @@ DURATION = Unit(
 SHARE = Unit("a percentage from 0% to 100%, such as 10%", {"%": Fraction(1, 100)}, largest=1.0)
 """A fraction of one."""
 
-RATE = Unit("a rate such as 10/s or 600/min", {"/s": Fraction(1), "/min": Fraction(1, 60), "/h": Fraction(1, 3600)})
+RATE = Unit(
+    "a rate such as 10/s or 600/min",
+    {"/s": Fraction(1), "/min": Fraction(1, 60), "/h": Fraction(1, 3600), "/day": Fraction(1, 86400)},
+)
 """Per second."""
 
 DOLLARS = Unit("an amount such as $15 or $0.50", {"": Fraction(1)}, prefix="$")
 """US dollars."""
 
-UNITS = (DURATION, SHARE, RATE, DOLLARS)
+BYTES = Unit(
+    "a size such as 20MB",
+    {"MB": Fraction(10**6), "kB": Fraction(10**3), "B": Fraction(1)},
+)
+"""Bytes."""
+
+UNITS = (DURATION, SHARE, RATE, DOLLARS, BYTES)

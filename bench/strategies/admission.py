@@ -11,7 +11,7 @@ from bench.strategies.limit import Fixed, limit_of
 from bench.strategies.pacer import Ticket, pacer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from bench.clock import Clock
@@ -61,8 +61,38 @@ class _Line:
             self._first.set_result(None)
 
 
+class Slots:
+    """At most `limit` requests in flight (None: any number), first come first served."""
+
+    def __init__(self, limit: int | Limit | None, clock: Clock) -> None:
+        self._limit = Fixed(limit) if isinstance(limit, int) else limit
+        self._clock = clock
+        self._line = _Line(clock)
+        self.taken = 0
+
+    async def take(self) -> None:
+        """Wait for a slot."""
+        if (limit := self._limit) is not None:
+            async with self._line:
+                await self._line.until(lambda: limit.wait(self.taken, self._clock.now()))
+                self.taken += 1
+        else:
+            self.taken += 1
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self.taken -= 1
+        self._line.changed()
+
+    def learn(self, attempt: Attempt, now: float) -> None:
+        """Tell the limit how an attempt ended."""
+        if self._limit is not None:
+            self._limit.update(attempt, self.taken, now)
+            self._line.changed()
+
+
 class Admission:
-    """At most `limit` requests in flight (None: any number), each paid for at the pacer (None: free).
+    """Slots, which several admissions may share, and a pacer at which each request is paid for (None: free).
 
     Both stages keep their order: whoever is first at the pacer stays first until its cost fits, so a large prompt is
     never overtaken by the small ones behind it.  A request that kept its slot while it waited to retry only needs
@@ -70,23 +100,20 @@ class Admission:
     lets what is in flight end.
     """
 
-    def __init__(self, limit: int | Limit | None, pacer: Pace | None, clock: Clock) -> None:
-        self._limit = Fixed(limit) if isinstance(limit, int) else limit
+    def __init__(self, slots: Slots | int | Limit | None, pacer: Pace | None, clock: Clock) -> None:
+        self._slots = slots if isinstance(slots, Slots) else Slots(slots, clock)
         self._pacer = pacer
         self._clock = clock
-        self._for_slot = _Line(clock)
         self._for_pace = _Line(clock)
-        self.in_flight = 0
-        """Slots taken."""
+
+    @property
+    def in_flight(self) -> int:
+        """Slots taken, by all who share them."""
+        return self._slots.taken
 
     async def acquire(self, cost: Cost) -> Ticket:
         """Wait for a slot, then for `cost` to fit."""
-        if (limit := self._limit) is not None:
-            async with self._for_slot:
-                await self._for_slot.until(lambda: limit.wait(self.in_flight, self._clock.now()))
-                self.in_flight += 1
-        else:
-            self.in_flight += 1
+        await self._slots.take()
         try:
             return await self.pace(cost)
         except asyncio.CancelledError:
@@ -95,8 +122,7 @@ class Admission:
 
     def release(self) -> None:
         """Give a slot back."""
-        self.in_flight -= 1
-        self._for_slot.changed()
+        self._slots.release()
 
     async def pace(self, cost: Cost) -> Ticket:
         """Wait until `cost` fits into the pacer, and reserve it."""
@@ -106,20 +132,31 @@ class Admission:
             await self._for_pace.until(lambda: pacer.wait(cost, self._clock.now()))
             return pacer.take(cost, self._clock.now())
 
+    def forgo(self, ticket: Ticket) -> None:
+        """Give back what was reserved for an attempt that is not sent.  Its slot is another matter."""
+        if self._pacer is not None:
+            self._pacer.forgo(ticket, self._clock.now())
+            self._for_pace.changed()
+
     def settle(self, ticket: Ticket, attempt: Attempt) -> None:
         """Tell limit and pacer how an attempt ended; what that frees may let the first in line go sooner."""
         now = self._clock.now()
-        if self._limit is not None:
-            self._limit.update(attempt, self.in_flight, now)
-            self._for_slot.changed()
+        self._slots.learn(attempt, now)
         if self._pacer is not None:
             self._pacer.settle(ticket, attempt, now)
             self._for_pace.changed()
 
 
-def admission_of(strategy: Strategy, limits: Limits, clock: Clock) -> Admission:
-    """The admission a strategy asks for, where the tier allows `limits`.  Adaptive strategies do not look at them."""
+def admissions_of(strategy: Strategy, limits: Mapping[str, Limits], clock: Clock) -> dict[str, Admission]:
+    """The admission of each class of models, where the tier allows each what `limits` says.
+
+    The API keeps its limits by class (rate-limit page, 2026-10-08), so each is paced by itself, and what an adaptive
+    strategy, which does not look at the tier, learns of one says nothing of another.  A fixed number in flight is one
+    for all of them; where there is nothing else they have a single admission, and with it one order.
+    """
     if strategy.adaptive is not None:
-        return Admission(limit_of(strategy.adaptive), HeaderPacer(), clock)
-    pacer = None if strategy.pacer is None else pacer_of(strategy.pacer, limits)
-    return Admission(strategy.limit, pacer, clock)
+        return {name: Admission(limit_of(strategy.adaptive), HeaderPacer(), clock) for name in limits}
+    slots, pacing = Slots(strategy.limit, clock), strategy.pacer
+    if pacing is None:
+        return dict.fromkeys(limits, Admission(slots, None, clock))
+    return {name: Admission(slots, pacer_of(pacing, own), clock) for name, own in limits.items()}

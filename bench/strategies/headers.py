@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.strategies.limit import is_refusal
-from bench.strategies.pacer import Cost, Marks, Ticket, use
+from bench.strategies.pacer import Average, Cost, Lengths, Marks, Ticket, use
 from mock_server.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ KEPT_BACK = 0.1
 
 _ROUNDING = 500.0
 """By how many tokens `remaining` may be off: it comes rounded to the nearest thousand (rate-limit page, 2026-10-08)."""
-
-_MEMORY = 0.98
-"""Weight of the past in running averages, an answer at a time: about the last fifty count."""
 
 
 @dataclass(slots=True)
@@ -81,31 +78,15 @@ class Believed:
         self.correct(min(0.0, -self.bucket.rate * seconds - self.bucket.settle(now)), now)
 
 
-@dataclass(slots=True)
-class _Average:
-    """A running average in which each value has a weight."""
-
-    total: float = 0.0
-    weight: float = 0.0
-
-    def add(self, value: float, weight: float) -> None:
-        self.total = self.total * _MEMORY + value * weight
-        self.weight = self.weight * _MEMORY + weight
-
-    def or_else(self, default: float) -> float:
-        return self.total / self.weight if self.weight else default
-
-
 class HeaderPacer:
     """A `Pace` under limits that it learns, with a pause for all when the server asks for one.
 
     Output tokens are reserved when a request is sent, but the server takes them as they are produced.  So what is in
-    flight is taken off what remains, and what will refill while it is being produced is added.  Expected lengths are
-    scaled by what answers so far had of theirs, so that `max_tokens` will do as an expectation.
+    flight is taken off what remains, and what will refill while it is being produced is added.
     """
 
     __slots__ = (
-        "_input", "_output", "_output_in_flight", "_paused_until", "_requests", "_seconds_per_token", "_share_used",
+        "_input", "_lengths", "_output", "_output_in_flight", "_paused_until", "_requests", "_seconds_per_token",
         "_squares_in_flight", "_told_of",
     )  # fmt: skip
 
@@ -119,9 +100,8 @@ class HeaderPacer:
         self._output_in_flight = 0.0
         """Tokens expected of all answers under way; and below, the sum of their squares."""
         self._squares_in_flight = 0.0
-        self._share_used = _Average()
-        """Output tokens of answers over those expected."""
-        self._seconds_per_token = _Average()
+        self._lengths = Lengths()
+        self._seconds_per_token = Average()
         """Of whole answers, first token included: unlike their length it is known early, when only short ones ended."""
 
     def wait(self, cost: Cost, now: float) -> float:
@@ -130,12 +110,12 @@ class HeaderPacer:
             self._paused_until - now,
             self._requests.wait(cost.requests, now),
             self._input.wait(cost.input_tokens, now),
-            self._output.wait(self._expected(cost), now),
+            self._output.wait(self._lengths.expected(cost), now),
         )
 
     def take(self, cost: Cost, now: float) -> Ticket:
         """See `Pace`."""
-        expected = self._expected(cost)
+        expected = self._lengths.expected(cost)
         self._output_in_flight += expected
         self._squares_in_flight += expected * expected
         marks = Marks(
@@ -144,7 +124,7 @@ class HeaderPacer:
             self._output.take(expected, now) + self._output_in_flight,
             self._squares_in_flight / self._output_in_flight if self._output_in_flight else 0.0,
         )
-        return Ticket(Cost(cost.requests, cost.input_tokens, expected), marks, cost.output_tokens)
+        return Ticket(Cost(cost.requests, cost.input_tokens, expected), cost.output_tokens, marks)
 
     def settle(self, ticket: Ticket, attempt: Attempt, now: float) -> None:
         """See `Pace`."""
@@ -154,9 +134,9 @@ class HeaderPacer:
         self._input.correct(ticket.reserved.input_tokens - used.input_tokens, now)
         # Not a correction of the past: the mark holds what was in flight, so it cancels out there.
         self._output.bucket.take(used.output_tokens - ticket.reserved.output_tokens, now)
+        self._lengths.learn(ticket, attempt)
         if attempt.usage is not None and attempt.ok:
             tokens = attempt.usage.output_tokens
-            self._share_used.add(tokens / max(1.0, ticket.expected_output), ticket.expected_output)
             self._seconds_per_token.add((attempt.ended - attempt.sent) / max(1, tokens), tokens)
         if attempt.limits is not None and ticket.marks is not None and attempt.sent >= self._told_of:
             self._told_of = attempt.sent
@@ -164,8 +144,14 @@ class HeaderPacer:
         if attempt.cause is not None and attempt.retry_after is not None and is_refusal(attempt.cause):
             self._pause(attempt.cause, attempt.retry_after, now)
 
-    def _expected(self, cost: Cost) -> float:
-        return cost.output_tokens * self._share_used.or_else(1.0)
+    def forgo(self, ticket: Ticket, now: float) -> None:
+        """See `Pace`."""
+        reserved = ticket.reserved
+        self._output_in_flight -= reserved.output_tokens
+        self._squares_in_flight -= reserved.output_tokens**2
+        self._requests.correct(reserved.requests, now)
+        self._input.correct(reserved.input_tokens, now)
+        self._output.bucket.take(-reserved.output_tokens, now)
 
     def _told(self, limits: RateLimits, marks: Marks, now: float) -> None:
         self._requests.told(limits.requests_limit, limits.requests_remaining, marks.requests, 0.0, now)

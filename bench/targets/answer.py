@@ -73,6 +73,37 @@ class _Event(msgspec.Struct, frozen=True):
     error: ApiError | None = None
 
 
+class _ItemError(msgspec.Struct, frozen=True):
+    error: ApiError = ApiError()
+    request_id: str | None = None
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    """`result` of a line; an error has two levels of `error`."""
+
+    type: str
+    message: _Message | None = None
+    error: _ItemError | None = None
+
+
+class _Line(msgspec.Struct, frozen=True):
+    custom_id: str
+    result: _Outcome
+
+
+class Item(NamedTuple):
+    """What became of one request of a message batch."""
+
+    custom_id: str
+    type: str
+    """succeeded, errored, canceled or expired."""
+    usage: Usage | None = None
+    stop_reason: str | None = None
+    error: ApiError | None = None
+    request_id: str | None = None
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 
@@ -128,6 +159,17 @@ class Answer:
         return None
 
 
+def read_item(line: bytes) -> Item:
+    """Read one line of a message batch's results.  Raises msgspec.DecodeError for anything else."""
+    decoded = _decode_line(line)
+    outcome = decoded.result
+    if outcome.type == "succeeded" and outcome.message:
+        message = outcome.message
+        return Item(decoded.custom_id, outcome.type, message.usage.usage(), message.stop_reason)
+    failed = outcome.error or _ItemError()
+    return Item(decoded.custom_id, outcome.type, error=failed.error, request_id=failed.request_id)
+
+
 def _data(event: bytes) -> bytes:
     """The data of a server-sent event; empty for comments and for events without a name, which the SDK passes over."""
     named = False
@@ -162,3 +204,12 @@ def unreadable(content_type: str, error: Exception) -> Failure:
 def too_late(timeout: float) -> Failure:
     """What is to be said when the timeout (seconds) ended an attempt."""
     return Failure("timeout", f"no complete answer within {timeout:g} s")
+
+
+def fell_silent(longest: float) -> Failure:
+    """What is to be said when a stream was given up because nothing had come for so many seconds."""
+    return Failure("stalled", f"nothing came for {longest:g} s in the middle of the stream")
+
+
+GIVEN_UP = Failure("cancelled", "")
+"""What is to be said of an attempt that its sender cancelled, who knows better why."""

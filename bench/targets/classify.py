@@ -30,6 +30,20 @@ _BY_STATUS = {
     529: "overloaded",
 }
 
+_BY_TYPE = {
+    "invalid_request_error": "invalid_request",
+    "authentication_error": "authentication",
+    "billing_error": "billing",
+    "permission_error": "permission",
+    "not_found_error": "not_found",
+    "request_too_large": "too_large",
+    "rate_limit_error": "rate_limited",
+    "timeout_error": "gateway_timeout",
+    "api_error": "server_error",
+    "overloaded_error": "overloaded",
+}
+"""Errors of requests in message batches, which have no status."""
+
 _BY_CODE = {
     "enforced_spend_limit_reached": "spend_cap",
     "contract_spend_limit_reached": "spend_cap",
@@ -99,6 +113,11 @@ def cause_of(status: int, error: ApiError, limits: RateLimits | None) -> str:
     if 400 <= status < 500:
         return _BY_STATUS.get(status, "invalid_request")
     return _BY_STATUS.get(status, "server_error") if status >= 500 else "malformed"
+
+
+def cause_of_type(error: ApiError) -> str:
+    """The name in `causes.CAUSES` for an error without a status.  A type that is not known is taken to be final."""
+    return _BY_CODE.get(error.code or "") or _BY_TYPE.get(error.type, "malformed")
 
 
 def _cause_of_429(error: ApiError, limits: RateLimits | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from bench.clock import Clock
 from bench.results.record import Attempt
 from bench.targets import classify
-from bench.targets.answer import Answer, Failure, incomplete, too_late, unreadable
+from bench.targets.answer import Answer, Failure, fell_silent, incomplete, too_late, unreadable
 from bench.targets.stamps import Stamps
 from mock_server import wire
 from mock_server.plan import Plan
@@ -21,10 +22,13 @@ CUT = Failure("connection", "TransferEncodingError: 400, message: Not enough dat
 """In the words of aiohttp 3.14, the transport that is the default."""
 
 
-def replay(plan: Plan, timeout: float) -> Attempt:
-    """The attempt that comes of the plan, for a client that waits `timeout` seconds at most."""
+def replay(plan: Plan, timeout: float, stall: float = math.inf) -> Attempt:
+    """The attempt that comes of the plan, for a client that waits `timeout` seconds at most.
+
+    It bears no silence of `stall` seconds in a stream.
+    """
     stamps, answer = Stamps(Clock(), asyncio.Lock()), Answer()
-    ended, failure = _read(plan, timeout, stamps, answer)
+    ended, failure = _read(plan, timeout, stall, stamps, answer)
     headers = wire.readable(wire.headers(plan)) if stamps.headers is not None else {}
     return Attempt(
         sent=plan.arrived,
@@ -44,17 +48,18 @@ def replay(plan: Plan, timeout: float) -> Attempt:
     )
 
 
-def _read(plan: Plan, timeout: float, stamps: Stamps, answer: Answer) -> tuple[float, Failure | None]:
+def _read(plan: Plan, timeout: float, stall: float, stamps: Stamps, answer: Answer) -> tuple[float, Failure | None]:
     """When it ended, and why it failed, if it did."""
-    now, body = plan.arrived, b""
+    now, body, deadline, silent = plan.arrived, b"", plan.arrived + timeout, math.inf
     kind = "text/event-stream; charset=utf-8" if plan.stream else "application/json"
     try:
         for now, data in wire.pieces(plan):
-            if now >= plan.arrived + timeout:
-                return plan.arrived + timeout, too_late(timeout)
+            if now >= min(deadline, silent):
+                return (deadline, too_late(timeout)) if deadline <= silent else (silent, fell_silent(stall))
             if plan.is_reset:
                 return now, RESET
             stamps.headers = now if stamps.headers is None else stamps.headers
+            silent = now + stall if plan.stream else math.inf
             body += b"" if plan.stream else data
             for delta in answer.feed(data) if plan.stream else ():
                 stamps.event(delta, now)

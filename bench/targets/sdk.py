@@ -1,14 +1,15 @@
 """Sends through the official SDK, without its retries: the client of the API, of gateways and of the mock over HTTP.
 
 The SDK builds, signs and sends the request; the answer is read here (see `answer.py`).  Its own limits that would hide
-in the figures are out of the way: retries, telemetry, the pool's size, the timeouts (one per attempt, in scenario time,
-replaces them).
+in the figures are out of the way: retries, telemetry, the pool's size, the timeouts (ours, in scenario time, replace
+them).
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from types import TracebackType
@@ -24,7 +25,9 @@ from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
 from bench.targets import classify
-from bench.targets.answer import Answer, Failure, incomplete, too_late, unreadable
+from bench.targets.answer import GIVEN_UP, Answer, Failure, fell_silent, incomplete, too_late, unreadable
+from bench.targets.client import Watch
+from bench.targets.silence import Silence
 from bench.targets.stamps import Stamps, current, stamp
 
 Transport = Literal["aiohttp", "httpx"]
@@ -48,7 +51,8 @@ def http_client(transport: Transport) -> httpx2.AsyncClient:
 class SdkClient:
     """A `Client` that speaks HTTP.  Leave it with `async with`, which closes its connections.
 
-    `timeout` is scenario seconds for a whole attempt; `headers` gives those to add to a request.
+    `timeout` is scenario seconds for a whole attempt, `stall` the longest silence of a stream once its headers are
+    there; `headers` gives those to add to a request.
     """
 
     def __init__(
@@ -59,11 +63,12 @@ class SdkClient:
         base_url: str,
         api_key: str,
         timeout: float,
+        stall: float = math.inf,
         headers: Callable[[RequestSpec, int], Mapping[str, str]] = lambda _spec, _attempt: {},
     ) -> None:
         stamp(http)
         self._clock, self._http, self._base_url, self._key = clock, http, base_url, api_key
-        self._timeout, self._headers = timeout, headers
+        self._timeout, self._stall, self._headers = timeout, stall, headers
         sdk = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url,
@@ -81,6 +86,8 @@ class SdkClient:
         # The SDK would find it out in a thread during the first request, which would be late by that.
         sdk._platform = get_platform()
         self._create = sdk.messages.with_streaming_response.create
+        self.sdk = sdk
+        """For calls that are not Messages requests."""
 
     async def __aenter__(self) -> SdkClient:
         # What lives by now lives on.  Looking through it for garbage would stop the loop for a tenth of a second.
@@ -105,45 +112,59 @@ class SdkClient:
             return _reason(error)
         return None
 
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
+    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:
         """See `Client`."""
-        stamps, answer = Stamps(self._clock, self._turn), Answer()
+        watch = watch or Watch()
+        stamps, answer, within = Stamps(self._clock, self._turn), Answer(), min(self._timeout, watch.within)
         current.set(stamps)
         await self._turn.acquire()
         try:
             async with (
-                self._clock.timeout(self._timeout),
+                self._clock.timeout(within) as timeout,
                 self._create(**spec.params, extra_headers=self._headers(spec, attempt)) as raw,
             ):
-                await self._read(raw.http_response, stamps, answer, stream=bool(spec.params.get("stream")))
+                if spec.params.get("stream"):
+                    with Silence(self._clock, stamps, timeout, self._stall):
+                        await self._read_stream(raw.http_response, stamps, answer, watch)
+                else:
+                    await self._read_whole(raw.http_response, stamps, answer)
             failure = incomplete(answer)
         except TimeoutError:
-            failure = too_late(self._timeout)
+            failure = fell_silent(self._stall) if stamps.silent else too_late(within)
         except anthropic.APIStatusError as error:
             failure = _refused(error.response)
         except (msgspec.DecodeError, httpx2.DecodingError) as error:
             failure = _unreadable(stamps.response, error)
         except (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError) as error:
             failure = Failure("connection", _reason(error))
+        except asyncio.CancelledError:
+            watch.seen = self._attempt(stamps, answer, GIVEN_UP)
+            raise
         finally:
             if stamps.sent is None:
                 self._turn.release()
         return self._attempt(stamps, answer, failure)
 
-    async def _read(self, response: httpx2.Response, stamps: Stamps, answer: Answer, *, stream: bool) -> None:
-        body = []
+    async def _read_stream(self, response: httpx2.Response, stamps: Stamps, answer: Answer, watch: Watch) -> None:
+        answered = watch.answered
         async with aclosing(response.aiter_bytes()) as chunks:
             async for chunk in chunks:
                 now = stamps.last_byte = self._clock.now()
-                if stream:
-                    for delta in answer.feed(chunk):
-                        stamps.event(delta, now)
-                else:
-                    body.append(chunk)
-        if not stream:
-            answer.message(b"".join(body))
-        elif stamps.first_event is None:
+                for delta in answer.feed(chunk):
+                    stamps.event(delta, now)
+                if answered is not None and stamps.first_token is not None:
+                    answered()
+                    answered = None
+        if stamps.first_event is None:
             raise msgspec.DecodeError("no events")
+
+    async def _read_whole(self, response: httpx2.Response, stamps: Stamps, answer: Answer) -> None:
+        body = []
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                stamps.last_byte = self._clock.now()
+                body.append(chunk)
+        answer.message(b"".join(body))
 
     def _attempt(self, stamps: Stamps, answer: Answer, failure: Failure | None) -> Attempt:
         now = self._clock.now()
@@ -153,7 +174,7 @@ class SdkClient:
             ended=now if failure or stamps.last_byte is None else stamps.last_byte,
             status=stamps.response.status_code if stamps.response else None,
             cause=failure.cause if failure else None,
-            message=classify.shorten(failure.message.replace(self._key, "***")) if failure else None,
+            message=classify.shorten(failure.message.replace(self._key, "***")) or None if failure else None,
             headers=stamps.headers,
             first_event=stamps.first_event,
             first_token=stamps.first_token,

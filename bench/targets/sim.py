@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt, RateLimits, Usage
 from bench.targets import classify
-from bench.targets.answer import too_late
+from bench.targets.answer import GIVEN_UP, too_late
 from bench.targets.classify import ApiError, cause_of, shorten
+from bench.targets.client import Watch
 from mock_server.plan import Plan, Window, moments, visible
 
 if TYPE_CHECKING:
@@ -17,39 +21,60 @@ if TYPE_CHECKING:
 
 
 class SimClient:
-    """A `Client` whose records are those of the SDK speaking to the same engine.  `timeout` is seconds per attempt."""
+    """A `Client` whose records are those of the SDK speaking to the same engine.
 
-    def __init__(self, engine: Engine, clock: Clock, *, seed: int, timeout: float) -> None:
-        self.engine, self._clock, self._seed, self._timeout = engine, clock, seed, timeout
+    `timeout` is seconds per attempt, `stall` the longest silence of a stream once its headers are there.  Answers are
+    `output_factor` times as long as expected.
+    """
 
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
+    def __init__(
+        self, engine: Engine, clock: Clock, *, seed: int, timeout: float, stall: float = math.inf,
+        output_factor: float = 1.0,
+    ) -> None:  # fmt: skip
+        self.engine, self._clock, self._seed = engine, clock, seed
+        self._timeout, self._stall, self._output_factor = timeout, stall, output_factor
+
+    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:
         """See `Client`."""
-        sent = self._clock.now()
+        watch, sent = watch or Watch(), self._clock.now()
         key = (self._seed, spec.seq, attempt)
-        plan = self.engine.handle(spec.params, sent, key=key, output_tokens=spec.output_tokens)
-        deadline = sent + self._timeout
-        if plan.flaw:
-            return await self._spoiled(plan)
+        output_tokens = round(spec.output_tokens * self._output_factor)
+        plan = self.engine.handle(spec.params, sent, key=key, output_tokens=output_tokens)
+        coming = self._coming(plan, min(self._timeout, watch.within))
+        notice, gone = None, coming.ended
+        if watch.answered is not None and coming.first_token is not None:
+            notice = self._clock.call_at(coming.first_token, watch.answered)
         try:
-            await self._clock.sleep_until(min(plan.ended, deadline))
+            await self._clock.sleep_until(coming.ended)
         except BaseException:
-            self.engine.abort(plan, self._clock.now())
+            gone = self._clock.now()
+            watch.seen = msgspec.structs.replace(
+                self._coming(plan, gone - sent), ended=gone, cause=GIVEN_UP.cause, message=None
+            )
             raise
+        finally:
+            self.engine.abort(plan, gone)
+            if notice is not None:
+                notice.cancel()
+        return coming
+
+    def _coming(self, plan: Plan, within: float) -> Attempt:
+        """What a client makes of the plan that waits so many seconds at most."""
+        if plan.flaw or (self._stall < math.inf and _longest_silence(plan) >= self._stall):
+            from bench.targets.replay import replay  # found out by reading its bytes, which is slower
+
+            return replay(plan, within, self._stall)
+        deadline = plan.arrived + within
         if plan.ended < deadline:
             return _refused(plan) if plan.error else _answered(plan)
-        self.engine.abort(plan, deadline)
-        return _cut_short(plan, deadline, too_late(self._timeout).message)
+        return _cut_short(plan, deadline, too_late(within).message)
 
-    async def _spoiled(self, plan: Plan) -> Attempt:
-        """What a client makes of an answer with a flaw is found out by reading its bytes, which is slower."""
-        from bench.targets.replay import replay
 
-        attempt = replay(plan, self._timeout)
-        try:
-            await self._clock.sleep_until(attempt.ended)
-        finally:
-            self.engine.abort(plan, self._clock.now())
-        return attempt
+def _longest_silence(plan: Plan) -> float:
+    """Seconds between two pieces of the stream, at most."""
+    hidden = max((block.tokens for block in plan.blocks if not block.shown), default=0)
+    gap = max(plan.chunk_tokens, hidden) * plan.token_interval
+    return gap if plan.ping_interval is None else min(gap, plan.ping_interval)
 
 
 def _answered(plan: Plan) -> Attempt:

@@ -31,6 +31,8 @@ class Stamps:
     first_text: float | None = None
     last_token: float | None = None
     last_byte: float | None = None
+    silent: bool = False
+    """Whether the stream fell silent for so long that it was given up."""
     response: httpx2.Response | None = None
     """What came back; its body may still be on the way."""
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,9 +20,10 @@ from bench.clock import Clock
 from bench.errors import TargetError, UsageError
 from bench.request import RequestSpec
 from bench.scenario.model import Lognormal, Scenario
+from bench.targets.batches import BatchClient
 from bench.targets.client import Client
 from mock_server.profile import Spread, read_profile
-from mock_server.settings import Settings
+from mock_server.settings import BATCH_TIME, Settings
 
 if TYPE_CHECKING:
     from bench.targets.sdk import SdkClient
@@ -42,6 +49,7 @@ class Session:
     """A target made ready for one pass."""
 
     client: Client
+    batches: BatchClient
     reset: Callable[[], Awaitable[None]] = _nothing
     """Between warm-up and pass: full limits and second 0, where the target can; elsewhere nothing."""
     server_latencies: Callable[[], Awaitable[dict[str, float] | None]] = _nothing
@@ -62,6 +70,13 @@ class Target:
     """Makes it ready for a pass on this clock; the number seeds the pass."""
 
 
+@contextmanager
+def open_targets(scenario: Scenario) -> Iterator[dict[str | None, Target]]:
+    """A target for each case of a scenario by its name, each as the case says; see `open_target`."""
+    with ExitStack() as stack:
+        yield {case: stack.enter_context(open_target(variant)) for case, variant in scenario.variants}
+
+
 def open_target(scenario: Scenario) -> AbstractContextManager[Target]:
     """The scenario's target, ready to open sessions until the context is left.
 
@@ -80,6 +95,7 @@ def open_target(scenario: Scenario) -> AbstractContextManager[Target]:
 
 @contextmanager
 def _sim(scenario: Scenario) -> Iterator[Target]:
+    from bench.targets.batches_sim import SimBatches
     from bench.targets.sim import SimClient
     from mock_server.engine import Engine
 
@@ -88,18 +104,28 @@ def _sim(scenario: Scenario) -> Iterator[Target]:
 
     @asynccontextmanager
     async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
-        client = SimClient(Engine(settings), clock, seed=seed, timeout=scenario.timeout)
+        client = SimClient(
+            Engine(settings),
+            clock,
+            seed=seed,
+            timeout=scenario.timeout.attempt,
+            stall=scenario.timeout.longest_silence,
+            output_factor=scenario.mock.output_factor,
+        )
 
         async def reset() -> None:
             client.engine = Engine(settings)
 
-        yield Session(client, reset)
+        batches = SimBatches(lambda: client.engine, clock, seed=seed, output_factor=scenario.mock.output_factor)
+        yield Session(client, batches, reset)
 
     yield Target("sim", True, True, session)
 
 
 @contextmanager
 def _mock(scenario: Scenario) -> Iterator[Target]:
+    from bench.targets.batches_sdk import SdkBatches
+    from bench.targets.batches_sim import batch_key
     from bench.targets.mock_process import mock_process
 
     _allow_many_connections()
@@ -109,11 +135,19 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
         async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
             def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
                 key = f"{seed}.{spec.seq}.{attempt}"
-                return {"x-mock-key": key, "x-mock-output-tokens": str(spec.output_tokens)}
+                tokens = round(spec.output_tokens * scenario.mock.output_factor)
+                return {"x-mock-key": key, "x-mock-output-tokens": str(tokens)}
 
             await server.reset()
             async with _client(scenario, clock, server.url, _NO_KEY, headers) as client:
-                yield Session(client, server.reset, server.latencies)
+                batches = SdkBatches(
+                    client.sdk,
+                    clock,
+                    timeout=scenario.timeout.attempt,
+                    headers=lambda number: {"x-mock-key": ".".join(map(str, batch_key(seed, number)))},
+                    output_factor=scenario.mock.output_factor,
+                )
+                yield Session(client, batches, server.reset, server.latencies)
 
         yield Target("mock", False, True, session)
 
@@ -139,6 +173,8 @@ def _gateway(scenario: Scenario, url: str) -> AbstractContextManager[Target]:
 
 @contextmanager
 def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]:
+    from bench.targets.batches_sdk import SdkBatches
+
     _refuse_speed(scenario)
     _allow_many_connections()
 
@@ -147,7 +183,7 @@ def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]
         async with _client(scenario, clock, url, key, lambda _spec, _attempt: {}) as client:
             if reason := await client.unreachable(within=_REACH_WITHIN):
                 raise TargetError(f"cannot reach {url}: {reason}", "check the address, the network and the proxy")
-            yield Session(client)
+            yield Session(client, SdkBatches(client.sdk, clock, timeout=scenario.timeout.attempt))
 
     yield Target(name, False, False, session)
 
@@ -166,7 +202,15 @@ def _client(
     from bench.targets.sdk import SdkClient, http_client
 
     http = http_client(scenario.transport)
-    return SdkClient(clock, http, base_url=url, api_key=key, timeout=scenario.timeout, headers=headers)
+    return SdkClient(
+        clock,
+        http,
+        base_url=url,
+        api_key=key,
+        timeout=scenario.timeout.attempt,
+        stall=scenario.timeout.longest_silence,
+        headers=headers,
+    )
 
 
 def mock_settings(scenario: Scenario) -> Settings:
@@ -186,6 +230,8 @@ def mock_settings(scenario: Scenario) -> Settings:
             profile=read_profile(mock.latency.profile) if mock.latency.profile else None,
             load=mock.latency.load,
             daily_swing=mock.latency.daily_swing,
+            batch_hidden=mock.batch_hidden,
+            batch_time=_spread(mock.batch_time) or BATCH_TIME,
             faults={fault.kind: fault.setting() for fault in mock.faults},
         )
     except ValueError as error:

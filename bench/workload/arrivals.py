@@ -23,7 +23,7 @@ from mock_server.rng import Draws
 
 def arrivals_of(traffic: Traffic, seed: int) -> Iterator[Arrival]:
     """The arrivals of an open stream: as many as its workload asks for, as long as its duration lasts."""
-    wanted, duration = traffic.workload.requests, traffic.workload.duration
+    wanted, duration = traffic.workload.arriving, traffic.workload.duration
     arrivals = _own(traffic, _arrivals(traffic, seed), seed)
     if duration is not None:
         arrivals = takewhile(lambda arrival: arrival.at < duration, arrivals)
@@ -37,7 +37,11 @@ def _own(traffic: Traffic, arrivals: Iterable[Arrival], seed: int) -> Iterable[A
     if traffic.part is None:
         return arrivals
     low, high = traffic.part
-    return (arrival for place, arrival in enumerate(arrivals) if low <= Draws(seed, "share", place).uniform() < high)
+    return (
+        arrival._replace(rank=place)
+        for place, arrival in enumerate(arrivals)
+        if low <= Draws(seed, "share", place).uniform() < high
+    )
 
 
 def _arrivals(traffic: Traffic, seed: int) -> Iterable[Arrival]:
@@ -55,8 +59,10 @@ def _arrivals(traffic: Traffic, seed: int) -> Iterable[Arrival]:
             times = _along(points, _unit_times(burstiness, draws))
         case Diurnal():
             times = _through_the_day(arrivals, _unit_times(arrivals.burstiness, draws))
-        case Backlog():
+        case Backlog(requests=None):
             times = repeat(0.0)
+        case Backlog(requests=int(requests)):
+            times = repeat(0.0, requests)
         case _:
             raise AssertionError("users have no arrival times of their own")
     return map(Arrival, times)

@@ -6,81 +6,228 @@ a function of the seed and of its place, which for a user is their number and ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
-from itertools import count, islice, repeat
-from typing import Any, TypeAlias
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import islice, repeat
+from typing import TypeAlias
 
 from bench.request import RequestSpec
-from bench.scenario.model import Exponential, Lognormal, Scenario, Trace, Users
+from bench.scenario.model import Scenario, Trace, Users
 from bench.scenario.traces import Arrival
 from bench.workload.arrivals import arrivals_of, replayed
+from bench.workload.conversations import Context, Script
+from bench.workload.prefix import control, prefix_of
 from bench.workload.prompts import Prompt, from_dataset, synthetic
 from bench.workload.sizes import sizer
 from bench.workload.streams import Traffic, traffic_of
+from bench.workload.think import think_time
 from mock_server.models import estimate_tokens
 from mock_server.rng import Draws
 
 Placed: TypeAlias = tuple[int, Arrival]
 """The place of a request in its stream, from 0, and when it should go."""
 
+After: TypeAlias = Callable[[int, float, bool], Iterable[Placed]]
+"""What follows on the answer to the request of a place, which ended then; the last says whether it was one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where requests come from, one after another: a stream of open arrivals, or one user of a closed model."""
+    """A stream of traffic: what comes by itself, and what follows on answers."""
 
-    arrivals: Generator[Placed, float, None]
-    """In the order of their times.  That of a user is sent the end of each answer before it goes on."""
+    arrivals: Iterable[Placed]
+    """What comes by itself, in the order of its times."""
     spec: Callable[[int, Arrival], RequestSpec]
     """Makes the request of a place."""
     priority: int = 0
-    waits: bool = False
-    """Whether the next request comes only after the answer to this one."""
+    after: After | None = None
+    """None where nothing follows on any answer."""
+    model: str = ""
+    """Whom they ask."""
 
 
-def sources_of(scenario: Scenario) -> Iterator[Source]:
-    """Where the requests of a scenario come from.  Streams take turns with the sequence numbers."""
+def sources_of(scenario: Scenario, mark: str = "") -> Iterator[Source]:
+    """Where the requests of a scenario come from, a source for each stream.
+
+    Streams take turns with the sequence numbers.  `mark` tells what one pass has cached from what another one has.
+    """
+    for stream in _streams(scenario, mark):
+        after = stream.after if stream.waits else None
+        yield Source(stream.arrivals(), stream.spec, stream.traffic.priority, after, stream.traffic.model)
+
+
+def _streams(scenario: Scenario, mark: str) -> Iterator[_Stream]:
     streams = traffic_of(scenario)
     for number, traffic in enumerate(streams):
-        spec = _specs(traffic, scenario.seed, _numbering(number, len(streams)))
-        yield from _sources(traffic, scenario.seed, spec)
+        yield _Stream(traffic, scenario.seed, _numbering(number, len(streams)), mark)
 
 
 def _numbering(stream: int, streams: int) -> Callable[[int], int]:
     return lambda place: place * streams + stream
 
 
-def _sources(traffic: Traffic, seed: int, spec: Callable[[int, Arrival], RequestSpec]) -> Iterator[Source]:
-    if isinstance(traffic.arrivals, Users):
-        for user in range(traffic.arrivals.count):
-            yield Source(_user(traffic, traffic.arrivals, user, seed), spec, traffic.priority, waits=True)
-    else:
-        yield Source(_placed(arrivals_of(traffic, seed)), spec, traffic.priority)
+WARM = -1
+"""The place of the request that writes what the others of its stream read from the cache."""
 
 
-def _placed(arrivals: Iterator[Arrival]) -> Generator[Placed, float, None]:
-    yield from enumerate(arrivals)
+class _Stream:
+    """One stream of traffic; `numbered` says the sequence number that goes with a place.
+
+    What arrives is a request, or the first one of a conversation.  Its only state is whether the cache was written.
+    """
+
+    def __init__(self, traffic: Traffic, seed: int, numbered: Callable[[int], int], mark: str) -> None:
+        self.traffic = traffic
+        self._users = traffic.arrivals if isinstance(traffic.arrivals, Users) else None
+        self._workload, self._cache = traffic.workload, traffic.workload.cache
+        self._seed, self._numbered = seed, numbered
+        self._prefix = prefix_of(traffic, mark)
+        self._script = Script(traffic, seed, numbered, mark) if traffic.workload.conversations else None
+        self._prompt = _prompts(traffic, seed) if self._script is None else None
+        self._output_tokens = sizer(traffic.workload.output_tokens, seed, "output")
+        self._written = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything depends on answers."""
+        return self._users is not None or self._script is not None or self._cache is not None
+
+    def arrivals(self) -> Iterator[Placed]:
+        """What comes by itself: where the cache is warmed first, that request alone."""
+        return iter([(WARM, Arrival(0.0))]) if self._cache is not None and self._cache.warm else self._all()
+
+    def after(self, place: int, ended: float, ok: bool) -> Iterable[Placed]:
+        """What follows on the answer to the request of a place."""
+        self._written = self._written or ok
+        if place == WARM:
+            return self._all()
+        if ok and self._script is not None and not self._script.step(place).final:
+            return [(place + 1, Arrival(ended + self._script.pause(place + 1)))]
+        return [] if self._users is None else self._next_of_user(self._users, place, ended)
+
+    def _all(self) -> Iterator[Placed]:
+        arrivals = (
+            enumerate(arrivals_of(self.traffic, self._seed)) if self._users is None else self._firsts(self._users)
+        )
+        return ((self._begin(number), arrival) for number, arrival in arrivals if self._is_wanted(number, arrival.at))
+
+    def _firsts(self, users: Users) -> Iterator[Placed]:
+        return ((user, Arrival(users.ramp_up * user / users.count)) for user in range(users.count))
+
+    def _next_of_user(self, users: Users, place: int, ended: float) -> Iterator[Placed]:
+        """Users share the requests of a workload evenly, or its conversations, and with them the places."""
+        before = place if self._script is None else self._script.step(place).conversation
+        at = ended + think_time(users.think, Draws(self._seed, "think", *self.traffic.key, before))
+        if self._is_wanted(before + users.count, at):
+            yield self._begin(before + users.count), Arrival(at)
+
+    def _is_wanted(self, number: int, at: float) -> bool:
+        wanted, duration = self._workload.arriving, self._workload.duration
+        return (wanted is None or number < wanted) and (duration is None or at < duration)
+
+    def _begin(self, number: int) -> int:
+        """The place of the request that arrives, or that begins the conversation that does."""
+        return number if self._script is None else self._script.first(number)
+
+    def spec(self, place: int, arrival: Arrival) -> RequestSpec:
+        """The request of a place."""
+        if place == WARM:
+            return self._warming()
+        if self._script is not None:
+            return self._in_conversation(self._script, place, arrival)
+        return self._alone(place, arrival)
+
+    def _alone(self, place: int, arrival: Arrival) -> RequestSpec:
+        assert self._prompt is not None, "a conversation's requests are not alone"
+        seq, members = self._numbered(place), self.traffic.members
+        drawn = seq // members  # models that are asked the same have neighbouring numbers
+        text, tokens = self._prompt(place, drawn, arrival.input_tokens)
+        return RequestSpec(
+            seq=seq,
+            intended=arrival.at,
+            params={**self._prefix.params, "messages": [{"role": "user", "content": text}]},
+            input_tokens=self._prefix.tokens + tokens,
+            output_tokens=self._output_tokens(drawn, arrival.output_tokens),
+            stream=self.traffic.name or arrival.stream,
+            group=drawn if members > 1 else None,
+            cache=self._cache.ttl if self._cache else None,
+            cached_tokens=self._prefix.kept if self._written else 0,
+        )
+
+    def _in_conversation(self, script: Script, place: int, arrival: Arrival) -> RequestSpec:
+        step, said = script.step(place), script.context(place)
+        if "conversation" in self._workload.breakpoints:
+            said.messages[-1]["content"][-1]["cache_control"] = control(self._workload)
+        return RequestSpec(
+            seq=self._numbered(place),
+            intended=arrival.at,
+            params={**self._prefix.params, "messages": said.messages},
+            input_tokens=self._prefix.tokens + said.tokens,
+            output_tokens=script.output_tokens(place),
+            stream=self.traffic.name,
+            conversation=script.id(step.conversation),
+            turn=step.turn,
+            final=step.final,
+            cache=self._cache.ttl if self._cache else None,
+            cached_tokens=self._read_by(script, place, said),
+        )
+
+    def _read_by(self, script: Script, place: int, said: Context) -> int:
+        """Input tokens that a request of a conversation is expected to read from the cache."""
+        if said.sent_before and "conversation" in self._workload.breakpoints:
+            assert self._cache is not None
+            if script.pause(place) < self._cache.lifetime:
+                return self._prefix.tokens + said.sent_before
+        return self._prefix.kept if self._written else 0
+
+    def _warming(self) -> RequestSpec:
+        """A request without an answer (`max_tokens: 0`), which writes the prefix; the API's own way of doing so."""
+        assert self._cache is not None
+        params = {name: value for name, value in self._prefix.params.items() if name != "stream"}
+        return RequestSpec(
+            seq=self._numbered(WARM),
+            intended=0.0,
+            params={**params, "max_tokens": 0, "messages": [{"role": "user", "content": "."}]},
+            input_tokens=self._prefix.tokens + 1,
+            output_tokens=0,
+            stream=self.traffic.name,
+            cache=self._cache.ttl,
+        )
+
+    def count(self) -> int | None:
+        """How many requests there will be if none fails; None where users ask as often as they like."""
+        if self._users is None:
+            starts = sum(1 for _ in arrivals_of(self.traffic, self._seed))
+        elif self._workload.arriving is not None and self._workload.duration is None:
+            starts = self._workload.arriving
+        else:
+            return None
+        warm = self._cache is not None and self._cache.warm
+        return self._begin(starts) + warm
 
 
-def _user(traffic: Traffic, users: Users, user: int, seed: int) -> Generator[Placed, float, None]:
-    """What one user asks for.  Users share the requests of a workload evenly, and with them the places."""
-    wanted, duration = traffic.workload.requests, traffic.workload.duration
-    places = count(user, users.count) if wanted is None else range(user, wanted, users.count)
-    intended = users.ramp_up * user / users.count
-    for place in places:
-        if duration is not None and intended >= duration:
-            return
-        ended = yield place, Arrival(intended)
-        intended = ended + _think_time(users, Draws(seed, "think", *traffic.key, place))
+def requests_of(scenario: Scenario, mark: str = "") -> Iterator[RequestSpec]:
+    """All requests in the order of their times, where none of them waits for an answer."""
+    return merge(*map(_requests, sources_of(scenario, mark)), key=lambda spec: spec.intended)
 
 
-def _think_time(users: Users, draws: Draws) -> float:
-    match users.think:
-        case Exponential(mean=mean):
-            return draws.exponential(mean)
-        case Lognormal(median=median, p95=p95):
-            return draws.lognormal(median, p95)
-    return users.think
+def _requests(source: Source) -> Iterator[RequestSpec]:
+    return (source.spec(*placed) for placed in source.arrivals)
+
+
+def only(source: Source, wanted: Callable[[int], bool]) -> Source:
+    """The requests of a source whose sequence numbers are wanted; of one that does not wait for answers."""
+    made: dict[int, RequestSpec] = {}
+
+    def arrivals() -> Generator[Placed, float, None]:
+        for place, arrival in source.arrivals:
+            spec = source.spec(place, arrival)
+            if wanted(spec.seq):
+                made[place] = spec
+                yield place, arrival
+
+    return replace(source, arrivals=arrivals(), spec=lambda place, _arrival: made.pop(place))
 
 
 def warmup_of(scenario: Scenario) -> Iterator[RequestSpec]:
@@ -88,66 +235,34 @@ def warmup_of(scenario: Scenario) -> Iterator[RequestSpec]:
     traffic = traffic_of(scenario)[0]
     trace = traffic.arrivals
     like = replayed(trace, Draws(scenario.seed)) if isinstance(trace, Trace) else repeat(Arrival(0.0))
-    spec = _specs(traffic, scenario.seed, lambda place: -1 - place)
+    stream = _Stream(traffic, scenario.seed, lambda place: -1 - place, "warmup")
     for place, arrival in enumerate(islice(like, scenario.warmup.requests)):
-        yield spec(place, arrival._replace(at=0.0))
+        yield stream.spec(place, arrival._replace(at=0.0))
 
 
 def count_of(scenario: Scenario) -> int | None:
     """How many requests there will be; None where users ask as often as they like.  Builds none."""
-    counts = [_count(traffic, scenario.seed) for traffic in traffic_of(scenario)]
+    counts = [stream.count() for stream in _streams(scenario, "")]
     known = [one for one in counts if one is not None]
     return sum(known) if len(known) == len(counts) else None
 
 
-def _count(traffic: Traffic, seed: int) -> int | None:
-    if isinstance(traffic.arrivals, Users):
-        return traffic.workload.requests if traffic.workload.duration is None else None
-    return sum(1 for _ in arrivals_of(traffic, seed))
-
-
-def _specs(traffic: Traffic, seed: int, numbered: Callable[[int], int]) -> Callable[[int, Arrival], RequestSpec]:
-    """Makes the request of a place; `numbered` says the sequence number that goes with it."""
-    workload, model = traffic.workload, traffic.model
-    shared = _shared_params(traffic)
-    system_tokens = 0 if workload.system is None else estimate_tokens(workload.system, model)
-    output_tokens = sizer(workload.output_tokens, seed, "output")
-    prompt = _prompts(traffic, seed)
-
-    def spec(place: int, arrival: Arrival) -> RequestSpec:
-        seq = numbered(place)
-        text, tokens = prompt(place, seq, arrival.input_tokens)
-        return RequestSpec(
-            seq=seq,
-            intended=arrival.at,
-            params={**shared, "messages": [{"role": "user", "content": text}]},
-            input_tokens=system_tokens + tokens,
-            output_tokens=output_tokens(seq, arrival.output_tokens),
-            stream=traffic.name or arrival.stream,
-        )
-
-    return spec
-
-
-def _shared_params(traffic: Traffic) -> dict[str, Any]:
-    """The parameters that all requests of a stream share."""
-    params: dict[str, Any] = {"model": traffic.model, "max_tokens": traffic.workload.max_tokens}
-    if traffic.workload.system is not None:
-        params["system"] = traffic.workload.system
-    if traffic.workload.stream:
-        params["stream"] = True
-    return params
-
-
 def _prompts(traffic: Traffic, seed: int) -> Callable[[int, int, int], Prompt]:
-    """The prompt of a place with a sequence number, which has so many tokens in the trace."""
+    """The prompt of a place, drawn by a number, which has so many tokens in the trace."""
     workload, model = traffic.workload, traffic.model
     if workload.dataset is not None:
         prompt = _by_place(from_dataset(workload.dataset, model))
-        return lambda place, _seq, _traced: prompt(place)
+        return lambda place, _drawn, _traced: prompt(place)
     assert workload.input_tokens is not None, "neither prompts nor their size"
     tokens = sizer(workload.input_tokens, seed, "input")
-    return lambda _place, seq, traced: synthetic(seq, tokens(seq, traced), model)
+    if (sized_by := traffic.sized_by) is not None:
+
+        def counted_anew(_place: int, drawn: int, traced: int) -> Prompt:
+            text, _ = synthetic(drawn, tokens(drawn, traced), sized_by)
+            return text, estimate_tokens(text, model)
+
+        return counted_anew
+    return lambda _place, drawn, traced: synthetic(drawn, tokens(drawn, traced), model)
 
 
 def _by_place(prompts: Iterator[Prompt]) -> Callable[[int], Prompt]:

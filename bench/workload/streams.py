@@ -23,13 +23,18 @@ class Traffic(NamedTuple):
     """Of arrivals that several streams share, its own are those whose draw is in here."""
     named_rows: bool = False
     """Whether its own are the rows of a trace that bear its name."""
+    members: int = 1
+    """How many models are asked each prompt, each by a stream like this one."""
+    sized_by: str | None = None
+    """The model in whose tokens prompts are sized, where that is not the one that is asked."""
 
 
 def traffic_of(scenario: Scenario) -> list[Traffic]:
     """The streams of a scenario, in the order of the file."""
     if not scenario.streams:
         assert scenario.workload is not None, "neither a workload nor streams"
-        return [Traffic(scenario.model, scenario.workload, scenario.arrivals)]
+        alone = Traffic(scenario.model, scenario.workload, scenario.arrivals)
+        return [alone] if scenario.fan_out is None else _to_each(scenario.fan_out.models, alone)
     parts = pairwise(accumulate((one.share or 0.0 for one in scenario.streams), initial=0.0))
     return [
         Traffic(
@@ -43,4 +48,13 @@ def traffic_of(scenario: Scenario) -> list[Traffic]:
             named_rows=one.arrivals is None and one.share is None,
         )
         for one, part in zip(scenario.streams, parts, strict=True)
+    ]
+
+
+def _to_each(models: tuple[str, ...], traffic: Traffic) -> list[Traffic]:
+    """The same prompts at the same times for each model."""
+    first = models[0]
+    return [
+        traffic._replace(model=model, members=len(models), sized_by=None if model == first else first)
+        for model in models
     ]

@@ -9,7 +9,7 @@ function value(cell) {
   const shown = cell.cloneNode(true);
   for (const aside of shown.querySelectorAll("small, .tag, .bar")) aside.remove();
   const parts = [...shown.textContent.replaceAll(",", "").matchAll(/(-?\d+(?:\.\d+)?)(?:\s*(ms|min|[shkM%])(?![a-z]))?/g)];
-  if (!/^\s*[-$]?\d/.test(shown.textContent)) return NaN;
+  if (!/^\s*[-+$]?\d/.test(shown.textContent)) return NaN;
   const first = (UNITS[parts[0][2]] ?? 1) * parts[0][1];
   const second = parts[0][2] in { min: 1, h: 1 } && parts[1] ? (UNITS[parts[1][2]] ?? 0) * parts[1][1] : 0;
   return first + second;
@@ -29,12 +29,18 @@ function headings(table) {
   return columns;
 }
 
+/** The rows of a part of a table, without the name of the case above them. */
+const passes = (body) => [...body.rows].filter((row) => !row.classList.contains("case"));
+
 function sort(table, column, heading) {
   const falling = heading.getAttribute("aria-sort") === "ascending";
   for (const other of table.tHead.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", falling ? "descending" : "ascending");
-  const body = table.tBodies[0], sign = falling ? -1 : 1;
-  const rows = [...body.rows].map((row) => ({ row, number: value(row.cells[column]), text: row.cells[column].textContent }));
+  for (const body of table.tBodies) sortPart(body, column, falling ? -1 : 1);
+}
+
+function sortPart(body, column, sign) {
+  const rows = passes(body).map((row) => ({ row, number: value(row.cells[column]), text: row.cells[column].textContent }));
   const numeric = rows.some((one) => !isNaN(one.number));
   rows.sort((a, b) => {
     if (!numeric) return sign * a.text.localeCompare(b.text, "en", { numeric: true });
@@ -45,7 +51,7 @@ function sort(table, column, heading) {
 }
 
 for (const table of document.querySelectorAll("table")) {
-  if (table.tBodies[0].rows.length < 2) continue;
+  if (![...table.tBodies].some((body) => passes(body).length > 1)) continue;
   headings(table).forEach(({ cell, wide }, column) => {
     if (wide || !cell.textContent.trim()) return;
     const button = document.createElement("button");

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
@@ -12,11 +12,13 @@ import pytest
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.dispatch import Pass
+from bench.engine.exchange import Terms
 from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.run import run_passes
 from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record, Usage, to_line
 from bench.scenario.model import (
@@ -32,9 +34,10 @@ from bench.scenario.model import (
     Workload,
 )
 from bench.scenario.traces import Arrival
-from bench.strategies.admission import admission_of
+from bench.strategies.admission import admissions_of
+from bench.targets.client import Watch
 from bench.targets.sim import SimClient
-from bench.targets.target import mock_settings, open_target
+from bench.targets.target import mock_settings, open_targets
 from bench.workload.requests import Placed, Source, sources_of
 from mock_server.engine import Engine
 from mock_server.tiers import limits_for
@@ -118,8 +121,8 @@ def surroundings(journal: list[Record]) -> Surroundings:
 def play(scenario: Scenario) -> dict[str, Outcome]:
     """Every strategy of a scenario, by name."""
     journal: list[Record] = []
-    with open_target(scenario) as target:
-        for _ in run_passes(scenario, target, surroundings(journal)):
+    with open_targets(scenario) as targets:
+        for _ in run_passes(scenario, targets, surroundings(journal)):
             pass
     outcomes = {strategy.name: Outcome() for strategy in scenario.strategies}
     for record in journal:
@@ -155,6 +158,30 @@ def test_it_reaches_nine_tenths_of_what_any_strategy_could_where_requests_are_th
     assert own.refused(after=60) < 0.01
 
 
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("shape", [REQUEST_BOUND, INPUT_BOUND, OUTPUT_BOUND], ids=["requests", "input", "output"])
+@pytest.mark.parametrize("tier", ["start", "build", "scale"])
+def test_a_token_bucket_uses_the_limit_that_binds_and_is_never_refused(tier: str, shape: Shape, factor: float) -> None:
+    """Also where answers are half or twice as long as expected.
+
+    Of the limit that binds, what was sent up to the last request; less the burst at the start, which comes on top.
+    """
+    scenario = replace(shape, minutes=2).scenario(tier, PACED)
+    scenario = scenario.model_copy(update={"mock": Mock(output_factor=factor)})
+    (own,) = play(scenario).values()
+    usages = [attempt.usage or Usage() for attempt in own.attempts]
+    sent = (len(own.attempts), sum(one.total_input for one in usages), sum(one.output_tokens for one in usages))
+    last = max(attempt.sent for attempt in own.attempts)
+    used = [
+        (amount - TokenBucket().burst * limit / 60) / (limit / 60 * last)
+        for amount, limit in zip(sent, limits_for(tier, MODEL), strict=True)
+        if limit
+    ]
+    print(f"\n{tier} {shape} x {factor:g}: {max(used):.3f} of the limit, {own.refused():.3%} refused")
+    assert max(used) >= 0.97
+    assert own.refused() == 0
+
+
 @pytest.mark.parametrize("burst", [1.0, 10.0])
 @pytest.mark.parametrize("shape", [INPUT_BOUND, OUTPUT_BOUND], ids=["input", "output"])
 def test_smaller_buckets_than_it_hopes_for_cost_no_refusals(shape: Shape, burst: float) -> None:
@@ -186,9 +213,9 @@ def test_it_keeps_out_of_the_way_of_others_on_the_same_limits() -> None:
                 clock.call_at((seq + 1) * 60 / 500, other, seq + 1)
 
         other(0)
-        admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
+        admission = admissions_of(ADAPTIVE, {"": limits_for("start", MODEL)}, clock)[""]
         line = Line(sources_of(scenario), clock)
-        await Pass(line, ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run()
+        await Pass(line, Terms(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal))).run()
         return journal
 
     own = Outcome(run_loop(main(), virtual=True))
@@ -208,9 +235,9 @@ def test_a_herd_of_five_hundred_comes_back_from_a_retry_after_without_a_second_w
     async def main() -> list[Record]:
         clock, journal = Clock(), list[Record]()
         client = SimClient(engine, clock, seed=5, timeout=600)
-        admission = admission_of(ADAPTIVE, limits_for("start", MODEL), clock)
+        admission = admissions_of(ADAPTIVE, {"": limits_for("start", MODEL)}, clock)[""]
         line = Line(sources_of(scenario), clock)
-        await Pass(line, ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal)).run()
+        await Pass(line, Terms(ADAPTIVE, 0, 5, admission, client, clock, surroundings(journal))).run()
         assert admission.in_flight == 0
         return journal
 
@@ -237,7 +264,7 @@ class Crowded:
         self.seen: list[int] = []
         """How many were in flight at each send."""
 
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:  # noqa: ARG002
+    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:  # noqa: ARG002
         """See `Client`."""
         sent = self._clock.now()
         self._in_flight += 1
@@ -259,7 +286,7 @@ def test_by_time_to_first_token_it_notices_a_server_that_slows_down_instead_of_r
     async def main() -> float:
         clock = Clock()
         client = Crowded(clock)
-        admission = admission_of(strategy, limits_for("unlimited", MODEL), clock)
+        admission = admissions_of(strategy, {"": limits_for("unlimited", MODEL)}, clock)[""]
         around = surroundings([])
 
         def arrivals() -> Generator[Placed, float, None]:
@@ -267,7 +294,7 @@ def test_by_time_to_first_token_it_notices_a_server_that_slows_down_instead_of_r
 
         source = Source(arrivals(), lambda seq, _: RequestSpec(seq, 0.0, {"model": MODEL}, 100, 101))
         line = Line([source], clock)
-        await Pass(line, strategy, 0, 5, admission, client, clock, around).run()
+        await Pass(line, Terms(strategy, 0, 5, admission, client, clock, around)).run()
         return median(client.seen[5000:])
 
     assert least <= run_loop(main(), virtual=True) <= most

@@ -104,6 +104,16 @@ def test_sim_of_100_000_requests(benchmark: Benchmark[Used], tmp_path: Path, say
     )
 
 
+def test_one_million_requests(benchmark: Benchmark[Used], tmp_path: Path, say: Say) -> None:
+    small = command("run", "one-million", "--set", f"workload.requests={REQUESTS}", "-q", folder=tmp_path)
+    large = benchmark(lambda: command("run", "one-million", "-q", folder=tmp_path))
+    rate = (1_000_000 - REQUESTS) / (large.cpu - small.cpu)
+    say(
+        f"one-million: peak {large.peak:.0f} MB with records, summary and report (of {REQUESTS:,}: "
+        f"{small.peak:.0f} MB), {rate:,.0f} requests per CPU second"
+    )
+
+
 def test_help(benchmark: Benchmark[Used], tmp_path: Path, say: Say) -> None:
     began = perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True)

@@ -14,6 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from mock_server.batch import EXPIRES_AFTER, KEPT_FOR, RUNNING, Batch, describe
 from mock_server.engine import EPOCH, Engine
+from mock_server.faults import Fault
 from mock_server.request import RequestError
 from mock_server.settings import Settings
 from mock_server.tenants import ANYONE, Accounts, Key, Organization, Tenant
@@ -377,3 +378,23 @@ def test_times_are_those_of_the_engine_s_calendar() -> None:
     assert view["created_at"] == "2026-11-18T11:06:40.000000+00:00"
     assert view["expires_at"] == "2026-11-19T11:06:40.000000+00:00"
     assert view["ended_at"] == "2026-11-18T11:08:20.000000+00:00"
+
+
+def test_a_request_may_say_how_long_its_answer_is() -> None:
+    engine = Engine(Settings(batch_time=QUICK))
+    rows = [{"custom_id": f"r{n}", "params": PARAMS, "x_mock_output_tokens": 10 + n} for n in range(4)]
+    batch = engine.batches.create(json.dumps({"requests": rows}).encode(), 0.0)
+    said = results(engine, batch, 100.0)
+    assert [said[f"r{n}"]["message"]["usage"]["output_tokens"] for n in range(4)] == [10, 11, 12, 13]
+
+
+def test_faults_of_the_service_make_errors_of_requests_and_counts_agree() -> None:
+    faults = {"overloaded": Fault(rate=0.2), "server_error": Fault(rate=0.2), "requests": Fault(rate=1.0)}
+    engine = Engine(Settings(batch_time=QUICK, faults=faults))
+    batch = engine.batches.create(body(200, wrong=10), 0.0)
+    rows = results(engine, batch, 100.0)
+    errors = Counter(row["error"]["error"]["type"] for row in rows.values() if row["type"] == "errored")
+    assert errors.keys() == {"invalid_request_error", "overloaded_error", "api_error"}
+    assert errors["invalid_request_error"] == 10
+    counted = shown(engine, batch, 100.0)["request_counts"]
+    assert (counted["errored"], counted["succeeded"]) == (errors.total(), 200 - errors.total())

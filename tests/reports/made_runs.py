@@ -71,6 +71,18 @@ def summary_of(
     return summarize(question, summaries, thresholds)
 
 
+def summary_of_cases(passes: Sequence[Columns], thresholds: Sequence[ThresholdResult] = ()) -> Summary:
+    """Of the same question in each case."""
+    cases = [msgspec.structs.replace(QUESTION, case=case) for case in dict.fromkeys(one.case for one in passes)]
+    summaries = [summarize_pass(one, QUESTION, kind=one.strategy.split("-")[0]) for one in passes]
+    return summarize(QUESTION, summaries, thresholds, cases=cases)
+
+
+def in_cases(queues: Sequence[Queue], cases: Sequence[str]) -> list[Queue]:
+    """The same queues in each case."""
+    return [replace(queue, case=case) for case in cases for queue in queues]
+
+
 def _overhead(columns: Columns, question: Question) -> Overhead | None:
     latency = columns.requests.latency[columns.requests.ok]
     return overhead(latency, latency - 0.0012) if question.target == "mock" else None
@@ -91,7 +103,9 @@ def made_run(
         passes.append(Columns.of(rows))
     write_records(folder / RECORDS, records)
     info = msgspec.structs.replace(INFO, target=question.target)
-    return LoadedRun(folder=folder, info=info, summary=summary_of(passes, question, thresholds), passes=passes, torn=0)
+    several = any(one.case for one in passes)
+    found = summary_of_cases(passes, thresholds) if several else summary_of(passes, question, thresholds)
+    return LoadedRun(folder=folder, info=info, summary=found, passes=passes, torn=0)
 
 
 def in_streams(columns: Columns) -> Columns:

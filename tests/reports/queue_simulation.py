@@ -37,6 +37,7 @@ class Queue:
     attempts: int = 10
     model: str = MODEL
     intended: Callable[[int], float] = _backlog
+    case: str | None = None
 
     def records(self) -> list[Record]:
         """Play it: a heap of (time, seq), an attempt an entry; a request keeps its slot while it waits to retry."""
@@ -59,7 +60,16 @@ class Queue:
         return sorted(done, key=lambda record: record.attempts[-1].ended)
 
     def _record(self, seq: int, attempts: list[Attempt]) -> Record:
-        return Record(self.strategy, seq, self.model, self.intended(seq), tuple(attempts), self.pass_, OUTPUT_TOKENS)
+        return Record(
+            self.strategy,
+            seq,
+            self.model,
+            self.intended(seq),
+            tuple(attempts),
+            self.pass_,
+            OUTPUT_TOKENS,
+            case=self.case,
+        )
 
     def _attempt(self, bucket: Bucket, seq: int, now: float) -> Attempt:
         wait = bucket.wait(1, now)

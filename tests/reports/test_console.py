@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from made_runs import QUESTION, THRESHOLDS, in_streams, summary_of
+from made_runs import QUESTION, THRESHOLDS, in_cases, in_streams, summary_of, summary_of_cases
 from queue_simulation import FOUR, Queue
 from rich.console import Console
 
@@ -63,13 +63,25 @@ def streams() -> Summary:
     return msgspec.structs.replace(found, answer=ANSWER, warnings=())
 
 
-@pytest.mark.parametrize(("name", "found"), [("four", summary()), ("sweep", sweep()), ("streams", streams())])
+def cases() -> Summary:
+    """Two strategies in two cases."""
+    found = summary_of_cases([Columns.of(queue.records()) for queue in in_cases(FOUR[1:3], ("start", "a-long-name"))])
+    return msgspec.structs.replace(
+        found,
+        passes=tuple(msgspec.structs.replace(one, warnings=()) for one in found.passes),
+        thresholds=(ThresholdResult("gather", 0, "errors", "rate < 9%", 0, "ok", case="start"),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("four", summary()), ("sweep", sweep()), ("streams", streams()), ("cases", cases())]
+)
 def test_the_end_of_a_run_is_printed_as_agreed(name: str, found: Summary) -> None:
     assert printed(found) == (GOLDEN / f"{name}.txt").read_text()
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
-@pytest.mark.parametrize("found", [summary(), sweep()])
+@pytest.mark.parametrize("found", [summary(), sweep(), cases()])
 def test_no_line_is_wider_than_the_console_and_every_heading_is_whole(found: Summary, width: int) -> None:
     lines = printed(found, width).splitlines()
     assert max(map(len, lines)) <= width

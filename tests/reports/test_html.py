@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from made_runs import QUESTION, in_streams, made_run, summary_of
-from queue_simulation import Queue
+from made_runs import QUESTION, in_cases, in_streams, made_run, summary_of
+from queue_simulation import FOUR, Queue
 
 from bench.errors import UsageError
 from bench.results.metrics import METRICS
@@ -270,3 +270,34 @@ def test_each_stream_of_traffic_has_a_table_of_its_own(tmp_path: Path) -> None:
         rows = region.all("tbody")[0].all("tr")
         assert [row.all("th")[0].text.strip() for row in rows] == [one.strategy for one in run.passes]
         assert {row.all("td")[0].text.strip() for row in rows} == {str(requests)}
+
+
+def test_cases_stand_one_below_the_other_and_are_compared_within(tmp_path: Path) -> None:
+    queues = in_cases(FOUR[1:], ("start", "build"))
+    html = render(made_run(tmp_path, queues, thresholds=()))
+    root = page(html)
+    header = root.all("header")[0]
+    assert [heading.text for heading in header.all("h2")] == ["start", "build"]
+    assert len(header.all("p", **{"class": "answer one-of-many"})) == 2
+    table = root.all("section", id="strategies")[0].all("table")[0]
+    parts = [[row.all("th")[0].text for row in part.all("tr")] for part in table.all("tbody")]
+    assert parts == [[case, *(queue.strategy for queue in FOUR[1:])] for case in ("start", "build")]
+    stars = [len(part.all("span", **{"class": "tag"})) for part in table.all("tbody")]
+    assert stars[0] == stars[1] > 0, "the same numbers in both, so the same are best in both"
+    for section, name in (("latency", "percentiles"), ("time", "where-time-went"), ("money", "cost")):
+        figures = root.all("section", id=section)[0].all("figure")
+        assert [figure.attributes["id"] for figure in figures] == [f"{name}-start", f"{name}-build"]
+        assert [figure.all("h3")[0].text.partition(": ")[0] for figure in figures] == ["start", "build"]
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    drawn = root.all("section", id="timeline")[0].all("h3")
+    assert [title.text.partition(":")[0] for title in drawn] == [
+        f"{case}/{queue.strategy}" for case in ("start", "build") for queue in FOUR[1:]
+    ]
+
+
+def test_of_many_cases_some_timelines_of_each_are_drawn(tmp_path: Path) -> None:
+    html = render(made_run(tmp_path, in_cases(FOUR[1:], [f"case-{n}" for n in range(6)]), thresholds=()))
+    timelines = page(html).all("section", id="timeline")[0]
+    assert len(timelines.all("figure")) == 6
+    assert "Not drawn here: case-0/semaphore-5" in timelines.text

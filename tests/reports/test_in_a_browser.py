@@ -11,9 +11,10 @@ from typing import Literal
 
 import msgspec
 import pytest
-from made_runs import made_run
+from made_runs import in_cases, made_run
 from node_packages import installed
 from playwright.sync_api import Browser, Page, sync_playwright
+from queue_simulation import FOUR
 
 from bench.results.format import DASH
 from reports.html import write
@@ -43,6 +44,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     summary = msgspec.structs.replace(run.summary, model=f"claude{MARKUP}", question=MARKUP, name=MARKUP, answer=MARKUP)
     path = tmp_path_factory.mktemp("report") / "report.html"
     write(replace(run, summary=summary), path)
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a report of two cases."""
+    run = made_run(tmp_path_factory.mktemp("run"), in_cases(FOUR, ("start", "build")), thresholds=())
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write(run, path)
     return path.as_uri()
 
 
@@ -93,6 +103,17 @@ def test_a_table_sorts_by_the_heading_that_is_clicked_up_and_then_down(opened: O
     assert sorted(rising) == sorted(before)
     assert _column(opened, 2) == rising[::-1] != rising
     assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_cases_are_sorted_each_within_itself(chromium: Browser, cases: str) -> None:
+    page = chromium.new_page()
+    opened = Opened(page, cases)
+    page.locator("#strategies thead th", has_text="wall clock").first.locator("button").click()
+    parts = page.locator("#strategies > .scroll:first-of-type tbody")
+    names = [parts.nth(place).locator("tr > th").all_inner_texts() for place in range(2)]
+    page.close()
+    assert names == [[case, "gather", "semaphore-10", "semaphore-5", "sequential"] for case in ("start", "build")]
+    assert opened.complaints == []
 
 
 @pytest.mark.parametrize(
@@ -167,10 +188,13 @@ def axe(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(chromium: Browser, report: str, axe: Path, scheme: Literal["light", "dark"]) -> None:
+@pytest.mark.parametrize("name", ["report", "cases"])
+def test_axe_finds_no_violation(
+    chromium: Browser, axe: Path, name: str, scheme: Literal["light", "dark"], request: pytest.FixtureRequest
+) -> None:
     context = chromium.new_context(color_scheme=scheme, bypass_csp=True)
     page = context.new_page()
-    page.goto(report)
+    page.goto(request.getfixturevalue(name))
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     page.add_script_tag(path=axe)
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]

@@ -34,6 +34,12 @@ def test_a_line_says_what_is_done_in_flight_refused_and_spent() -> None:
     assert "took" in progress.line()
 
 
+def test_a_pass_of_a_case_is_called_by_both() -> None:
+    progress = Progress(plain())
+    progress.pass_started("pool", 1, 10, 1.0, "build")
+    assert progress.line().startswith("build/pool #2: 0/10 done")
+
+
 def test_an_unknown_price_is_unknown_and_not_nothing() -> None:
     progress = Progress(plain())
     progress.pass_started("pool", 0, 2, 1.0)

@@ -1,129 +1,22 @@
-"""The run loop on the virtual clock, with a client that answers from a table."""
+"""The run loop on the virtual clock."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import always, play
 
-from bench.clock import Clock
-from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Pass, Surroundings
-from bench.engine.line import Line
 from bench.engine.observe import Observers
-from bench.engine.stop import Stop
 from bench.errors import Exit
 from bench.request import RequestSpec
-from bench.results.record import Attempt, Record
-from bench.scenario.model import Retry, Strategy
-from bench.scenario.traces import Arrival
-from bench.strategies.admission import Admission
-from bench.strategies.headers import HeaderPacer
-from bench.strategies.limit import Aimd, Limit
-from bench.workload.requests import Placed, Source
-
-Answer = Callable[[RequestSpec, int], tuple[float, str | None]]
-"""(request, attempt number) -> (service time, cause of failure)."""
-
-
-RETRY = Retry()
-
-
-def always(seconds: float) -> Answer:
-    return lambda _spec, _attempt: (seconds, None)
-
-
-@dataclass
-class ScriptedClient:
-    clock: Clock
-    answer: Answer
-    retry_after: float | None = None
-    in_flight: int = 0
-    most_in_flight: int = 0
-
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:
-        sent = self.clock.now()
-        seconds, cause = self.answer(spec, attempt)
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            await self.clock.sleep_until(sent + seconds)
-        finally:
-            self.in_flight -= 1
-        return Attempt(
-            sent=sent,
-            ended=self.clock.now(),
-            status=None if cause == "connection" else 429 if cause else 200,
-            cause=cause,
-            retry_after=self.retry_after if cause else None,
-        )
-
-
-@dataclass
-class Result:
-    records: list[Record] = field(default_factory=list)
-    ended: float = 0.0
-    most_in_flight: int = 0
-    left_in_flight: int = 0
-    stop: Stop = field(default_factory=Stop)
-    budget: BudgetGuard = field(default_factory=BudgetGuard)
-
-    @property
-    def seqs(self) -> list[int]:
-        return sorted(record.seq for record in self.records)
-
-
-def open_source(count: int, every: float = 0.0) -> Source:
-    def arrivals() -> Generator[Placed, float, None]:
-        yield from ((seq, Arrival(seq * every)) for seq in range(count))
-
-    return Source(arrivals(), lambda seq, due: RequestSpec(seq, due.at, {"model": "claude-sonnet-5"}, 1000, 300))
-
-
-def play(
-    count: int,
-    limit: int | Limit | None,
-    answer: Answer,
-    *,
-    every: float = 0.0,
-    retry: Retry = RETRY,
-    hold_slot: bool = True,
-    retry_after: float | None = None,
-    budget: BudgetGuard | None = None,
-    price: float = 0.0,
-    interrupts: tuple[float, ...] = (),
-) -> Result:
-    result = Result(budget=budget or BudgetGuard())
-    strategy = Strategy(name="s", kind="semaphore", retry=retry, hold_slot=hold_slot)
-
-    async def main() -> None:
-        clock = Clock()
-        client = ScriptedClient(clock, answer, retry_after)
-        admission = Admission(limit, HeaderPacer() if isinstance(limit, Aimd) else None, clock)
-        around = Surroundings(
-            journal=result.records.append,
-            observer=Observers(),
-            budget=result.budget,
-            stop=result.stop,
-            cost=lambda _model, attempt: price if attempt.ok else 0.0,
-            worst_case=lambda _spec: price,
-        )
-        for when in interrupts:
-            clock.call_at(when, result.stop.interrupt)
-        line = Line([open_source(count, every)], clock)
-        await Pass(line, strategy, 0, 7, admission, client, clock, around).run()
-        result.ended = clock.now()
-        result.most_in_flight = client.most_in_flight
-        result.left_in_flight = admission.in_flight
-
-    run_loop(main(), virtual=True)
-    return result
+from bench.results.record import Record
+from bench.scenario.model import Retry
+from bench.strategies.limit import Aimd
 
 
 @given(st.integers(1, 60), st.one_of(st.none(), st.integers(1, 20)), st.sampled_from([0.125, 1.0, 5.0]))
@@ -261,7 +154,9 @@ def test_an_observer_that_raises_is_dropped_and_breaks_nothing(caplog: pytest.Lo
     class Broken:
         calls = 0
 
-        def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float) -> None: ...
+        def pass_started(
+            self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None
+        ) -> None: ...
 
         def sent(self, strategy: str) -> None:
             self.calls += len(strategy)

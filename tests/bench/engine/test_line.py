@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -13,13 +14,16 @@ from hypothesis import strategies as st
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.budget import BudgetGuard
-from bench.engine.dispatch import Pass, Surroundings
+from bench.engine.dispatch import Pass
+from bench.engine.exchange import Terms
 from bench.engine.line import Line
 from bench.engine.observe import Observers
 from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
 from bench.request import RequestSpec
 from bench.results.record import Attempt, Record
 from bench.scenario.model import (
+    Conversations,
     Exponential,
     Fixed,
     Lognormal,
@@ -31,7 +35,8 @@ from bench.scenario.model import (
 )
 from bench.scenario.traces import Arrival
 from bench.strategies.admission import Admission
-from bench.strategies.pacer import Pacer
+from bench.strategies.pacer import Cost, Pacer, Ticket
+from bench.targets.client import Watch
 from bench.workload.requests import Placed, Source, sources_of
 from mock_server.bucket import Bucket
 
@@ -39,13 +44,10 @@ MODEL = {"model": "claude-sonnet-5"}
 
 
 def stream(name: str, times: Sequence[float], priority: int = 0, number: int = 0) -> Source:
-    def arrivals() -> Generator[Placed, float, None]:
-        yield from enumerate(map(Arrival, times))
-
     def spec(place: int, due: Arrival) -> RequestSpec:
         return RequestSpec(place * 10 + number, due.at, MODEL, 100, 10, stream=name)
 
-    return Source(arrivals(), spec, priority)
+    return Source(enumerate(map(Arrival, times)), spec, priority)
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Server:
     clock: Clock
     service: Callable[[RequestSpec], float]
 
-    async def send(self, spec: RequestSpec, attempt: int) -> Attempt:  # noqa: ARG002
+    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:  # noqa: ARG002
         sent = self.clock.now()
         await self.clock.sleep_until(sent + self.service(spec))
         return Attempt(sent=sent, ended=self.clock.now(), status=200)
@@ -98,7 +100,7 @@ def play(
         for when in interrupts:
             clock.call_at(when, stop.interrupt)
         line = Line(sources, clock, by_priority=by_priority)
-        await Pass(line, strategy, 0, 7, admission, Server(clock, service), clock, around).run()
+        await Pass(line, Terms(strategy, 0, 7, admission, Server(clock, service), clock, around)).run()
         played.ended = clock.now()
         played.left_in_flight = admission.in_flight
         assert len(asyncio.all_tasks()) == 1
@@ -230,3 +232,75 @@ def test_think_times_belong_to_the_request_and_not_to_the_order_of_events(think:
     slow, quick = thought(50.0), thought(0.1)
     assert slow == pytest.approx(quick)
     assert len(set(quick.values())) == 35
+
+
+# Conversations
+
+
+def test_who_waits_to_be_let_through_keeps_its_place_when_one_that_goes_before_it_comes() -> None:
+    """Two turns that are due at the same moment: the later one in the workload is already at the gate."""
+
+    class Door:
+        def __init__(self, *, is_open: bool) -> None:
+            self.opened = asyncio.Event()
+            if is_open:
+                self.opened.set()
+
+        async def acquire(self, cost: Cost) -> Ticket:
+            await self.opened.wait()
+            return Ticket(cost)
+
+        def forgo(self, ticket: Ticket) -> None:  # noqa: ARG002
+            raise AssertionError("whoever is let through goes")
+
+        def release(self) -> None:
+            raise AssertionError("whoever is let through goes")
+
+    def spec(place: int, due: Arrival) -> RequestSpec:
+        return RequestSpec(place, due.at, MODEL, 100, 10)
+
+    def after(place: int, ended: float, ok: bool) -> list[Placed]:
+        return [(place + 1, Arrival(ended))] if ok else []
+
+    async def main() -> list[int]:
+        line = Line([Source([(0, Arrival(0.0)), (10, Arrival(0.0))], spec, after=after)], Clock())
+        door, closed = Door(is_open=True), Door(is_open=False)
+        (first, _), (second, _) = await line.next(door) or never(), await line.next(door) or never()
+        line.answered(second, 0.0)
+        waiting = asyncio.ensure_future(line.next(closed))
+        await asyncio.sleep(0)
+        line.answered(first, 0.0)
+        closed.opened.set()
+        (third, _), (fourth, _) = await waiting or never(), await line.next(door) or never()
+        for last in (third, fourth):
+            line.answered(last, 1.0, ok=False)
+        assert await line.next(door) is None
+        return [each.seq for each in (first, second, third, fourth)]
+
+    assert run_loop(main(), virtual=True) == [0, 10, 11, 1]
+
+
+def never() -> tuple[RequestSpec, Ticket]:
+    raise AssertionError("there is another one")
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 3), st.sampled_from([0.0, 1.0]))
+def test_every_turn_is_sent_once_and_after_the_answer_to_the_one_before_it(
+    talks: int, turns: int, limit: int, think: float
+) -> None:
+    size = Fixed(value=10)
+    conversations = Conversations(count=talks, turns=Fixed(value=turns), think=think)
+    workload = Workload(conversations=conversations, input_tokens=size, output_tokens=size, max_tokens=9)
+    scenario = Scenario(
+        version=1,
+        name="talks",
+        question="?",
+        model="claude-sonnet-5",
+        workload=workload,
+        strategies=(Strategy(name="s", kind="gather", retry=Retry()),),
+    )
+    played = play(list(sources_of(scenario)), limit)
+    assert sorted(record.seq for record in played.records) == list(range(talks * turns))
+    for before, after in pairwise(sorted(played.records, key=lambda record: record.seq)):
+        if after.turn:
+            assert after.intended == before.attempts[-1].ended + think

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 from result_rows import asking, attempt, backlog, record, refused, summary_of
 
 from bench.results.answer import answer
-from bench.results.metrics import Slo
+from bench.results.columns import Columns
+from bench.results.fan_out import FanOut, Take
 from bench.results.question import Question
 from bench.results.record import Record
+from bench.results.slo import Slo
+from bench.results.summarize import summarize_pass
+from bench.results.summary import PassSummary
 
+MODELS = ("claude-haiku-4-5", "claude-sonnet-5", "claude-opus-5-5")
 BACKLOG = asking()
 OPEN = asking(own_times=True)
 
@@ -113,3 +121,31 @@ def test_open_traffic_is_judged_by_the_slo_before_speed() -> None:
 
 def test_too_few_for_a_percentile_are_judged_by_their_mean() -> None:
     assert _answer(OPEN, _arriving(10, 0, "pool")).startswith("pool: mean response time 1.00 s for 10 requests")
+
+
+def _asked(strategy: str, take: Take, *times: tuple[float, float, float]) -> PassSummary:
+    """Prompts that go to three models at second 0, which take so long; the third is the dearest."""
+    rows = [
+        msgspec.structs.replace(
+            record(3 * group + place, 0, attempt(0, took), strategy=strategy, model=model), group=group
+        )
+        for group, each in enumerate(times)
+        for place, (model, took) in enumerate(zip(MODELS, each, strict=True))
+    ]
+    fan_out = FanOut(MODELS, take)
+    return summarize_pass(replace(Columns.of(rows), fan_out=fan_out), BACKLOG, kind="gather")
+
+
+def test_of_a_fan_out_it_says_what_the_slowest_model_adds() -> None:
+    said = answer(BACKLOG, [_asked("patient", "all", *[(1.0, 2.0, 6.0)] * 75, *[(1.0, 3.0, 2.0)] * 25)])
+    assert said == (
+        "patient: p95 time to the answer 6.00 s for 100 prompts, no 429s, $1.75. With patient, claude-opus-5-5 is the "
+        "last for 75 % of the prompts; without it they would take 2.25 s instead of 5.25 s on average."
+    )
+
+
+def test_of_several_ways_to_take_answers_the_quickest_wins() -> None:
+    slow, quick = _asked("patient", "all", *[(1.0, 2.0, 6.0)] * 80), _asked("quick", "first", *[(2.0, 1.0, 6.0)] * 80)
+    said = answer(BACKLOG, [slow, quick])
+    assert said.startswith("quick answers fastest: p95 time to the answer 1.00 s for 80 prompts")
+    assert said.endswith("With quick, claude-sonnet-5 gives 100 % of the answers.")

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from result_rows import QUESTION, asking, attempt, backlog, record, records, refused, summary_of
 
+from bench.results.causes import CAUSES
 from bench.results.columns import ColumnsBuilder
-from bench.results.metrics import DISTRIBUTIONS, METRICS, SCALARS, Slo
+from bench.results.metrics import DISTRIBUTIONS, METRICS, SCALARS
 from bench.results.record import Attempt, Record, Usage
+from bench.results.slo import Slo
 from bench.results.summarize import summarize_pass
 
 START = {"requests": 1000.0, "input_tokens": 2e6, "output_tokens": 4e5}
@@ -26,13 +28,17 @@ def test_a_hand_made_pass() -> None:
         "requests": 4,
         "succeeded": 2,
         "failed": 2,
+        "unneeded": 0,
         "error_rate": 0.5,
         "attempts": 6,
         "attempts_per_request": 1.5,
         "retried_share": 0.5,
         "rate_limited": 3,
         "rate_limited_rate": 0.5,
+        "expired_share": None,
+        "errored_share": None,
         "makespan": 120,
+        "time_to_first_result": 30,
         "throughput": 1,
         "input_tokens": 2000,
         "output_tokens": 600,
@@ -44,6 +50,19 @@ def test_a_hand_made_pass() -> None:
         "cost_per_success": 0.005,
         "goodput": None,
         "goodput_share": None,
+        "cache_hit_share": None,
+        "cache_write_cost": None,
+        "cache_saving": None,
+        "conversations": None,
+        "conversations_completed": None,
+        "cost_per_conversation": None,
+        "wasted_attempts": 0,
+        "wasted_unknown": 0,
+        "wasted_tokens": 0,
+        "wasted_cost": 0,
+        "hedged_share": 0,
+        "hedge_wins": None,
+        "hedge_cost": 0,
     }
     assert summary.values == pytest.approx(expected)
     assert summary.failures == {"output_tokens": 1, "server_error": 1}
@@ -114,17 +133,23 @@ def test_every_request_and_attempt_is_counted_once(rows: list[Record]) -> None:
     summary = summary_of(rows, asking(slo=Slo(response_time=10.0)))
     values = summary.values
     attempts = [one for row in rows for one in row.attempts]
-    assert values["requests"] == len(rows) == (values["succeeded"] or 0) + (values["failed"] or 0)
+    ends = [values[name] or 0 for name in ("succeeded", "failed", "unneeded")]
+    assert values["requests"] == len(rows) == sum(ends)
     assert values["failed"] == sum(summary.failures.values())
-    assert values["attempts"] == len(attempts)
-    assert sum(summary.attempts.values()) == sum(not one.ok for one in attempts)
+    assert values["attempts"] == sum(one.cause != "unsent" for one in attempts)
+    assert sum(summary.attempts.values()) == sum(
+        one.cause is not None and not CAUSES[one.cause].unneeded for one in attempts
+    )
     assert values["output_tokens"] == sum(one.usage.output_tokens for one in attempts if one.usage)
     assert values["input_tokens"] == sum(one.usage.total_input for one in attempts if one.usage)
     assert all(one.n <= (values["succeeded"] or 0) for one in summary.distributions.values())
     good, share = values["goodput_share"], values["error_rate"]
-    assert good is not None
-    assert share is not None
-    assert good <= 1 - share + 1e-12
+    if values["unneeded"] == values["requests"]:
+        assert (good, share) == (None, 0)  # nothing was wanted: none of it was good, none of it failed
+    else:
+        assert good is not None
+        assert share is not None
+        assert good <= 1 - share + 1e-12
 
 
 def test_rate_limited_attempts_are_counted_although_all_succeed() -> None:

@@ -183,7 +183,41 @@ def test_a_threshold_on_one_stream(
     assert failed(result) is (verdict != "ok")
 
 
-@pytest.mark.parametrize("metric", ["latency{kind:chat}", "latency{stream:}", "latency{stream:a", "latency}", "{}"])
+def test_tags_choose_passes_streams_and_models() -> None:
+    large = [msgspec.structs.replace(one, model="claude-sonnet-5") for one in streams()]
+    small = [
+        msgspec.structs.replace(one, model="claude-haiku-4-5", stream="tiny", seq=one.seq + 200)
+        for one in backlog(100, 0.5, 100)
+    ]
+    passes = [
+        [msgspec.structs.replace(one, strategy=strategy, case=case) for one in (*large, *small)]
+        for strategy, case in (("pool", "start"), ("pool", "build"), ("gather", "build"))
+    ]
+
+    def held(metric: str, expression: str) -> list[tuple[str, str | None, float | None]]:
+        parsed = parse_threshold(metric, expression)
+        threshold = Written(metric, expression, parsed.aggregate, parsed.op, parsed.value)
+        found = evaluate([threshold], [summary_of(one) for one in passes], [Columns.of(one) for one in passes])
+        return [(one.strategy, one.case, one.value) for one in found]
+
+    assert held("latency{strategy:gather}", "max < 9s") == [("gather", "build", 3.0)]
+    assert held("latency{ strategy: pool, case: build }", "max < 9s") == [("pool", "build", 3.0)]
+    assert held("latency{case:start,model:claude-haiku-4-5}", "max < 9s") == [("pool", "start", 0.5)]
+    assert held("rate_limited{case:start,model:claude-sonnet-5}", "count < 9") == [("pool", "start", 2.0)]
+    assert held("rate_limited{case:start,model:claude-haiku-4-5}", "count < 9") == [("pool", "start", 0.0)]
+    assert held("latency{case:start,stream:tiny,model:claude-haiku-4-5}", "max < 9s") == [("pool", "start", 0.5)]
+    assert held("rate_limited{case:start,stream:job,model:claude-sonnet-5}", "count < 9") == [("pool", "start", 2.0)]
+    assert held("latency{case:start,stream:tiny,model:claude-sonnet-5}", "max < 9s") == [("pool", "start", None)]
+    assert held("latency{strategy:other}", "max < 9s") == []
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "latency{kind:chat}", "latency{stream:}", "latency{stream:a", "latency}", "{}", "latency{}",
+        "latency{stream:a,}", "latency{stream:a,stream:b}", "latency{stream:a case:b}",
+    ],
+)  # fmt: skip
 def test_other_tags_are_refused(metric: str) -> None:
     with pytest.raises(ValueError, match=r"a tag that is not known; expected one such as .*\{stream:interactive\}"):
         parse_threshold(metric, "p(95) < 2s")

@@ -66,7 +66,7 @@ def test_a_small_file_gets_all_defaults(tmp_path: Path) -> None:
     scenario = load(write(tmp_path, SMALL))
     assert scenario.name == "job"
     assert scenario.source == tmp_path / "job.yaml"
-    assert (scenario.target, scenario.tier, scenario.speed, scenario.timeout) == ("sim", "start", 1.0, 600.0)
+    assert (scenario.target, scenario.tier, scenario.speed, scenario.timeout.attempt) == ("sim", "start", 1.0, 600.0)
     assert scenario.arrivals.kind == "backlog"
     assert scenario.strategies == (Strategy(name="sequential", kind="sequential", limit=1, retry=Retry()),)
 
@@ -271,7 +271,9 @@ NO_LOGIC = (
     "variables and templates such as ${NAME} or {{ name }} are not replaced in scenario files: write the value, "
     "give it with --set, or make the scenario in Python"
 )
-STRATEGIES = "expected sequential, gather, adaptive, {semaphore: 10} or {token_bucket: auto}"
+STRATEGIES = (
+    "expected sequential, gather, adaptive, batch, {semaphore: 10}, {token_bucket: auto} or {pool: {workers: 32}}"
+)
 
 
 def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
@@ -400,7 +402,7 @@ def test_arrivals_without_an_end_need_one(tmp_path: Path, kind: str) -> None:
         ("workload.requets", "5", "workload.requets: unknown key. Did you mean requests?"),
         ("model.name", "x", "model.name: the file has `claude-sonnet-5` at model; set that as a whole: "
          "--set 'model=...'"),
-        ("strategies.4", "gather", "strategies.4: the file has a list at strategies; set that as a whole: "
+        ("strategies.4", "gather", "strategies[4]: the file has a list at strategies; set that as a whole: "
          "--set 'strategies=...'"),
         ("workload.requests", "[", "workload.requests: not valid YAML: expected the node content, "
          "but found '<stream end>'"),
@@ -560,11 +562,22 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
     entries = shipped()
     assert [entry.name for entry in entries] == [
         "adaptive-or-fixed",
+        "agents-growing-context",
+        "batch-or-live",
+        "caching-warm-up",
         "chat-users",
+        "chat-with-history",
         "classify-500",
+        "fan-out-three-models",
+        "hedge-or-wait",
+        "hold-slot",
         "interactive-and-background",
+        "one-million",
+        "output-classes",
         "replay-conversation",
+        "retry-storm",
         "summarize-100",
+        "thundering-herd",
     ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
 
@@ -614,7 +627,7 @@ def test_every_kind_of_arrivals(tmp_path: Path, written: str, arrivals: object) 
         ("{steps: [{rate: 1/s}, {rate: 2/s}]}", "only the last step can go on"),
         ("{users: 0, think: 1s}", "expected at least 1"),
         ("{users: 5}", "think: missing"),
-        ("{users: 5, think: 3}", "expected a time such as 10s"),
+        ("{users: 5, think: 3}", "expected a duration such as 90s or 5m, got 3 without a unit"),
         ("{users: 5, think: soon}", "expected a duration such as 90s or 5m, got `soon`"),
         ("{diurnal: {rate: 5/s, amplitude: 130%}}", "expected a percentage from 0% to 100%"),
         ("{diurnall: {rate: 5/s, amplitude: 10%}}", "Did you mean diurnal?"),
@@ -658,7 +671,8 @@ def test_streams(tmp_path: Path) -> None:
         ("name: job", "name: chat", "streams[1].name: a second stream called `chat`"),
         ("share: 80%, ", "", "streams[1]: expected `arrivals` of its own, or a `share`"),
         ("share: 80%,", "share: 80%, arrivals: {poisson: 1/s},", "streams[1].share: not with `arrivals` of its own"),
-        ("{poisson: 10/s}", "backlog", "backlog cannot be shared out"),
+        ("{poisson: 10/s}", "backlog", "share: of how many?"),
+        ("{poisson: 10/s}", "{users: 5, think: 1s}", "users cannot be shared out"),
         ("duration: 1m", "requestz: 5", "streams[0].workload.requestz: unknown key"),
         ("duration: 1m, ", "", "streams[0].workload: expected `requests` or `duration`"),
         ("input_tokens: 9", "input_tokens: trace", "`trace` needs arrivals from a trace"),

@@ -80,8 +80,9 @@ def test_it_tells_good_files_from_bad_ones(change: dict[str, object], good: bool
 
 
 def test_defaults_are_shown_as_they_are_written() -> None:
-    properties = json_schema()["properties"]
-    assert properties["timeout"]["default"] == "10m"
+    schema = json_schema()
+    properties = schema["properties"]
+    assert schema["definitions"]["Timeout"]["properties"]["attempt"]["default"] == "10m"
     assert properties["pause"]["default"] == "1m"
     assert properties["speed"]["default"] == 1.0
 

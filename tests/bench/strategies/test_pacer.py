@@ -106,8 +106,18 @@ def test_a_correction_lets_the_first_in_line_go_sooner() -> None:
 def test_using_more_than_reserved_is_a_debt_for_those_behind() -> None:
     gate = Pacer(None, None, Bucket.full(100, 1))
     ticket = gate.take(Cost(1, 0, 10), 0)
-    gate.settle(ticket, Attempt(0, 0, status=200, usage=Usage(0, 150)), 0)
+    gate.settle(ticket, Attempt(0, 0, status=200, cause="stream_error", usage=Usage(0, 150)), 0)
     assert gate.wait(Cost(1, 0, 10), 0) == pytest.approx(60)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_expected_lengths_are_scaled_by_what_answers_had_of_theirs(factor: float) -> None:
+    gate = Pacer(None, None, Bucket.full(1000, 1))
+    for expected in (10, 100, 30):
+        ticket = gate.take(Cost(1, 0, expected), 0)
+        gate.settle(ticket, Attempt(0, 0, status=200, usage=Usage(0, round(expected * factor))), 0)
+    assert gate.take(Cost(1, 0, 50), 0).reserved.output_tokens == 50 * factor
+    assert gate.wait(Cost(1, 0, 1000), 0) == pytest.approx(max(0, min(1000, 1000 * factor) - 1000 + 190 * factor))
 
 
 def test_at_most_limit_in_flight_and_a_cancelled_wait_gives_its_slot_back() -> None:
@@ -136,7 +146,7 @@ def test_an_exact_rate_does_not_stall_the_virtual_clock() -> None:
         (Attempt(0, 1, status=200, usage=Usage(700, 90, cache_read=5000, cache_write_5m=30)), Cost(1, 730, 90)),
         (Attempt(0, 1, status=429, cause="requests"), Cost(1, 0, 0)),
         (Attempt(0, 1, cause="timeout"), Cost(1, 1000, 300)),
-        (Attempt(0, 1, status=200, cause="stream_error", usage=Usage(700, 20)), Cost(1, 700, 20)),
+        (Attempt(0, 1, status=200, cause="stream_error", usage=Usage(700, 20)), Cost(1, 700, 300)),
     ],
 )
 def test_what_an_attempt_really_used(attempt: Attempt, expected: Cost) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
@@ -16,7 +17,7 @@ from bench import clock
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
-from bench.targets.client import Client
+from bench.targets.client import Client, Watch
 from bench.targets.inprocess import EngineTransport
 from bench.targets.sdk import SdkClient
 from bench.targets.sim import SimClient
@@ -90,6 +91,33 @@ def shaped_workload(count: int) -> list[RequestSpec]:
     ]
 
 
+T = TypeVar("T")
+Exchange = Callable[[Client, Clock, RequestSpec], Awaitable[T]]
+
+
+def play(
+    settings: Settings,
+    exchange: Exchange[T],
+    *,
+    direct: bool,
+    timeout: float,
+    count: int,
+    make: Callable[[int], list[RequestSpec]] = workload,
+    stall: float = math.inf,
+) -> list[T]:
+    """What comes of an exchange for each request of a workload."""
+
+    async def main() -> list[T]:
+        time, engine = Clock(), Engine(settings)
+        async with AsyncExitStack() as stack:
+            client: Client = SimClient(engine, time, seed=SEED, timeout=timeout, stall=stall)
+            if not direct:
+                client = await stack.enter_async_context(_sdk(engine, time, timeout, stall))
+            return await asyncio.gather(*(exchange(client, time, spec) for spec in make(count)))
+
+    return clock.run(main(), virtual=True)
+
+
 def records(
     settings: Settings,
     *,
@@ -97,26 +125,20 @@ def records(
     timeout: float,
     count: int,
     make: Callable[[int], list[RequestSpec]] = workload,
+    stall: float = math.inf,
 ) -> list[list[Attempt]]:
     """All attempts by request; a 429 is tried again after its retry-after."""
-
-    async def main() -> list[list[Attempt]]:
-        time, engine = Clock(), Engine(settings)
-        async with AsyncExitStack() as stack:
-            client: Client = SimClient(engine, time, seed=SEED, timeout=timeout)
-            if not direct:
-                client = await stack.enter_async_context(_sdk(engine, time, timeout))
-            return await asyncio.gather(*(_exchange(client, time, spec) for spec in make(count)))
-
-    return clock.run(main(), virtual=True)
+    return play(settings, _exchange, direct=direct, timeout=timeout, count=count, make=make, stall=stall)
 
 
-def _sdk(engine: Engine, time: Clock, timeout: float) -> SdkClient:
+def _sdk(engine: Engine, time: Clock, timeout: float, stall: float) -> SdkClient:
     def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
         return {"x-mock-key": f"{SEED}.{spec.seq}.{attempt}", "x-mock-output-tokens": str(spec.output_tokens)}
 
     http = httpx2.AsyncClient(transport=EngineTransport(engine, time))
-    return SdkClient(time, http, base_url="http://engine", api_key="sk-ant-test", timeout=timeout, headers=headers)
+    return SdkClient(
+        time, http, base_url="http://engine", api_key="sk-ant-test", timeout=timeout, stall=stall, headers=headers
+    )
 
 
 async def _exchange(client: Client, time: Clock, spec: RequestSpec) -> list[Attempt]:
@@ -126,6 +148,19 @@ async def _exchange(client: Client, time: Clock, spec: RequestSpec) -> list[Atte
         await time.sleep_until(attempts[-1].ended + attempts[-1].retry_after)
         attempts.append(await client.send(spec, len(attempts) + 1))
     return attempts
+
+
+async def _given_up(client: Client, time: Clock, spec: RequestSpec) -> tuple[Attempt | None, list[float]]:
+    """What is seen of an attempt that is cancelled at some moment, if it has not ended, and when it had answered."""
+    await time.sleep_until(spec.intended)
+    answered: list[float] = []
+    watch = Watch(
+        within=Draws(SEED, "within", spec.seq).uniform(1.0, 9.0), answered=lambda: answered.append(time.now())
+    )
+    sending = asyncio.ensure_future(client.send(spec, 1, watch))
+    time.call_at(spec.intended + Draws(SEED, "patience", spec.seq).uniform(0.0, 8.0), sending.cancel)
+    await asyncio.wait({sending})
+    return watch.seen if sending.cancelled() else sending.result(), answered
 
 
 @pytest.mark.parametrize(
@@ -166,6 +201,44 @@ def test_the_records_of_thinking_tools_and_caching_are_those_of_the_sdk(settings
     assert all(any(getattr(row, name) for row in usage) for name in ("cache_read", "cache_write_5m", "thinking_tokens"))
     assert any(a.first_text and a.first_token and a.first_text > a.first_token for a in last)
     assert any(a.first_event and a.first_token and a.first_token > a.first_event for a in last)
+    for ours, theirs in zip(direct, sdk, strict=True):
+        assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("settings", "stall"),
+    [
+        (Settings(tier="scale", faults=SPOILING), 1.0),
+        (Settings(tier="unlimited", faults=SPOILING, chunk_tokens=30), 0.45),
+        (Settings(tier="unlimited", ttft=(0.4, 0.9), tokens_per_second=(20.0, 60.0), ping_interval=None), 0.3),
+        (Settings(tier="unlimited", tokens_per_second=(20.0, 60.0), ping_interval=0.4), 0.5),
+    ],
+)
+@pytest.mark.parametrize("make", [workload, shaped_workload])
+def test_silences_end_streams_of_the_simulation_when_they_end_those_of_the_sdk(
+    settings: Settings, stall: float, make: Callable[[int], list[RequestSpec]]
+) -> None:
+    direct = records(settings, direct=True, timeout=20.0, count=300, make=make, stall=stall)
+    sdk = records(settings, direct=False, timeout=20.0, count=300, make=make, stall=stall)
+    stalled = [one for attempts in direct for one in attempts if one.cause == "stalled"]
+    assert stalled or (settings.ping_interval or 1) < stall
+    assert all(one.headers is not None and one.ended >= one.headers + stall for one in stalled)
+    for ours, theirs in zip(direct, sdk, strict=True):
+        assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "settings", [Settings(tier="unlimited", seed=3), Settings(tier="tier-2", faults=SPOILING | REFUSING)]
+)
+def test_what_is_seen_of_a_cancelled_attempt_is_what_the_sdk_sees(settings: Settings) -> None:
+    direct = play(settings, _given_up, direct=True, timeout=8.0, count=300)
+    sdk = play(settings, _given_up, direct=False, timeout=8.0, count=300)
+    cancelled = [seen for seen, _ in direct if seen and seen.cause == "cancelled"]
+    assert len(cancelled) > 50
+    assert any(seen.usage for seen in cancelled)
+    assert not all(seen.usage for seen in cancelled)
+    assert any(times for _, times in direct)
+    assert all(times == [seen.first_token] for seen, times in direct if seen and seen.first_token)
     for ours, theirs in zip(direct, sdk, strict=True):
         assert ours == theirs
 

@@ -32,7 +32,6 @@ from bench.scenario.model import (
     Warmup,
     Workload,
 )
-from bench.scenario.traces import Arrival
 from bench.workload.requests import count_of, sources_of, warmup_of
 from mock_server.models import estimate_tokens
 
@@ -252,10 +251,10 @@ def test_streams_take_turns_with_the_numbers_and_have_their_own_model_and_sizes(
             ),
         }
     )
-    chat, *users = sources_of(scenario)
-    assert (chat.priority, chat.waits, [user.waits for user in users]) == (3, False, [True, True])
+    chat, users = sources_of(scenario)
+    assert (chat.priority, chat.after, users.after is None) == (3, None, False)
     specs = list(starmap(chat.spec, chat.arrivals))
-    first = [user.spec(*next(user.arrivals)) for user in users]
+    first = list(starmap(users.spec, users.arrivals))
     assert [(s.seq, s.stream, s.input_tokens, s.params["model"]) for s in (*specs, *first)] == [
         (0, "chat", 50, MODEL),
         (2, "chat", 50, MODEL),
@@ -284,13 +283,11 @@ def test_each_request_of_a_user_has_the_prompt_of_its_place_in_whatever_order_th
     (tmp_path / "p.jsonl").write_text("".join(f'{{"prompt": "number {n}"}}\n' for n in range(7)))
     dataset = Dataset(path=tmp_path / "p.jsonl")
     scenario = job(arrivals=Users(count=3, think=1.0), requests=9, dataset=dataset, input_tokens=None)
-    said = {}
-    for user in reversed(list(sources_of(scenario))):
-        placed: tuple[int, Arrival] | None = next(user.arrivals)
-        while placed is not None:
-            said[placed[0]] = user.spec(*placed).params["messages"][0]["content"]
-            try:
-                placed = user.arrivals.send(placed[1].at + 1)
-            except StopIteration:
-                placed = None
+    [source] = sources_of(scenario)
+    assert source.after is not None
+    said, waiting = {}, list(source.arrivals)
+    while waiting:
+        place, arrival = waiting.pop()
+        said[place] = source.spec(place, arrival).params["messages"][0]["content"]
+        waiting += source.after(place, arrival.at + 1, True)
     assert said == {place: f"number {place % 7}" for place in range(9)}

@@ -1,0 +1,142 @@
+"""Runs inside a program of yours: a script, a test, a notebook whose event loop already runs.
+
+A run has event loops of its own, since on `sim` time is virtual.  So it never shares the caller's loop: where one runs,
+the run goes on in another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from bench import api
+from bench.api import Finished
+from bench.engine.stop import Stop, interruptible
+from bench.errors import UsageError
+from bench.scenario.model import Scenario
+
+
+class Overrides(TypedDict, total=False):
+    """What may differ from the scenario's file: what the flags of the command line say, under the same names."""
+
+    target: str
+    """sim, mock, api, or the URL of a gateway."""
+    tier: str
+    """Rate limits to assume: a name such as build, or a .json file."""
+    seed: int
+    repeat: int
+    speed: float
+    """On mock: scenario seconds a second."""
+    max_cost: float
+    """Dollars; needed for the API."""
+    max_requests: int
+    max_time: float
+    """Scenario seconds."""
+    settings: Mapping[str, object]
+    """Any other value by its path, as `--set` takes it: {"workload.requests": 500, "timeout": "90s"}."""
+    strategies: Sequence[str]
+    """Only these."""
+    cases: Sequence[str]
+    """Only these."""
+
+
+def load(scenario: str | PathLike[str], **overrides: Unpack[Overrides]) -> Scenario:
+    """Read a shipped scenario by its name, or a file.  ScenarioError has every problem of it."""
+    settings = [f"{path}={_written(value)}" for path, value in overrides.get("settings", {}).items()]
+    return api.load(
+        str(scenario),
+        flags=_flags(overrides),
+        settings=settings,
+        strategies=overrides.get("strategies", ()),
+        cases=overrides.get("cases", ()),
+    )
+
+
+def run(
+    scenario: Scenario | str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **overrides: Unpack[Overrides],
+) -> Finished:
+    """Run a scenario to its end and return what was found, with the folder that holds records and report.
+
+    `scenario` is a shipped name, a file, or a Scenario, which is taken as it is, without `overrides`.  `out` is the
+    folder to make (default: a new one under runs/); `quiet` shows no progress.  Ctrl-C, or interrupting the cell, stops
+    sending and returns what was measured.  Raises UsageError before anything was sent, TargetError when nobody answers.
+    """
+    stop, loaded = Stop(), _loaded(scenario, overrides)
+    if not _in_a_loop():
+        return _run(loaded, out, stop, quiet=quiet)
+    with interruptible(stop, api.to_stderr), ThreadPoolExecutor(1, "claude-bench") as thread:
+        return thread.submit(_run, loaded, out, stop, quiet=quiet).result()
+
+
+async def arun(
+    scenario: Scenario | str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **overrides: Unpack[Overrides],
+) -> Finished:
+    """The same, while the caller's event loop goes on.
+
+    Cancelling it gives up what is in flight; records and report of what was measured are there when it returns.
+    """
+    stop, loaded = Stop(), _loaded(scenario, overrides)
+    running = asyncio.ensure_future(asyncio.to_thread(_run, loaded, out, stop, quiet=quiet))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.cancel()
+        await asyncio.wait({running})
+        running.exception()  # looked at, or asyncio would complain that nobody did
+        raise
+
+
+def _run(scenario: Scenario, out: str | PathLike[str] | None, stop: Stop, *, quiet: bool) -> Finished:
+    with api.progress(quiet=quiet) as observer:
+        return api.run(scenario, out=None if out is None else Path(out), observer=observer, stop=stop)
+
+
+def _loaded(scenario: Scenario | str | PathLike[str], overrides: Overrides) -> Scenario:
+    if not isinstance(scenario, Scenario):
+        return load(scenario, **overrides)
+    if overrides:
+        raise UsageError(
+            f"{', '.join(overrides)}: a Scenario is taken as it is",
+            "Give overrides to bench.load, or change it with scenario.model_copy(update={...}).",
+        )
+    return scenario
+
+
+def _flags(overrides: Overrides) -> dict[str, str]:
+    max_time = overrides.get("max_time")
+    return api.flags(
+        target=overrides.get("target"),
+        tier=overrides.get("tier"),
+        seed=overrides.get("seed"),
+        repeat=overrides.get("repeat"),
+        speed=overrides.get("speed"),
+        max_cost=overrides.get("max_cost"),
+        max_requests=overrides.get("max_requests"),
+        max_time=None if max_time is None else f"{max_time:f}s",
+    )
+
+
+def _written(value: object) -> str:
+    """A value as a scenario file has it; text stands for itself."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

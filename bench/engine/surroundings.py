@@ -1,0 +1,34 @@
+"""What the passes of a run have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
+
+from bench.engine.budget import BudgetGuard
+from bench.engine.observe import Observer
+from bench.engine.stop import Stop
+from bench.request import RequestSpec
+from bench.results.batches import BatchLog
+from bench.results.record import Attempt, OfPass, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a pass works with and shares with the other passes of its run."""
+
+    journal: Callable[[Record], None]
+    """Keeps each record as its request ends."""
+    observer: Observer
+    budget: BudgetGuard
+    stop: Stop
+    cost: Callable[[str, Attempt], float | None]
+    """Dollars an attempt cost, by model; None when unknown."""
+    worst_case: Callable[[RequestSpec], float]
+    """The most dollars an attempt can cost; 0 where no budget asks for it."""
+    worst_in_batch: Callable[[RequestSpec], float] = lambda _spec: 0.0
+    """The same inside a message batch."""
+    batches: BatchLog | None = None
+    """Keeps what happens to message batches."""
+    recorded: Mapping[OfPass, Container[int]] = field(default_factory=dict)
+    """Requests that an earlier process has recorded already, by pass."""

@@ -1,0 +1,1 @@
+"""How a run goes, told to metrics systems while it goes on."""

@@ -1,0 +1,206 @@
+"""Going on with runs that were stopped, against a server that outlives them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from bench import api
+from bench.cli import call
+from bench.engine.observe import Observers
+from bench.errors import Exit, UsageError
+from bench.results.folder import Journal
+from bench.results.record import Record, read_records
+from bench.scenario.model import Scenario
+from bench.targets.mock_process import mock_process
+from mock_server.settings import Settings
+
+HEAD = """\
+version: 1
+question: Does it go on?
+model: claude-sonnet-5
+tier: unlimited
+pause: 0s
+workload: {requests: 30, input_tokens: 100, output_tokens: 20, max_tokens: 50}
+"""
+BATCH = "strategies: [{batch: {size: 10, poll: 100ms, hidden_for: 300ms}}]\n"
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with mock_process(Settings(tier="unlimited", service_time=0.02, batch_time=(0.6, 0.6)), 1.0) as server:
+        yield server.url
+
+
+class Interrupting(Observers):
+    """Presses Ctrl-C when so many requests have been sent, or are done."""
+
+    def __init__(self, *, sent: int = 0, done: int = 0) -> None:
+        super().__init__()
+        self._sent, self._done = sent, done
+
+    def sent(self, _strategy: str) -> None:
+        self._sent -= 1
+        if self._sent == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def done(self, _record: Record, _cost: float | None) -> None:
+        self._done -= 1
+        if self._done == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def load(tmp_path: Path, url: str, text: str, cases: Sequence[str] = ()) -> Scenario:
+    (tmp_path / "made.yaml").write_text(HEAD + text)
+    return api.load(str(tmp_path / "made.yaml"), flags={"target": url}, cases=cases)
+
+
+def seqs(tmp_path: Path, strategy: str) -> list[int]:
+    found = read_records(tmp_path / "run" / "records.jsonl")
+    return sorted(record.seq for record in found if record.strategy == strategy)
+
+
+def created(url: str) -> Counter[int]:
+    """The batches of the server, by how many requests they have."""
+    headers = {"x-api-key": "sk-ant-none", "anthropic-version": "2026-10-21"}
+    with httpx2.Client(base_url=url, headers=headers, trust_env=False) as http:
+        listed = http.get("/v1/messages/batches", params={"limit": 1000}).raise_for_status().json()
+    return Counter(sum(batch["request_counts"].values()) for batch in listed["data"])
+
+
+def test_an_interrupted_run_says_which_batches_go_on_and_resume_fetches_them(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    made = load(tmp_path, url, BATCH)
+    stopped = api.run(made, out=tmp_path / "run", observer=Interrupting(sent=20), say=said.append)
+    assert stopped.summary.exit_code == 130
+    assert seqs(tmp_path, "batch") == []
+    assert "msgbatch_" in said[-2]
+    assert f"claude-bench resume {tmp_path / 'run'}" in said[-1]
+    assert call(["resume", str(tmp_path / "run"), "--quiet"]) == 0
+    assert "30 requests" in capsys.readouterr().out
+    assert seqs(tmp_path, "batch") == list(range(30))
+    assert created(url) == {10: 3}
+
+
+def test_resuming_what_is_finished_sends_nothing(url: str, tmp_path: Path) -> None:
+    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run")
+    before = (tmp_path / "run" / "records.jsonl").read_bytes()
+    assert api.resume(tmp_path / "run").summary.exit_code == 0
+    assert (tmp_path / "run" / "records.jsonl").read_bytes() == before
+    assert created(url) == {10: 3}
+
+
+def test_passes_that_had_not_begun_are_run_and_a_live_one_that_was_cut_off_stays(url: str, tmp_path: Path) -> None:
+    said: list[str] = []
+    text = "strategies: [{semaphore: 1, name: slow}, {batch: {poll: 100ms}}, gather]\n"
+    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(done=5), say=said.append)
+    cut_off = seqs(tmp_path, "slow")
+    assert 5 <= len(cut_off) < 30
+    summary = api.resume(tmp_path / "run", say=said.append).summary
+    assert seqs(tmp_path, "slow") == cut_off
+    assert seqs(tmp_path, "batch") == seqs(tmp_path, "gather") == list(range(30))
+    assert any("slow was cut off" in words for words in said)
+    assert {one.strategy: one.stopped is None for one in summary.passes} == {
+        "slow": False,
+        "batch": True,
+        "gather": True,
+    }
+
+
+def test_a_hybrid_goes_on_in_both_of_its_parts(url: str, tmp_path: Path) -> None:
+    text = "strategies: [{hybrid: {deadline: 1h, share: 50%, live: {semaphore: 1}, batch: {size: 5, poll: 100ms}}}]\n"
+    made = load(tmp_path, url, text)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=3), say=lambda _words: None)
+    assert len(seqs(tmp_path, "hybrid")) < 15
+    summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
+    assert seqs(tmp_path, "hybrid") == list(range(30))
+    assert summary.passes[0].values["succeeded"] == 30
+    assert created(url) == {5: 3}
+
+
+def test_time_goes_on_while_nobody_looks(url: str, tmp_path: Path) -> None:
+    made = load(tmp_path, url, BATCH)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None)
+    api.resume(tmp_path / "run", say=lambda _words: None)
+    for record in read_records(tmp_path / "run" / "records.jsonl"):
+        assert record.attempts[0].sent < 0.5 < record.attempts[0].ended
+
+
+def test_a_torn_last_line_is_cut_off_and_its_request_fetched_again(url: str, tmp_path: Path) -> None:
+    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run")
+    for name, lost in (("records.jsonl", 50), ("batches.jsonl", 20)):
+        file = tmp_path / "run" / name
+        file.write_bytes(file.read_bytes()[:-lost])
+    (tmp_path / "run" / "passes.json").unlink()
+    api.resume(tmp_path / "run")
+    assert seqs(tmp_path, "batch") == list(range(30))
+    assert created(url) == {10: 3}
+
+
+def test_a_changed_scenario_is_refused(url: str, tmp_path: Path) -> None:
+    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run")
+    (tmp_path / "made.yaml").write_text(HEAD + BATCH.replace("size: 10", "size: 11"))
+    with pytest.raises(UsageError, match="is not what it was"):
+        api.resume(tmp_path / "run")
+
+
+def test_a_run_that_goes_on_is_not_resumed(url: str, tmp_path: Path) -> None:
+    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run")
+    with (
+        Journal(tmp_path / "run" / "records.jsonl", resumed=True),
+        pytest.raises(UsageError, match="another claude-bench is at work"),
+    ):
+        api.resume(tmp_path / "run")
+
+
+def test_the_cost_of_what_is_done_counts_against_the_budget(url: str, tmp_path: Path) -> None:
+    text = "strategies: [{batch: {size: 10, poll: 100ms}}]\nbudget: {max_requests: 20}\n"
+    first = api.run(load(tmp_path, url, text), out=tmp_path / "run").summary
+    assert first.exit_code == 6
+    assert len(seqs(tmp_path, "batch")) == 20
+    assert api.resume(tmp_path / "run").summary.exit_code == 6
+    assert len(seqs(tmp_path, "batch")) == 20
+
+
+def test_batches_that_cannot_be_seen_are_not_given_up_for_lost(url: str, tmp_path: Path) -> None:
+    """As with a key of another workspace: nothing is recorded, and the right key fetches everything."""
+    text = BATCH.replace("hidden_for: 300ms", "hidden_for: 1ms")
+    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None)
+    httpx2.post(f"{url}/_mock/reset", trust_env=False).raise_for_status()
+    summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
+    assert summary.exit_code == 7
+    assert "404" in summary.reasons[0]
+    assert seqs(tmp_path, "batch") == []
+    assert created(url) == {}
+
+
+def test_a_run_with_cases_goes_on_in_the_case_where_it_was(url: str, tmp_path: Path) -> None:
+    text = BATCH + "cases: {first: {}, second: {workload: {requests: 20}}, third: {}}\n"
+    made = load(tmp_path, url, text, cases=["first", "second"])
+    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=40), say=lambda _words: None)
+    begun = {record.case for record in read_records(tmp_path / "run" / "records.jsonl")}
+    assert begun == {"first"}
+    summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
+    assert [(one.of_pass, one.stopped, one.values["succeeded"]) for one in summary.passes] == [
+        (("first", "batch", 0), None, 30),
+        (("second", "batch", 0), None, 20),
+    ]
+    assert [len(one.batches) for one in summary.passes] == [3, 2]
+    assert created(url) == {10: 5}
+
+
+def test_a_run_whose_server_is_gone_keeps_what_it_knows_of_its_batches(tmp_path: Path) -> None:
+    with mock_process(Settings(tier="unlimited", batch_time=(600.0, 600.0)), 1.0) as server:
+        made = load(tmp_path, server.url, BATCH)
+        api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None)
+    before = (tmp_path / "run" / "batches.jsonl").read_bytes()
+    assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == Exit.TARGET
+    assert (tmp_path / "run" / "batches.jsonl").read_bytes() == before
