@@ -32,8 +32,8 @@ def create_app(settings: Settings, *, speed: float = 1.0) -> App:
             return
         exchange = begin(server, _head(scope))
         try:
-            if await _read(exchange, receive) and (answer := exchange.answer):
-                await _play(exchange, answer, receive, send)
+            if await _read(exchange, receive):
+                await _play(exchange, exchange.complete(), receive, send)
         finally:
             exchange.end()
 
@@ -55,7 +55,6 @@ async def _read(exchange: Exchange | Administration, receive: Receive) -> bool:
             return False
         exchange.feed(message.get("body", b""))
         more = message.get("more_body", False)
-    exchange.complete()
     return True
 
 

@@ -80,6 +80,10 @@ def compose(question: Question, draws: Draws, settings: Settings, wished: int | 
         0 if options.thinking.mode == "disabled" else _thinking(question, draws, length, room, wished is not None)
     )
     text = length if wished is None else length - thinking
+    full = "max_tokens" if room == question.max_tokens else "model_context_window_exceeded"
+    if not (thinking or wanted or question.is_special):
+        kept = min(text, room)
+        return Content((Block("text", kept, cut=kept < text),), kept, full if kept < text else "end_turn")
     blocks = (Block("text", text),) if text else ()
     content = Content(blocks, text, wanted or "end_turn")
     if wanted or options.tools or options.format is not None or options.stop_sequences:
@@ -91,7 +95,7 @@ def compose(question: Question, draws: Draws, settings: Settings, wished: int | 
         return content._replace(stop_reason="end_turn")  # a structured answer is as long as it is
     if content.tokens <= room:
         return content
-    return _cut(content, room, "max_tokens" if room == question.max_tokens else "model_context_window_exceeded")
+    return _cut(content, room, full)
 
 
 def draw_length(draws: Draws, settings: Settings) -> int:

@@ -20,8 +20,8 @@ from mock_server.exchange import Administration, Answer, Exchange, Head, begin
 from mock_server.world import Server
 
 KEEP_ALIVE = 300.0
-"""Seconds for which an idle connection is kept: longer than clients do, for if the server closed first, a request could
-be lost."""
+"""Seconds for which an idle connection is kept at least: longer than clients do, for if the server closed first, a
+request could be lost."""
 
 MOST_TURNS = 100
 """Requests of one connection that may wait for each other; beyond that it is not listened to, not even whether the
@@ -49,8 +49,10 @@ class Connection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # it is read, and nothing comes of it
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
-        self._coming: _Turn | None = None
+        self._coming: Exchange | Administration | None = None
         """The request whose body is being read, unless its answer is known without it."""
+        self._is_bare = self._is_old = False
+        """Whether its answer goes without a body (HEAD), and whether it is one of HTTP/1.0."""
         self._turns: deque[_Turn] = deque()
         """Requests whose answers are known.  The first is being answered."""
         self._timer: asyncio.Handle | None = None
@@ -61,6 +63,10 @@ class Connection(asyncio.Protocol):
         """Whether no more requests are taken."""
         self._is_full = False
         """Whether what was written has to leave before there may be more."""
+        self._is_paused = False
+        """Whether the client is not listened to."""
+        self._is_used = False
+        """Whether anything was answered since that was last asked."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as TCP has them
         """Begin."""
@@ -68,7 +74,6 @@ class Connection(asyncio.Protocol):
         host, port = transport.get_extra_info("sockname")[:2]
         self._origin = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._connections.add(self)
-        self._used = self._loop.time()
         self._expiry = self._loop.call_later(KEEP_ALIVE, self._expire)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -77,9 +82,10 @@ class Connection(asyncio.Protocol):
         self._expiry.cancel()
         if self._timer:
             self._timer.cancel()
-        unanswered = [*self._turns, self._coming] if self._coming else self._turns
-        for turn in unanswered:
+        for turn in self._turns:
             turn.exchange.end()
+        if self._coming:
+            self._coming.end()
         self._turns.clear()
         self._coming = None
         self.closed.set_result(None)
@@ -122,28 +128,27 @@ class Connection(asyncio.Protocol):
         """That was the last of them."""
         if self._is_last:
             return
-        method, is_old = self._parser.get_method(), self._parser.get_http_version() == "1.0"
-        self._is_last = is_old or not self._parser.should_keep_alive()
+        method = self._parser.get_method().decode()
+        self._is_bare, self._is_old = method == "HEAD", self._parser.get_http_version() == "1.0"
+        self._is_last = self._is_old or not self._parser.should_keep_alive()
         self._is_reading = True
         path, query = _split(self._url)
-        exchange = begin(self._server, Head(method.decode(), path, query, self._headers, self._origin))
-        self._coming = _Turn(exchange, is_bare=method == b"HEAD", is_old=is_old)
-        if exchange.answer:
-            self._take_turn()
+        self._coming = begin(self._server, Head(method, path, query, self._headers, self._origin))
+        if self._coming.answer:
+            self._take_turn(self._coming, self._coming.answer)
         elif b"expect" in self._headers and not self._turns:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """A part of its body."""
         if self._coming:
-            self._coming.exchange.feed(body)
+            self._coming.feed(body)
 
     def on_message_complete(self) -> None:
         """That was the last of it."""
         self._is_reading = False
         if self._coming:
-            self._coming.exchange.complete()
-            self._take_turn()
+            self._take_turn(self._coming, self._coming.complete())
         else:
             self._close_if_done()
 
@@ -157,23 +162,22 @@ class Connection(asyncio.Protocol):
         if self._turns and not self._timer:
             self._go_on()
 
-    def _take_turn(self) -> None:
+    def _take_turn(self, exchange: Exchange | Administration, answer: Answer) -> None:
         """The answer to the coming request is known."""
-        turn, self._coming = self._coming, None
-        assert turn
-        turn.begin()
-        self._turns.append(turn)
+        self._coming = None
+        self._turns.append(_Turn(exchange, answer, self._is_bare, self._is_old))
         if len(self._turns) == 1:
             self._go_on()
         elif len(self._turns) >= MOST_TURNS:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def _go_on(self) -> None:
         """Send what is due of the answer whose turn it is, and come back when there is more."""
         self._timer = None
-        turn = self._turns[0]
         if self._is_full:
             return
+        turn = self._turns[0]
         if wait := turn.wait():
             self._timer = self._loop.call_later(wait, self._go_on)
         elif turn.answer.is_reset:
@@ -189,14 +193,16 @@ class Connection(asyncio.Protocol):
     def _finish(self, turn: _Turn) -> None:
         self._turns.popleft()
         turn.exchange.end()
-        self._used = self._loop.time()
+        self._is_used = True
         if turn.answer.is_cut:
             self._transport.close()
         elif self._turns:
             self._timer = self._loop.call_soon(self._go_on)
-        else:
-            self._transport.resume_reading()
+        elif self._is_last:
             self._close_if_done()
+        elif self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def _close_if_done(self) -> None:
         """A client that is still sending would not read the answer if the connection were closed."""
@@ -209,11 +215,11 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _expire(self) -> None:
-        idle = 0.0 if self._turns or self._is_reading else self._loop.time() - self._used
-        if idle >= KEEP_ALIVE:
-            self._transport.close()
+        if self._is_used or self._turns or self._is_reading:
+            self._is_used = False
+            self._expiry = self._loop.call_later(KEEP_ALIVE, self._expire)
         else:
-            self._expiry = self._loop.call_later(KEEP_ALIVE - idle, self._expire)
+            self._transport.close()
 
 
 class _Turn:
@@ -221,19 +227,11 @@ class _Turn:
 
     __slots__ = ("_is_bare", "_is_begun", "_is_old", "answer", "exchange", "piece")
 
-    answer: Answer
-    piece: tuple[float, bytes] | None
-
-    def __init__(self, exchange: Exchange | Administration, *, is_bare: bool, is_old: bool) -> None:
-        """`is_bare` is without a body (HEAD); `is_old` is HTTP/1.0, which knows no chunks."""
-        self.exchange = exchange
+    def __init__(self, exchange: Exchange | Administration, answer: Answer, is_bare: bool, is_old: bool) -> None:
+        """HTTP/1.0, which `is_old`, knows no chunks."""
+        self.exchange, self.answer = exchange, answer
+        self.piece = next(answer.pieces, None)
         self._is_bare, self._is_old, self._is_begun = is_bare, is_old, False
-
-    def begin(self) -> None:
-        """The answer is known."""
-        assert self.exchange.answer
-        self.answer = self.exchange.answer
-        self.piece = next(self.answer.pieces, None)
 
     def wait(self) -> float:
         """Seconds until the next piece is due."""

@@ -53,8 +53,8 @@ class Reply(NamedTuple):
     content_type: str = "application/json"
 
 
-Handler = Callable[..., Reply | Plan]
-"""Called with the engine, the call, and what stands in the path's places."""
+Handler = Callable[..., Any]
+"""Called with the engine, the call, and what stands in the path's places.  A Plan at messages, a Reply elsewhere."""
 
 
 class Route(NamedTuple):

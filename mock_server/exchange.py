@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 
 
 class Exchange:
-    """One request of the API.  Feed it the body, call `complete`, send the `answer`, say what was `sent`, and `end`."""
+    """One request of the API.  Feed it the body, `complete` it, send the answer, say what was `sent`, and `end` it."""
 
     __slots__ = (
         "_arrived",
@@ -87,7 +87,7 @@ class Exchange:
         self._first_byte: float | None = None
         self._last_byte: float | None = None
         self.answer: Answer | None = None
-        """None until it is known: when the body has come, or before if its size alone is wrong."""
+        """The answer that is known without the body: that to one whose size alone is wrong."""
         world.open += 1
         self._error: RequestError | None = None
         self._most = MAX_BODY
@@ -96,7 +96,7 @@ class Exchange:
         except RequestError as error:
             self._error = error
         if _declared(head) > self._most:
-            self._refuse(too_large())
+            self.answer = self._refuse(too_large())
 
     def feed(self, part: bytes) -> None:
         """Take some of the body.  One that is too large is read to its end, so that the client can read the answer."""
@@ -104,10 +104,10 @@ class Exchange:
         if self._size <= self._most:
             self._parts.append(part)
 
-    def complete(self) -> None:
+    def complete(self) -> Answer:
         """The body has come to its end: decide."""
         if self.answer:
-            return
+            return self.answer
         head = self._head
         headers = head.headers
         try:
@@ -125,9 +125,9 @@ class Exchange:
                 headers.get(b"x-mock-stop-reason", b"").decode("latin-1") or None,
                 headers.get(b"x-stainless-retry-count", b"0") != b"0",
             )
-            self._decide(call)
+            return self._decide(call)
         except RequestError as error:
-            self._refuse(error)
+            return self._refuse(error)
 
     def delay(self, due: float) -> float:
         """Seconds until a piece is due."""
@@ -146,7 +146,7 @@ class Exchange:
         world, plan = self._world, self._plan
         world.open -= 1
         if plan:
-            world.engine.abort(plan, world.now())  # what is not sent is not produced either
+            world.engine.abort(plan, self._last_byte or world.now())  # what is not sent is not produced either
             world.note(plan, self._endpoint, self._arrived, self._first_byte, self._last_byte)
 
     def _read_head(self, head: Head) -> None:
@@ -164,42 +164,32 @@ class Exchange:
         encoding = self._head.headers.get(b"content-encoding")
         return body if encoding is None else decode(body, encoding.decode("latin-1"), self._most)
 
-    def _refuse(self, error: RequestError) -> None:
-        self._say(self._world.engine.refuse(error, self._world.now(), tenant=self._tenant))
+    def _refuse(self, error: RequestError) -> Answer:
+        return self._say(self._world.engine.refuse(error, self._world.now(), tenant=self._tenant))
 
-    def _decide(self, call: Call) -> None:
+    def _decide(self, call: Call) -> Answer:
         engine, route = self._world.engine, self._route
-        plan = None
-        if route.endpoint != "messages":
-            plan = engine.attend(route.endpoint, call.now, call.tenant, call.key)
-            if plan.error:
-                self._say(plan)
-                return
-        made = route.handler(engine, call, *self._places)
-        if isinstance(made, Plan):
-            self._say(made)
-        elif plan:
-            self._tell(plan, made)
+        if route.endpoint == "messages":
+            return self._say(route.handler(engine, call))
+        plan = engine.attend(route.endpoint, call.now, call.tenant, call.key)
+        return self._say(plan) if plan.error else self._tell(plan, route.handler(engine, call, *self._places))
 
-    def _say(self, plan: Plan) -> None:
+    def _say(self, plan: Plan) -> Answer:
         self._plan, head = plan, wire.head(plan)
         if plan.flaw or (plan.status == 200 and plan.stream):
-            self.answer = Answer(plan.status, head, None, wire.pieces(plan), plan.is_reset, plan.is_cut)
-        else:
-            body = wire.body(plan)
-            self.answer = Answer(plan.status, head, len(body), iter(((plan.ended, body),)))
+            return Answer(plan.status, head, None, wire.pieces(plan), plan.is_reset, plan.is_cut)
+        body = wire.body(plan)
+        return Answer(plan.status, head, len(body), iter(((plan.ended, body),)))
 
-    def _tell(self, plan: Plan, reply: Reply) -> None:
+    def _tell(self, plan: Plan, reply: Reply) -> Answer:
         """An answer that is there at once, unless its plan is spoiled."""
         self._plan, head = plan, wire.head(plan, reply.content_type)
         length = len(reply.body) if isinstance(reply.body, bytes) else None
         parts = (reply.body,) if isinstance(reply.body, bytes) else reply.body
         pieces = ((plan.last_token, part) for part in parts)
-        if plan.flaw:
-            spoiled = spoiled_pieces(pieces, plan.flaw, stream=False)
-            self.answer = Answer(200, head, None, spoiled, plan.is_reset, plan.is_cut)
-        else:
-            self.answer = Answer(200, head, length, pieces)
+        if plan.flaw is None:
+            return Answer(200, head, length, pieces)
+        return Answer(200, head, None, spoiled_pieces(pieces, plan.flaw, stream=False), plan.is_reset, plan.is_cut)
 
 
 class Administration:
@@ -211,22 +201,20 @@ class Administration:
         self.answer: Answer | None = None
         """See `Exchange`."""
         if _declared(head) > control.MAX_BODY:
-            self._tell(_TOO_LARGE)
+            self.answer = _admin_answer(_TOO_LARGE)
 
     def feed(self, part: bytes) -> None:
         """See `Exchange`."""
         if len(self._body) <= control.MAX_BODY:
             self._body += part
 
-    def complete(self) -> None:
+    def complete(self) -> Answer:
         """See `Exchange`."""
-        if not self.answer:
-            is_large = len(self._body) > control.MAX_BODY
-            self._tell(
-                _TOO_LARGE
-                if is_large
-                else control.respond(self._server, self._head.method, self._head.path, bytes(self._body))
-            )
+        if len(self._body) > control.MAX_BODY:
+            return _admin_answer(_TOO_LARGE)
+        return self.answer or _admin_answer(
+            control.respond(self._server, self._head.method, self._head.path, bytes(self._body))
+        )
 
     def delay(self, due: float) -> float:  # noqa: ARG002
         """See `Exchange`."""
@@ -238,9 +226,10 @@ class Administration:
     def end(self) -> None:
         """See `Exchange`."""
 
-    def _tell(self, reply: control.Reply) -> None:
-        head = b"content-type: %b\r\n" % reply.content_type.encode()
-        self.answer = Answer(reply.status, head, len(reply.body), iter(((0.0, reply.body),)))
+
+def _admin_answer(reply: control.Reply) -> Answer:
+    head = b"content-type: %b\r\n" % reply.content_type.encode()
+    return Answer(reply.status, head, len(reply.body), iter(((0.0, reply.body),)))
 
 
 _TOO_LARGE = control.wrong(413, str(too_large()))

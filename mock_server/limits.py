@@ -33,8 +33,8 @@ class Drain(NamedTuple):
 
     def units(self, after: float) -> float:
         """What it takes later than `after`."""
-        at_once = max(0.0, self.at_once) if self.begin > after else 0.0
-        return at_once + self.rate * max(0.0, self.end - max(self.begin, after))
+        at_once = self.at_once if self.begin > after and self.at_once > 0 else 0.0
+        return at_once + self.rate * max(0.0, self.end - max(self.begin, after)) if self.rate else at_once
 
     def changes(self) -> list[Change]:
         """What happens to a bucket, and when."""

@@ -80,10 +80,10 @@ class RateLimits(msgspec.Struct, frozen=True, gc=False):
         """The most restrictive limit in effect where a workspace has its own; else input and output together."""
         if self.most_restrictive:
             return self.most_restrictive
-        if self.input_tokens is None or self.output_tokens is None:
+        one, other = self.input_tokens, self.output_tokens
+        if one is None or other is None:
             return None
-        both = (self.input_tokens, self.output_tokens)
-        return Window(sum(w.limit for w in both), sum(w.remaining for w in both), max(w.reset for w in both))
+        return Window(one.limit + other.limit, one.remaining + other.remaining, max(one.reset, other.reset))
 
 
 class Flaw(msgspec.Struct, frozen=True, gc=False):
