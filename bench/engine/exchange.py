@@ -64,10 +64,10 @@ class Exchange:
         self._ticket = ticket
         self._worst = terms.around.worst_case(spec)
         """The most dollars an attempt can cost."""
-        self._attempts: list[Attempt] = []
-        self._cost: float | None = 0.0
+        self._attempts = [*terms.around.tried.get(terms.of_pass, {}).get(spec.seq, ())]
+        self._cost: float | None = None if self._attempts else 0.0
         """Dollars of all attempts; None as soon as one is unknown."""
-        self._sends = self._tries = 0
+        self._sends = self._tries = len(self._attempts)
         """Attempts sent; tries are the same but for hedges."""
         self._slots = 1
         self._deadline = math.inf
@@ -118,7 +118,7 @@ class Exchange:
         if (hedging := self._terms.hedging) is None:
             self._attempts.append(await self._attempt(self._life, Watch(), self._ticket))
             return
-        if self._tries == 1:
+        if self._sends == 0:
             hedging.requests += 1
         race = Race(self._terms.clock, self._life)
         sent = await race.run(self._first, self._hedge, hedging.after, hedging.may)
@@ -177,6 +177,8 @@ class Exchange:
             self._terms.admission.forgo(ticket)
             return attempt
         cost = around.cost(self.spec.params["model"], attempt)
+        if cost is None and self._worst:
+            attempt = replace(attempt, at_most=self._worst)
         self._cost = None if cost is None or self._cost is None else self._cost + cost
         around.budget.settle(self._worst, cost)
         self._terms.admission.settle(ticket, attempt)
@@ -188,6 +190,8 @@ class Exchange:
         sent = self._terms.clock.now()
         if life.cause == "outrun":
             return unsent(sent)
+        if self._terms.around.sending is not None:
+            self._terms.around.sending(self._terms.of_pass, self.spec, self._sends, sent)
         if life.cause is not None or self._terms.around.stop.cut:
             return Attempt(sent=sent, ended=sent, cause=life.cause or "cancelled")
         watch.within = self._deadline - sent

@@ -15,7 +15,7 @@ from bench.engine.live import LivePass
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
-from bench.results.record import OfPass
+from bench.results.record import OfPass, Record
 from bench.scenario.model import Scenario, Strategy
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, warmup_of
@@ -33,6 +33,8 @@ class PassEnd:
     """Why it ended early, in words."""
     server_latencies: dict[str, float] | None
     """Seconds each request took in the server, by request id, where the target tells."""
+    resumed_at: float | None = None
+    """Seconds since its start at which it went on after a pause, which does not count; None if it came through."""
 
 
 def run_passes(
@@ -70,12 +72,20 @@ async def _run_pass(
         if strategy.kind != "batch":
             await _warm_up(seeded, session, around)
         await session.reset()
-        clock.restart()
+        resumed_at = _reached(strategy, around.recorded.get((case, strategy.name, number), {}))
+        clock.restart(resumed_at or 0.0)
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
         await _send_all(seeded, case, strategy, number, session, clock, around)
         around.observer.pass_ended()
         latencies = await session.server_latencies()
-    return PassEnd(case, strategy.name, number, around.stop.reason, latencies)
+    return PassEnd(case, strategy.name, number, around.stop.reason, latencies, resumed_at)
+
+
+def _reached(strategy: Strategy, recorded: Mapping[int, Record]) -> float | None:
+    """Where the clock of a live pass goes on that an earlier process has begun: the pause is no time of the pass."""
+    if not recorded or strategy.batch is not None:
+        return None
+    return max(record.attempts[-1].ended for record in recorded.values())
 
 
 async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:

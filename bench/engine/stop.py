@@ -44,6 +44,11 @@ class Stop:
             self.reason, self.exit_code = reason, exit_code
             self._tell()
 
+    def cut_short(self, reason: str, exit_code: Exit) -> None:
+        """Stop sending and give up what is in flight, because going on would cost and be of no use."""
+        self.cut = True
+        self.request(reason, exit_code)
+
     def interrupt(self, exit_code: Exit = Exit.INTERRUPTED) -> None:
         """Ctrl-C, or SIGTERM: the first stops sending, the second gives up what is in flight."""
         self.cut = self.interrupted

@@ -169,6 +169,8 @@ class AttemptColumns:
     """Whether it was a request of a message batch."""
     hedge: Bools
     """Whether it was sent beside another one that was late."""
+    at_most: Floats
+    """The most dollars it can have cost, where nobody has said what it used; NaN elsewhere."""
 
     def __len__(self) -> int:
         return len(self.request)
@@ -454,6 +456,7 @@ def _pack_attempt(request: int, attempt: Attempt) -> bytes:
         _number(limits.output_tokens_remaining),
         attempt.batch is not None,
         attempt.hedge,
+        _number(attempt.at_most),
     )
 
 

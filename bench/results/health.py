@@ -7,10 +7,11 @@ from itertools import chain
 
 import numpy as np
 
-from bench.results.columns import Columns, Floats
+from bench.results.columns import Columns, Floats, ended_by
 from bench.results.format import count, dollars, number, seconds, share
 from bench.results.limits import Pool
 from bench.results.question import Question
+from bench.results.sends import Send
 from bench.results.statistics import samples_needed
 from bench.results.summary import Overhead, PassSummary, Warning
 
@@ -38,6 +39,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_rate_limited(summary),
             *_dear_cache(summary),
             *_unknown_waste(summary),
+            *_killed(columns),
         )
     )
 
@@ -45,6 +47,31 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
 def run_warnings(question: Question, passes: Sequence[PassSummary]) -> tuple[Warning, ...]:
     """What concerns all passes alike."""
     return tuple((*_unknown_price(question, passes), *_scaled(question)))
+
+
+def no_end_on_record(unknown: Sequence[Send]) -> Iterator[Warning]:
+    """What may have been billed although no record says so."""
+    if unknown:
+        known = [send.worst for send in unknown if send.worst is not None]
+        most = f"up to {dollars(sum(known))}" if len(known) == len(unknown) else "at a price that is not known,"
+        yield Warning(
+            "no_end_on_record",
+            f"Of {count(len(unknown), 'attempt')} no end is on record: in flight when the run was killed, or still.",
+            f"They may have been answered, and billed: {most} that no other number contains.",
+            "`claude-bench resume` sends them again, and counts this against the budget.",
+        )
+
+
+def _killed(columns: Columns) -> Iterator[Warning]:
+    killed = ended_by("killed", of=columns.attempts)
+    if killed.any():
+        worst = float(np.nansum(columns.attempts.at_most[killed]))
+        yield Warning(
+            "killed",
+            f"The run was killed with {count(int(killed.sum()), 'attempt')} in flight; resumed, it sent them again.",
+            f"They may have been answered, and billed: up to {dollars(worst)} that the cost does not contain.",
+            "The usage page of the Console says what was billed.",
+        )
 
 
 def _stopped(reason: str | None) -> Iterator[Warning]:

@@ -81,6 +81,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     limits: RateLimits | None = None
     batch: str | None = None
     """The id of the message batch that it was a request of; such an attempt has batch prices."""
+    at_most: float | None = None
+    """The most US dollars it can have cost, where nobody has said what it used; None where that is not known either."""
     hedge: bool = False
     """Whether it was sent beside another one that was late."""
 

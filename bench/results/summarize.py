@@ -16,10 +16,11 @@ from bench.results.conversations import turns
 from bench.results.cost import cost_of, prices_as_of
 from bench.results.fan_out import FanOut, Prompts, prompts
 from bench.results.format import pass_name
-from bench.results.health import VALIDITY, pass_warnings, run_warnings
+from bench.results.health import VALIDITY, no_end_on_record, pass_warnings, run_warnings
 from bench.results.limits import Pool, limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
 from bench.results.question import Question
+from bench.results.sends import Send
 from bench.results.statistics import distribution
 from bench.results.summary import (
     SCHEMA_VERSION,
@@ -161,9 +162,11 @@ def summarize(
     cases: Sequence[Question] = (),
     *,
     strict: bool = False,
+    unknown: Sequence[Send] = (),
 ) -> Summary:
     """A whole run.  `reasons` are the engine's own for not ending with 0, such as a budget that was reached; `cases`
-    is what was asked in each case of a scenario that has some; `strict` fails what cannot be told or believed."""
+    is what was asked in each case of a scenario that has some; `strict` fails what cannot be told or believed;
+    `unknown` are attempts whose end is not on record."""
     parts = [(each, [one for one in passes if one.case == each.case]) for each in cases] or [(question, [*passes])]
     every = [*reasons, *_nothing_measured(passes), *_failed_thresholds(thresholds)]
     if strict:
@@ -183,7 +186,10 @@ def summarize(
         answer="\n".join(f"{each.case}: {verdict(each, own)}" for each, own in parts) if cases else answer(*parts[0]),
         passes=tuple(passes),
         thresholds=tuple(thresholds),
-        warnings=tuple(dict.fromkeys(warning for each, own in parts for warning in run_warnings(each, own))),
+        warnings=(
+            *no_end_on_record(unknown),
+            *dict.fromkeys(warning for each, own in parts for warning in run_warnings(each, own)),
+        ),
         reasons=tuple(text for _, text in every),
         exit_code=min((code for code, _ in every), key=PRECEDENCE.index, default=Exit.OK),
         cases=tuple(_case(each, own) for each, own in parts if each.case is not None),
