@@ -21,9 +21,10 @@ lint: .venv/dev.stamp  ## style, types, import directions
 bench: .venv/dev.stamp  ## measure our own speed; prints ratios, passes or fails nothing
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc -s
 
-docs: .venv/run.stamp  ## rewrite what is generated: the schema for editors, the page of metrics
+docs: .venv/run.stamp  ## rewrite what is generated: the schema for editors, the page of metrics, what commands print
 	$(BIN)/claude-bench schema --write
 	$(BIN)/python -m reports.definitions > docs/metrics.md
+	$(BIN)/python tests/pages.py
 
 claims: .venv/run.stamp  ## run every command of the page of claims again and write down what was measured
 	$(BIN)/python docs/claims.py > docs/claims.measured && mv docs/claims.measured docs/claims.md

@@ -1,6 +1,6 @@
 """The pages of the documentation, as tests read them.
 
-    python tests/pages.py      # writes into every page what its commands print now
+    make docs      # writes into every page what its commands print now
 
 What a block is, its fence says:
 
@@ -36,9 +36,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 SESSIONS = sorted(GOLDEN.glob("*.md"))
 """Pages for no reader but the tests: what the command prints, case by case."""
 
-_FENCE = re.compile(
-    r"^(?:<!-- (?P<file>\S+) -->\n)?```(?P<language>\S*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
-)
+_FENCE = re.compile(r"^(?:<!-- (?P<file>\S+) -->\n)?```(?P<language>\S*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _STEP = re.compile(r"^\$ (?P<command>.*)\n(?P<said>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 _STAMP = re.compile(r"\b\d{8}-\d{4}-([\w.-]+)-[a-z0-9]{4}\b")
 _ENVIRONMENT = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
