@@ -66,10 +66,10 @@ def commands(page: Path) -> Iterator[tuple[int, list[str]]]:
     for block in blocks(page, "console", "sh", "yaml"):
         begin = r"\$ " if block.language == "console" else r"(?:.*[\s/])?"
         for number, line in enumerate(block.text.splitlines(), block.line):
-            if found := re.match(begin + "claude-bench (.*)", line):
+            if found := re.match(begin + r"claude-bench ([\w-].*)", line):
                 yield number, _words(found[1])
     for number, line in enumerate(page.read_text().splitlines(), 1):
-        for span in re.findall(r"`claude-bench ([^`]+)`", line):
+        for span in re.findall(r"`claude-bench ([\w-][^`]*)`", line):
             yield number, _words(span)
 
 
