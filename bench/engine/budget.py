@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.results.format import dollars
+
 
 @dataclass(slots=True)
 class BudgetGuard:
@@ -31,8 +33,8 @@ class BudgetGuard:
             return f"the budget of {self.max_requests:,} requests is used up"
         if self.max_cost is not None and self.spent + self.at_risk + worst > self.max_cost:
             return (
-                f"the next request could break the budget of ${self.max_cost:,.2f} "
-                f"(${self.spent:,.4f} spent, ${self.at_risk:,.4f} at risk in flight, up to ${worst:,.4f} more)"
+                f"the next request could break the budget of {dollars(self.max_cost)} ({dollars(self.spent)} spent, "
+                f"{dollars(self.at_risk)} at risk in flight, up to {dollars(worst)} more)"
             )
         return None
 

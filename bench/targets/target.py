@@ -154,19 +154,19 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
 
 def _api(scenario: Scenario) -> AbstractContextManager[Target]:
     if not (key := os.environ.get("ANTHROPIC_API_KEY")):
-        raise UsageError("the API needs a key", "set ANTHROPIC_API_KEY; nothing else is read, nothing is stored")
+        raise UsageError("the API needs a key", "Set ANTHROPIC_API_KEY: nothing else is read, nothing is stored.")
     return _http(scenario, "api", os.environ.get("ANTHROPIC_BASE_URL") or API_URL, key)
 
 
 def _gateway(scenario: Scenario, url: str) -> AbstractContextManager[Target]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"unknown target {url!r}", "use sim, mock, api or a URL such as https://gateway.example")
+        raise UsageError(f"unknown target {url!r}", "Use sim, mock, api or a URL such as https://gateway.example.")
     if parts.username or parts.query:
-        raise UsageError("a target's URL must not carry credentials or a query", "set ANTHROPIC_API_KEY instead")
+        raise UsageError("a target's URL must not carry credentials or a query", "Set ANTHROPIC_API_KEY instead.")
     key = os.environ.get("ANTHROPIC_API_KEY")
     if not key and parts.scheme == "https":
-        raise UsageError(f"{url} needs a key", "set ANTHROPIC_API_KEY (any text, if the gateway asks for none)")
+        raise UsageError(f"{url} needs a key", "Set ANTHROPIC_API_KEY (any text, if the gateway asks for none).")
     # The SDK adds /v1/messages by itself; people copy base URLs of either form.
     return _http(scenario, url, url.rstrip("/").removesuffix("/v1"), key or _NO_KEY)
 
@@ -182,7 +182,7 @@ def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]
     async def session(clock: Clock, _seed: int) -> AsyncIterator[Session]:
         async with _client(scenario, clock, url, key, lambda _spec, _attempt: {}) as client:
             if reason := await client.unreachable(within=_REACH_WITHIN):
-                raise TargetError(f"cannot reach {url}: {reason}", "check the address, the network and the proxy")
+                raise TargetError(f"cannot reach {url}: {reason}", "Check the address, the network and the proxy.")
             yield Session(client, SdkBatches(client.sdk, clock, timeout=scenario.timeout.attempt))
 
     yield Target(name, False, False, session)
