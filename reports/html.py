@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -18,6 +16,7 @@ import msgspec
 from bench.errors import UsageError
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES
+from bench.results.comparison import Comparison
 from bench.results.folder import RECORDS, LoadedRun
 from bench.results.format import DASH, count, number, pass_name, text
 from bench.results.limits import rate_limited
@@ -25,10 +24,11 @@ from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
 from reports import batches, figures, money, tables, turns
+from reports.comparison_page import told
 from reports.fan_out import fan_out
 from reports.passes import Pass, by_case
 from reports.tables import Table
-from reports.templates import FOLDER, template
+from reports.templates import page_script, template
 from reports.timeline import timeline
 from reports.turns import turn_table
 from reports.waste import waste
@@ -45,18 +45,18 @@ TURN_TABLES = 12
 """Passes that have such a table."""
 
 
-def write(run: LoadedRun, path: Path) -> None:
+def write(run: LoadedRun, path: Path, comparison: Comparison | None = None) -> None:
     """Write the report of a run."""
-    path.write_text(render(run), encoding="utf-8")
+    path.write_text(render(run, comparison), encoding="utf-8")
 
 
-def render(run: LoadedRun) -> str:
-    """The report of a run as HTML.  UsageError when the run has no summary."""
+def render(run: LoadedRun, comparison: Comparison | None = None) -> str:
+    """The report of a run as HTML, with what it was compared with.  UsageError when the run has no summary."""
     if run.summary is None:
         raise UsageError(f"{run.folder} has no summary: the run did not come to its end")
     passes = _passes(run, run.summary)
     return template("report.html").render(
-        **_head(run, run.summary, passes),
+        **_head(run, run.summary, passes, comparison),
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
@@ -72,17 +72,12 @@ def render(run: LoadedRun) -> str:
         batches=batches.batches(run.summary.passes),
         batches_note=batches.NOTE,
         errors=_errors(run, passes),
+        compared=None if comparison is None else {"base": comparison.base.label, **told(comparison)},
         repeat=_repeat(run),
         metrics=METRICS.values(),
         **page_script(),
         summary_json=msgspec.json.encode(run.summary).decode().replace("<", "\\u003c"),
     )
-
-
-def page_script() -> dict[str, str]:
-    """A page's script and what its Content-Security-Policy calls it."""
-    script = (FOLDER / "report.js").read_text(encoding="utf-8")
-    return {"script": script, "script_hash": f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"}
 
 
 def _passes(run: LoadedRun, summary: Summary) -> list[Pass]:
@@ -102,7 +97,9 @@ def _any_success(passes: Sequence[Pass]) -> bool:
 # The head, and what to believe
 
 
-def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str, object]:
+def _head(
+    run: LoadedRun, summary: Summary, passes: Sequence[Pass], comparison: Comparison | None
+) -> dict[str, object]:
     costs = [one.summary.cost.total for one in passes if one.summary.cost.total is not None]
     asked = summary.cases or (summary,)
     several = dict.fromkeys(own.name for one in passes for own in one.summary.models)
@@ -128,6 +125,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         *([("batches", "Batches")] if any(one.batches for one in summary.passes) else []),
         ("money", "Cost"),
         ("errors", "Errors"),
+        *([("comparison", "Comparison")] if comparison is not None else []),
         ("repeat", "Repeat it"),
         ("definitions", "Definitions"),
     ]
