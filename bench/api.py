@@ -7,7 +7,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from os import PathLike
@@ -38,6 +38,7 @@ from bench.results.record import OfPass, Record, read_records
 from bench.results.redact import bare_url, redact
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, PassSummary, Summary
+from bench.results.texts import Texts, read_texts
 from bench.resuming import unfinished
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
@@ -160,13 +161,14 @@ def run(
     stop: Stop | None = None,
     strict: bool = False,
     against: Against | None = None,
+    keep_text: bool = False,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
 
     `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
     the run early, `strict` fails what cannot be told or believed, `against` holds the run against something else in the
-    end, `say` tells a person at once what cannot wait.
+    end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
     Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     _refuse_unbounded(scenario)
@@ -178,12 +180,13 @@ def run(
         with (
             Journal(folder / folders.RECORDS, may_wait=all(one.virtual for one in targets.values())) as journal,
             BatchLog(folder, info.token) as batches,
+            Texts(folder, _secrets()) if keep_text else nullcontext() as texts,
             interruptible(stop, say),
         ):
             around = surroundings(
                 scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, now.date()
             )
-            _run_passes(scenario, targets, around, folder)
+            _run_passes(scenario, targets, replace(around, texts=texts), folder)
     if not all(one.resets for one in targets.values()):
         _tell_of_batches(folder, say)
     return report(folder, against=against)
@@ -292,14 +295,16 @@ def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
     folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
 
 
-def report(folder: str | PathLike[str], *, against: Against | None = None) -> Finished:
+def report(folder: str | PathLike[str], *, against: Against | None = None, show_text: bool = False) -> Finished:
     """Work out summary and HTML report again from the records of a run.  Sends nothing.
 
-    What is found when the run is held `against` something else becomes a section, and counts for the exit code.
+    What is found when the run is held `against` something else becomes a section, and counts for the exit code.  With
+    `show_text` the prompts and answers that were kept are shown; UsageError when none were.
     """
     from reports.html import write
 
     loaded = folders.load(folder := Path(folder))
+    texts = tuple(read_texts(folder)) if show_text else ()
     summary = summarize_run(loaded)
     folders.write_summary(folder, summary)
     comparison = None if against is None else against(folder)
@@ -307,7 +312,7 @@ def report(folder: str | PathLike[str], *, against: Against | None = None) -> Fi
         summary = counted(summary, comparison)
         folders.write_summary(folder, summary)
     with _DRAWING:
-        write(replace(loaded, summary=summary), folder / folders.REPORT, comparison)
+        write(replace(loaded, summary=summary), folder / folders.REPORT, comparison, texts)
     return Finished(folder, summary, comparison)
 
 

@@ -23,6 +23,7 @@ from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
+from bench.results.texts import Text
 from reports import batches, figures, money, tables, turns
 from reports.comparison_page import told
 from reports.fan_out import fan_out
@@ -45,18 +46,21 @@ TURN_TABLES = 12
 """Passes that have such a table."""
 
 
-def write(run: LoadedRun, path: Path, comparison: Comparison | None = None) -> None:
+def write(run: LoadedRun, path: Path, comparison: Comparison | None = None, texts: Sequence[Text] = ()) -> None:
     """Write the report of a run."""
-    path.write_text(render(run, comparison), encoding="utf-8")
+    path.write_text(render(run, comparison, texts), encoding="utf-8")
 
 
-def render(run: LoadedRun, comparison: Comparison | None = None) -> str:
-    """The report of a run as HTML, with what it was compared with.  UsageError when the run has no summary."""
+def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence[Text] = ()) -> str:
+    """The report of a run as HTML, with what it was compared with and prompts and answers, if any are given.
+
+    UsageError when the run has no summary.
+    """
     if run.summary is None:
         raise UsageError(f"{run.folder} has no summary: the run did not come to its end")
     passes = _passes(run, run.summary)
     return template("report.html").render(
-        **_head(run, run.summary, passes, comparison),
+        **_head(run, run.summary, passes, comparison, texts),
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
@@ -72,6 +76,7 @@ def render(run: LoadedRun, comparison: Comparison | None = None) -> str:
         batches=batches.batches(run.summary.passes),
         batches_note=batches.NOTE,
         errors=_errors(run, passes),
+        texts=_texts(texts),
         compared=None if comparison is None else {"base": comparison.base.label, **told(comparison)},
         repeat=_repeat(run),
         metrics=METRICS.values(),
@@ -98,7 +103,7 @@ def _any_success(passes: Sequence[Pass]) -> bool:
 
 
 def _head(
-    run: LoadedRun, summary: Summary, passes: Sequence[Pass], comparison: Comparison | None
+    run: LoadedRun, summary: Summary, passes: Sequence[Pass], comparison: Comparison | None, texts: Sequence[Text]
 ) -> dict[str, object]:
     costs = [one.summary.cost.total for one in passes if one.summary.cost.total is not None]
     asked = summary.cases or (summary,)
@@ -125,6 +130,7 @@ def _head(
         *([("batches", "Batches")] if any(one.batches for one in summary.passes) else []),
         ("money", "Cost"),
         ("errors", "Errors"),
+        *([("texts", "Texts")] if texts else []),
         *([("comparison", "Comparison")] if comparison is not None else []),
         ("repeat", "Repeat it"),
         ("definitions", "Definitions"),
@@ -264,6 +270,16 @@ def _request_ids(run: LoadedRun) -> dict[tuple[tuple[str | None, str, int], str]
             if len(ids) < 3:
                 ids.append(last.request_id)
     return found
+
+
+def _texts(texts: Iterable[Text]) -> dict[str, list[tuple[str, Text]]]:
+    """By pass, each with what it is called."""
+    by_pass: dict[str, list[tuple[str, Text]]] = {}
+    for one in texts:
+        came = "answered" if one.cause is None else CAUSES[one.cause].meaning
+        about = ", ".join(filter(None, (f"request {one.seq}", one.model, came, one.request_id)))
+        by_pass.setdefault(pass_name(one.strategy, one.pass_, one.case), []).append((about, one))
+    return by_pass
 
 
 # How to repeat it

@@ -56,6 +56,9 @@ def run(
     across: Annotated[
         str | None, Parameter(help="What may differ from what it is compared with, by commas: model,tier.")
     ] = None,
+    keep_text: Annotated[
+        bool, Parameter(negative="", help="Keep some prompts and answers in a private file of the run's folder.")
+    ] = False,
     strict: Annotated[
         bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
     ] = False,
@@ -100,7 +103,15 @@ def run(
         with api.watched(
             loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr
         ) as observer:
-            finished = api.run(loaded, out=out, observer=observer, command=command_line.get(), strict=strict, against=against)
+            finished = api.run(
+                loaded,
+                out=out,
+                observer=observer,
+                command=command_line.get(),
+                strict=strict,
+                against=against,
+                keep_text=keep_text,
+            )
         code = _show(finished, json=json, quiet=quiet)
         ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
         if finished.comparison is not None:
@@ -138,6 +149,9 @@ def report(
     across: Annotated[
         str | None, Parameter(help="What may differ from what it is compared with, by commas: model,tier.")
     ] = None,
+    show_text: Annotated[
+        bool, Parameter(negative="", help="Show the prompts and answers that run --keep-text has kept.")
+    ] = False,
     exit_zero: Annotated[bool, Parameter(negative="", help="Return 0 whatever is found.")] = False,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
@@ -146,7 +160,8 @@ def report(
     from bench import api, comparing
 
     against = None if compare is None else comparing.against(compare, across=words(across))
-    return passed(_show(api.report(folder, against=against), json=json, quiet=quiet), exit_zero=exit_zero)
+    finished = api.report(folder, against=against, show_text=show_text)
+    return passed(_show(finished, json=json, quiet=quiet), exit_zero=exit_zero)
 
 
 def _show(finished: object, *, json: bool, quiet: bool) -> int:

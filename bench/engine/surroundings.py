@@ -11,6 +11,7 @@ from bench.engine.stop import Stop
 from bench.request import RequestSpec
 from bench.results.batches import BatchLog
 from bench.results.record import Attempt, OfPass, Record
+from bench.results.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +31,7 @@ class Surroundings:
     """The same inside a message batch."""
     batches: BatchLog | None = None
     """Keeps what happens to message batches."""
+    texts: Texts | None = None
+    """Keeps prompts and answers, where that was asked for."""
     recorded: Mapping[OfPass, Container[int]] = field(default_factory=dict)
     """Requests that an earlier process has recorded already, by pass."""

@@ -4,6 +4,7 @@
       run.json        what was asked and what it was measured with
       records.jsonl   one line a request, written as each ends
       batches.jsonl   what happened to message batches, where there are any
+      texts.jsonl     prompts and answers, where they were asked for; only its owner may read it
       passes.json     how each pass ended, and what the server said of it
       summary.json    what it came to
       report.html
