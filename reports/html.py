@@ -69,6 +69,7 @@ def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence
         turns_note=turns.NOTE,
         figures=_figures(passes),
         limits=tables.limits(passes),
+        by_model=money.by_model(passes),
         otherwise=money.alternatives(passes),
         otherwise_note=money.NOTE,
         months=money.months([one.summary for one in passes]),

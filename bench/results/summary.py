@@ -140,6 +140,8 @@ class ModelSummary(msgspec.Struct, frozen=True):
     values: dict[str, float | None]
     """Scalar metrics by name.  Use of the limits is that of the model's own limits."""
     distributions: dict[str, Distribution]
+    cost: Cost | None = None
+    """None in summaries of before this was kept."""
 
 
 class Member(msgspec.Struct, frozen=True):
