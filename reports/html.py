@@ -33,7 +33,7 @@ from reports.templates import page_script, template
 from reports.timeline import timeline
 from reports.turns import turn_table
 from reports.waste import waste
-from reports.words import measured, notices, thresholds_met
+from reports.words import measured, notices, thresholds_met, verdict
 
 TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
@@ -80,7 +80,7 @@ def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence
         texts=_texts(texts),
         compared=None if comparison is None else {"base": comparison.base.label, **told(comparison)},
         repeat=_repeat(run),
-        metrics=METRICS.values(),
+        metrics=METRICS,
         **page_script(),
         summary_json=msgspec.json.encode(run.summary).decode().replace("<", "\\u003c"),
     )
@@ -138,6 +138,7 @@ def _head(
     ]
     return {
         "summary": summary,
+        "verdict": verdict(summary, compared=comparison is not None),
         "facts": facts,
         "sections": sections,
         "answers": [(one.name, *_sentences(one.answer)) for one in summary.cases]
@@ -201,7 +202,7 @@ def _trust(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> list[str
     return lines
 
 
-def _threshold(result: ThresholdResult) -> dict[str, str]:
+def _threshold(result: ThresholdResult) -> dict[str, object]:
     return {
         "name": pass_name(result.strategy, result.pass_, result.case),
         "metric": result.metric,
@@ -210,7 +211,16 @@ def _threshold(result: ThresholdResult) -> dict[str, str]:
         "verdict": result.verdict,
         "look": {"ok": "ok", "inconclusive": "unsure"}.get(result.verdict, "failed"),
         "detail": result.detail,
+        "bullet": _bullet(result),
     }
+
+
+def _bullet(result: ThresholdResult) -> tuple[float, float] | None:
+    """Value and limit as per cent of a bar that holds both; None where there are no such two."""
+    if result.value is None or not result.limit or result.value < 0:
+        return None
+    full = max(result.value, result.limit) * 1.25
+    return round(result.value / full * 100, 1), round(result.limit / full * 100, 1)
 
 
 def _figures(passes: Sequence[Pass]) -> dict[str, object]:

@@ -240,6 +240,8 @@ class ThresholdResult(msgspec.Struct, frozen=True):
     """`ok`, `failed`, `no samples` or `inconclusive`."""
     detail: str = ""
     case: str | None = None
+    limit: float | None = None
+    """What the value was held against, in the same unit; None in summaries of before this was kept."""
 
 
 class CaseSummary(msgspec.Struct, frozen=True):
