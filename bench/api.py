@@ -14,7 +14,7 @@ from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 import msgspec
 import numpy as np
@@ -31,6 +31,7 @@ from bench.reading import judge_of, summarize_run
 from bench.results import folder as folders
 from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
 from bench.results.columns import Columns
+from bench.results.comparison import Comparison, counted
 from bench.results.cost import prices_of
 from bench.results.durable import carried_to_disk
 from bench.results.folder import Ending, Journal, LoadedRun, PassNote, Recipe, RunInfo
@@ -40,6 +41,7 @@ from bench.results.redact import bare_url, redact
 from bench.results.sends import Send, SendLog
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, PassSummary, Summary
+from bench.results.texts import Texts, read_texts
 from bench.resuming import after
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
@@ -55,6 +57,9 @@ if TYPE_CHECKING:
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KEY")
 """Environment variables whose values never reach a file."""
 
+
+Against: TypeAlias = Callable[[Path], Comparison | None]
+"""How the run in a folder is held against something else; nothing is found of one that recorded nothing."""
 
 _DRAWING = Lock()
 """One report at a time: the settings of matplotlib are the whole program's."""
@@ -72,6 +77,8 @@ class Finished:
     folder: Path
     """What was recorded, and report.html."""
     summary: Summary
+    comparison: Comparison | None = None
+    """What was found when it was held against something else, if it was."""
 
     @property
     def passes(self) -> tuple[PassSummary, ...]:
@@ -156,12 +163,15 @@ def run(
     command: Sequence[str] = (),
     stop: Stop | None = None,
     strict: bool = False,
+    against: Against | None = None,
+    keep_text: bool = False,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
 
     `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
-    the run early, `strict` fails what cannot be told or believed, `say` tells a person at once what cannot wait.
+    the run early, `strict` fails what cannot be told or believed, `against` holds the run against something else in the
+    end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
     Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     _refuse_unbounded(scenario)
@@ -172,14 +182,18 @@ def run(
         with _on_disk(folder):
             folders.write_info(folder, info, _secrets())
             lasts = not all(one.resets for one in targets.values())
-            with _kept(folder, info, targets) as (journal, batches, sends), interruptible(stop, say):
+            with (
+                _kept(folder, info, targets) as (journal, batches, sends),
+                Texts(folder, _secrets()) if keep_text else nullcontext() as texts,
+                interruptible(stop, say),
+            ):
                 watching = _aborting(scenario, info, stop, observer)
                 around = surroundings(scenario, journal.append, batches, watching, stop, now.date(), sends)
-                _run_passes(scenario, targets, around, folder)
+                _run_passes(scenario, targets, replace(around, texts=texts), folder)
     if lasts:
         _tell_of_batches(folder, say)
     with _on_disk(folder):
-        return report(folder)
+        return report(folder, against=against)
 
 
 @contextmanager
@@ -312,28 +326,47 @@ def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
     folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
 
 
-def report(folder: str | PathLike[str]) -> Finished:
-    """Work out summary and HTML report again from the records of a run.  Sends nothing."""
+def report(folder: str | PathLike[str], *, against: Against | None = None, show_text: bool = False) -> Finished:
+    """Work out summary and HTML report again from the records of a run.  Sends nothing.
+
+    What is found when the run is held `against` something else becomes a section, and counts for the exit code.  With
+    `show_text` the prompts and answers that were kept are shown; UsageError when none were.
+    """
     from reports.html import write
 
     loaded = folders.load(folder := Path(folder))
+    texts = tuple(read_texts(folder)) if show_text else ()
     summary = summarize_run(loaded)
     folders.write_summary(folder, summary)
+    comparison = None if against is None else against(folder)
+    if comparison is not None:
+        summary = counted(summary, comparison)
+        folders.write_summary(folder, summary)
     with _DRAWING:
-        write(replace(loaded, summary=summary), folder / folders.REPORT)
-    return Finished(folder, summary)
+        write(replace(loaded, summary=summary), folder / folders.REPORT, comparison, texts)
+    return Finished(folder, summary, comparison)
 
 
 def show(finished: Finished, *, json: bool = False, quiet: bool = False) -> None:
     """Print a finished run: the summary as JSON on standard output, or for people."""
+    found = finished.comparison
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(finished.summary), indent=2) + b"\n")
     elif quiet:
         print(finished.summary.answer)
+        if found is not None:
+            from reports.changes import headline
+
+            print("  ".join(headline(found)))
     else:
+        from reports.comparison import print_comparison
         from reports.console import print_summary
 
-        print_summary(finished.summary, finished.folder, _console(sys.stdout))
+        console = _console(sys.stdout)
+        print_summary(finished.summary, finished.folder, console)
+        if found is not None:
+            console.print()
+            print_comparison(found, console)
 
 
 @contextmanager

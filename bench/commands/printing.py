@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from bench.errors import INTERRUPTIONS, Exit
+
 command_line: ContextVar[list[str]] = ContextVar("command_line")
 """The command line that is being run, as the run folder notes it down."""
 
@@ -20,6 +22,11 @@ def printed(show: Callable[[], None], exit_code: int) -> int:
         # Whoever read (head, say) has seen enough.  The exit code stays that of what was found.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return exit_code
+
+
+def passed(exit_code: int, *, exit_zero: bool) -> int:
+    """The exit code for those who read it elsewhere: 0 whatever was found, unless a person or a system ended it."""
+    return Exit.OK if exit_zero and exit_code not in INTERRUPTIONS else exit_code
 
 
 def words(flag: str | None) -> list[str]:

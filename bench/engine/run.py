@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.clock import Clock
 from bench.clock import run as run_loop
@@ -17,6 +17,7 @@ from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.results.record import OfPass, Record
 from bench.scenario.model import Scenario, Strategy
+from bench.targets.keeping import Keeping
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, warmup_of
 
@@ -75,6 +76,8 @@ async def _run_pass(
         resumed_at = _reached(strategy, around.recorded.get((case, strategy.name, number), {}))
         clock.restart(resumed_at or 0.0)
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
+        if around.texts is not None:
+            session = replace(session, client=Keeping(session.client, around.texts, (case, strategy.name, number)))
         await _send_all(seeded, case, strategy, number, session, clock, around)
         around.observer.pass_ended()
         latencies = await session.server_latencies()

@@ -11,6 +11,7 @@ from bench.engine.stop import Stop
 from bench.request import RequestSpec
 from bench.results.batches import BatchLog
 from bench.results.record import Attempt, OfPass, Record
+from bench.results.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Surroundings:
     """Keeps what happens to message batches."""
     sending: Callable[[OfPass, RequestSpec, int, float], None] | None = None
     """Told of each attempt before it is sent: its pass and request, the how-manieth it is, and when."""
+    texts: Texts | None = None
+    """Keeps prompts and answers, where that was asked for."""
     recorded: Mapping[OfPass, Mapping[int, Record]] = field(default_factory=dict)
     """What an earlier process has recorded, by pass and request."""
     tried: Mapping[OfPass, Mapping[int, tuple[Attempt, ...]]] = field(default_factory=dict)

@@ -5,6 +5,7 @@
       records.jsonl   one line a request, written as each ends
       batches.jsonl   what happened to message batches, where there are any
       sends.jsonl     what was sent and has no end on record, while a run that costs money goes on, or after a kill
+      texts.jsonl     prompts and answers, where they were asked for; only its owner may read it
       passes.json     how each pass ended, and what the server said of it
       summary.json    what it came to
       report.html

@@ -134,7 +134,7 @@ def _models(columns: Columns) -> tuple[str, ...]:
 
 def _model(name: str, columns: Columns, question: Question) -> ModelSummary:
     facts = _facts(columns.of_models([name]), question, [question.pool_of(name)])
-    return ModelSummary(name, _values(facts), _distributions(facts))
+    return ModelSummary(name, _values(facts), _distributions(facts), facts.cost)
 
 
 def _fan_out(asked: Prompts, fan_out: FanOut) -> FanOutSummary:

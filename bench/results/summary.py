@@ -140,6 +140,8 @@ class ModelSummary(msgspec.Struct, frozen=True):
     values: dict[str, float | None]
     """Scalar metrics by name.  Use of the limits is that of the model's own limits."""
     distributions: dict[str, Distribution]
+    cost: Cost | None = None
+    """None in summaries of before this was kept."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -238,6 +240,8 @@ class ThresholdResult(msgspec.Struct, frozen=True):
     """`ok`, `failed`, `no samples` or `inconclusive`."""
     detail: str = ""
     case: str | None = None
+    limit: float | None = None
+    """What the value was held against, in the same unit; None in summaries of before this was kept."""
 
 
 class CaseSummary(msgspec.Struct, frozen=True):
