@@ -52,7 +52,7 @@ def cost_of(model: str, attempt: Attempt, day: date) -> float | None:
 
 
 def worst_of(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
-    """The most dollars that one attempt can cost; 0 where no price is known."""
+    """The most dollars that one attempt can cost, however its text is cut into tokens; 0 where no price is known."""
     model, most = spec.params["model"], spec.params["max_tokens"]
-    worst = worst_case(model, spec.input_tokens, most, day, spec.cache, batched=batched)
+    worst = worst_case(model, spec.most_input_tokens, most, day, spec.cache, batched=batched)
     return 0.0 if worst is None else worst
