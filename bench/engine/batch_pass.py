@@ -484,9 +484,12 @@ class BatchPass:
     # Records
 
     def _keep(self, spec: RequestSpec, *last: Attempt) -> None:
-        attempts = (*self._earlier.pop(spec.seq, ()), *last)
-        record = record_of(self._of_pass, spec, attempts)
+        self.keep(spec, (*self._earlier.pop(spec.seq, ()), *last))
         self._came_back(spec)
+
+    def keep(self, spec: RequestSpec, attempts: tuple[Attempt, ...]) -> None:
+        """Keep the record of a request that is over, as these attempts have left it."""
+        record = record_of(self._of_pass, spec, attempts)
         self._around.journal(record)
         costs = [self._around.cost(record.model, one) for one in attempts]
         known = [cost for cost in costs if cost is not None]
