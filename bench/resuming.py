@@ -31,4 +31,4 @@ def after(around: Surroundings, records: Iterable[Record], unknown: Iterable[Sen
 
 def _most(cost: float | None, attempt: Attempt) -> float:
     """What an attempt can have cost at most."""
-    return (attempt.at_most or 0.0) if cost is None else cost
+    return attempt.at_most if attempt.at_most is not None else cost or 0.0

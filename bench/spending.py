@@ -59,8 +59,7 @@ def _keep(journal: Callable[[Record], None], sends: SendLog | None, stop: Stop, 
 
 def _note(sends: SendLog, day: date, stop: Stop, of_pass: OfPass, spec: RequestSpec, number: int, now: float) -> None:
     case, strategy, repeat = of_pass
-    model, most = spec.params["model"], spec.params["max_tokens"]
-    worst = worst_case(model, spec.input_tokens, most, day, spec.cache)
+    worst = worst_of(spec, day) or None
     try:
         sends.write(Send(strategy, repeat, spec.seq, number, now, worst, case))
     except OSError as error:
@@ -80,7 +79,7 @@ def cost_of(model: str, attempt: Attempt, day: date) -> float | None:
 
 
 def worst_of(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
-    """The most dollars that one attempt can cost; 0 where no price is known."""
+    """The most dollars that one attempt can cost, however its text is cut into tokens; 0 where no price is known."""
     model, most = spec.params["model"], spec.params["max_tokens"]
-    worst = worst_case(model, spec.input_tokens, most, day, spec.cache, batched=batched)
+    worst = worst_case(model, spec.most_input_tokens, most, day, spec.cache, batched=batched)
     return 0.0 if worst is None else worst

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.engine.batch_pass import BatchPass
+from bench.engine.budget import certain
 from bench.engine.hybrid import HybridPass
 from bench.engine.live import LivePass
 from bench.engine.stop import Stop
@@ -101,12 +102,15 @@ async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:
 async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -> None:
     """Send what is not counted, one after another.  The budget counts it all the same."""
     for spec in warmup_of(scenario):
-        worst = around.worst_case(spec)
-        if around.stop.reason is not None or around.budget.refuses(worst):
+        if around.stop.reason is not None:
             return
-        around.budget.reserve(worst)
+        worst = around.worst_case(spec)
+        if (why := await around.budget.reserve(worst)) is not None:
+            around.stop.request(why, Exit.BUDGET)
+            return
         attempt = await session.client.send(spec, 1)
-        around.budget.settle(worst, around.cost(spec.params["model"], attempt))
+        around.budget.settle(worst, certain(around.cost(spec.params["model"], attempt), attempt))
+        around.stop.request_if_useless(attempt.cause, attempt.message)
 
 
 async def _send_all(

@@ -82,7 +82,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     batch: str | None = None
     """The id of the message batch that it was a request of; such an attempt has batch prices."""
     at_most: float | None = None
-    """The most US dollars it can have cost, where nobody has said what it used; None where that is not known either."""
+    """The most US dollars it can have cost, where nobody has said all that it used and there is a budget."""
     hedge: bool = False
     """Whether it was sent beside another one that was late."""
 
