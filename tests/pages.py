@@ -85,7 +85,7 @@ def as_it_is_now(page: str) -> str:
         tempfile.TemporaryDirectory() as folder,
         chdir(folder),
         patch.dict(os.environ, clean, clear=True),
-        patch.object(Progress, "_print_lines", lambda _: None),  # every ten seconds of a clock that is nobody's business
+        patch.object(Progress, "_print_lines", lambda _: None),  # which a slow machine would show
     ):
         return _FENCE.sub(_Session(), page)
 
