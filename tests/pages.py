@@ -81,7 +81,12 @@ def _words(line: str) -> list[str]:
 def as_it_is_now(page: str) -> str:
     """A page's text, with everything that its commands print as they print it now."""
     clean = {**_ENVIRONMENT, "COLUMNS": "80", "NO_COLOR": "1"}
-    with tempfile.TemporaryDirectory() as folder, chdir(folder), patch.dict(os.environ, clean, clear=True):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        chdir(folder),
+        patch.dict(os.environ, clean, clear=True),
+        patch.object(Progress, "_print_lines", lambda _: None),  # which a slow machine would show
+    ):
         return _FENCE.sub(_Session(), page)
 
 
