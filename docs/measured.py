@@ -22,6 +22,7 @@ from pathlib import Path
 import jinja2
 import msgspec
 
+from bench.planning.rates import allowed, binding, in_flight
 from bench.results import format
 from bench.results.summary import PassSummary, StreamSummary, Summary
 from mock_server.tiers import limits_for
@@ -96,7 +97,8 @@ def page(name: str) -> str:
     shown.filters.update(
         seconds=format.seconds, share=format.share, dollars=format.dollars, number=format.number, three=format.three
     )
-    written = shown.from_string(source).render(run=measured.__getitem__, must=must, limits=limits_for)
+    arithmetic = {"limits": limits_for, "allowed": allowed, "binding": binding, "in_flight": in_flight}
+    written = shown.from_string(source).render(run=measured.__getitem__, must=must, **arithmetic)
     return re.sub(r"\n{3,}", "\n\n", written)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from math import ceil
 
 from bench.planning.bounds import closed_form, pools_of
 from bench.planning.demand import Asked, Demand, demand_of
@@ -14,7 +15,10 @@ from bench.results.cost import prices_as_of, standard_prices
 from bench.results.explanation import Explanation, Part, Statement
 from bench.results.format import count, dollars, number, seconds, share, three
 from bench.results.plan import Bound, ClosedForm
+from bench.results.summarize import MONTH
+from bench.scenario.batches import unfit_for_batches
 from bench.scenario.model import Scenario, Strategy
+from bench.scenario.strategies import Batching
 from bench.targets.target import mock_settings
 from mock_server.profile import AS_OF
 from mock_server.tiers import Tier, find_tier, tier_above
@@ -161,7 +165,8 @@ def _limits(one: _Subject) -> Iterator[Statement]:
         yield Statement("It has no limits.", sources=(source_of(one.tier),))
     words = f"So it cannot be done before {seconds(form.makespan)}, because of {_BINDS[form.binds]}."
     later = [seconds(bound.seconds) for bound in form.bounds if bound.seconds]
-    yield Statement(words, f"max({'; '.join(later)})" if len(later) > 1 else "", form.makespan, "s")
+    formula, sources = (f"max({'; '.join(later)})", ()) if len(later) > 1 else ("", (one.file, one.times))
+    yield Statement(words, formula, form.makespan, "s", sources)
 
 
 def _limit(bound: Bound, one: _Subject) -> Iterator[Statement]:
@@ -179,9 +184,7 @@ def _limit(bound: Bound, one: _Subject) -> Iterator[Statement]:
         return
     words = f"{whole(bound.burst)} need not be waited for; the last goes after the rest, and is answered by "
     words += f"{seconds(bound.seconds)}."
-    formula = f"({whole(bound.demand)} - {whole(bound.burst)}) / {whole(bound.per_minute)} a minute + "
-    formula += seconds(one.demand.mean_service)
-    yield Statement(words, formula, bound.seconds, "s", (_burst(one),))
+    yield Statement(words, _after_burst(bound, one), bound.seconds, "s", (_burst(one),))
 
 
 def _burst(one: _Subject) -> str:
@@ -217,11 +220,33 @@ def _strategies(one: _Subject) -> Iterator[Statement]:
     for strategy in one.scenario.strategies:
         form = one.bounds(one.tier, strategy)
         first = form.bounds[0]
-        formula = ""
-        if form.binds == "in_flight" and form.limited_in_flight:
-            formula = f"{whole(one.demand.service_time)} s / {whole(form.in_flight)}"
-        words = f"{strategy.name}: {seconds(first.seconds)}, because of {_BINDS[form.binds]}."
-        yield Statement(words, formula, first.seconds, "s")
+        why, formula, sources = _because(first, form, one)
+        if strategy.kind == "hybrid" and strategy.batch is not None and strategy.batch.share is None:
+            why, formula, sources = "if all of it goes live, as much as there is of it", "", (one.file,)
+        yield Statement(f"{strategy.name}: {seconds(first.seconds)}, {why}.", formula, first.seconds, "s", sources)
+
+
+def _because(bound: Bound, form: ClosedForm, one: _Subject) -> tuple[str, str, tuple[str, ...]]:
+    """Why a strategy is not faster: in words, its formula and its sources."""
+    why, demand = f"because of {_BINDS[bound.name]}", one.demand
+    match bound.name:
+        case "in_flight":
+            rounds = ceil(demand.requests / form.in_flight)
+            if rounds * demand.shortest > demand.service_time / form.in_flight:
+                return why, f"{number(rounds)} rounds x {seconds(demand.shortest)}", ()
+            return why, f"{whole(demand.service_time)} s / {whole(form.in_flight)}", ()
+        case "arrivals":
+            return why, "", (one.file, one.times)
+        case "batches" | "batch_queue":
+            return why, "", ("mock.batch_time: most batches end within an hour, more is not published",)
+    if bound.keeps == "strategy":
+        why += ", which it keeps itself"
+    return why, _after_burst(bound, one), (source_of(one.tier),)
+
+
+def _after_burst(bound: Bound, one: _Subject) -> str:
+    wanted, held, rate = bound.demand or 0.0, bound.burst or 0.0, bound.per_minute or 0.0
+    return f"({whole(wanted)} - {whole(held)}) / {whole(rate)} a minute + {seconds(one.demand.mean_service)}"
 
 
 def _money(one: _Subject) -> Iterator[Statement]:
@@ -234,13 +259,24 @@ def _money(one: _Subject) -> Iterator[Statement]:
     yield Statement(f"One run costs {dollars(cost)}.", _priced(one), cost, "USD", (prices,))
     words = f"At worst {dollars(worst)}: every answer as long as max_tokens allows, nothing read from the cache."
     yield Statement(words, value=worst, unit="USD", sources=(prices,))
-    if batched is not None:
+    if batched is not None and _fits_batches(one.scenario):
         words = f"As message batches {dollars(batched)}, {share(batched / cost)} of that, with answers within 24 hours."
         yield Statement(words, value=batched, unit="USD", sources=(prices,))
     if one.tier.spend_cap_usd is not None:
         cap = one.tier.spend_cap_usd
         words = f"That is {share(cost / cap)} of the {dollars(cap)} a month that {one.tier.name} allows."
         yield Statement(words, f"{dollars(cost)} / {dollars(cap)}", cost / cap, "share", (source_of(one.tier),))
+    if one.scenario.volume is not None:
+        month = one.scenario.volume * MONTH
+        each = cost / demand.requests
+        words = f"At {whole(month)} requests a month it costs {dollars(each * month)} a month."
+        yield Statement(words, f"{dollars(each)} x {whole(month)}", each * month, "USD", (f"{one.file}: volume",))
+
+
+def _fits_batches(scenario: Scenario) -> bool:
+    """Whether nobody waits for its answers."""
+    through = Strategy(name="batch", kind="batch", batch=Batching(), retry=scenario.retry)
+    return not any(unfit_for_batches(scenario.model_copy(update={"strategies": (through,)})))
 
 
 def _priced(one: _Subject) -> str:
