@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench docs claims examples pictures wheel clean
+.PHONY: demo test lint bench docs measured examples pictures wheel clean
 
 demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, thirty times faster than life
 	$(BIN)/claude-bench run summarize-100 --target mock --speed 30
@@ -26,8 +26,9 @@ docs: .venv/run.stamp  ## rewrite what is generated: the schema for editors, the
 	$(BIN)/python -m reports.definitions > docs/metrics.md
 	$(BIN)/python tests/pages.py
 
-claims: .venv/run.stamp  ## run every command of the page of claims again and write down what was measured
-	$(BIN)/python docs/claims.py > docs/claims.measured && mv docs/claims.measured docs/claims.md
+measured: .venv/run.stamp  ## run every command of docs/claims.md and docs/choosing.md again and write down what came out
+	for page in claims choosing; do \
+	  $(BIN)/python docs/measured.py $$page > docs/$$page.new && mv docs/$$page.new docs/$$page.md || exit 1; done
 
 examples: .venv/run.stamp  ## run three scenarios again and keep their reports as examples
 	for name in adaptive-or-fixed batch-or-live agents-growing-context; do \

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 from bench.commands.baseline import list_, save, show
 from bench.commands.compare import compare
+from bench.commands.explain import explain
 from bench.commands.export import export
 from bench.commands.printing import command_line
 from bench.commands.run import report, resume, run
@@ -34,6 +35,7 @@ app.command(report)
 app.command(export)
 app.command(compare)
 app.command(baseline)
+app.command(explain)
 app.command(scenarios)
 app.command(serve)
 app.command(schema)

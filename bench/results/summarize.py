@@ -87,14 +87,14 @@ def _facts(columns: Columns, question: Question, pools: Sequence[Pool] | None = 
     )
 
 
-_MONTH = 365.25 / 12 * 86_400
+MONTH = 365.25 / 12 * 86_400
 """Seconds."""
 
 
 def _monthly(facts: PassFacts, question: Question) -> Monthly | None:
     if question.volume is None:
         return None
-    requests, succeeded = question.volume * _MONTH, int(facts.columns.requests.ok.sum())
+    requests, succeeded = question.volume * MONTH, int(facts.columns.requests.ok.sum())
     cost = None if facts.cost.total is None or not succeeded else facts.cost.total / succeeded * requests
     return Monthly(requests, cost, question.spend_cap)
 

@@ -26,7 +26,7 @@ from bench.scenario.notation import (
     wrong,
     wrong_at,
 )
-from bench.scenario.sizes import Lognormal, Quantiles
+from bench.scenario.sizes import Exponential, Lognormal, Quantiles
 from bench.scenario.traces import AZURE, Columns, TraceFile
 
 Burstiness = Annotated[float, Field(ge=0, le=100)]
@@ -90,13 +90,6 @@ class Diurnal(Model):
     period: float
     peak: float
     burstiness: float = 1.0
-
-
-class Exponential(Model):
-    """A think time without memory."""
-
-    kind: Literal["exponential"] = "exponential"
-    mean: float
 
 
 class Users(Model):

@@ -21,7 +21,6 @@ from bench.scenario.arrivals import (
     Backlog,
     Constant,
     Diurnal,
-    Exponential,
     Gamma,
     Point,
     Poisson,
@@ -45,7 +44,7 @@ from bench.scenario.notation import (
     wrong,
     wrong_at,
 )
-from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Uniform
+from bench.scenario.sizes import Exponential, Fixed, FromTrace, Lognormal, Quantiles, Size, Uniform
 from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
 from bench.scenario.timeouts import Timeout, TimeoutField
 from bench.scenario.traces import Columns
