@@ -26,6 +26,7 @@ from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
 from reports import batches, figures, money, tables, turns
 from reports.fan_out import fan_out
+from reports.observation import observations
 from reports.passes import Pass, by_case
 from reports.tables import Table
 from reports.templates import FOLDER, template
@@ -63,6 +64,7 @@ def render(run: LoadedRun) -> str:
         fan_out=fan_out(passes),
         turns=[(one.name, turn_table(one.summary.turns, TURNS)) for one in passes[:TURN_TABLES] if one.summary.turns],
         turns_note=turns.NOTE,
+        observations=observations(passes),
         figures=_figures(passes),
         limits=tables.limits(passes),
         otherwise=money.alternatives(passes),
@@ -122,6 +124,7 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("strategies", "Strategies"),
         *([("fan-out", "Fan-out")] if any(one.summary.fan_out for one in passes) else []),
         *([("turns", "Turns")] if any(one.summary.turns for one in passes) else []),
+        *([("hours", "Time of day")] if any(one.summary.observation for one in passes) else []),
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bench.clock import Clock
+import msgspec
+
+from bench.clock import Clock, calendar
 from bench.clock import run as run_loop
 from bench.engine.batch_pass import BatchPass
 from bench.engine.hybrid import HybridPass
@@ -15,10 +17,11 @@ from bench.engine.live import LivePass
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
-from bench.results.record import OfPass
-from bench.scenario.model import Scenario, Strategy
+from bench.results.record import OfPass, Record
+from bench.scenario.model import Rounds, Scenario, Strategy
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, warmup_of
+from bench.workload.streams import traffic_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,22 @@ async def _run_pass(
         await session.reset()
         clock.restart()
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
-        await _send_all(seeded, case, strategy, number, session, clock, around)
+        await _send_all(seeded, case, strategy, number, session, clock, _dated(around, scenario, target, clock))
         around.observer.pass_ended()
         latencies = await session.server_latencies()
     return PassEnd(case, strategy.name, number, around.stop.reason, latencies)
+
+
+def _dated(around: Surroundings, scenario: Scenario, target: Target, clock: Clock) -> Surroundings:
+    """Where requests come in rounds: the same, with records that tell the time of day.  To the millisecond."""
+    if not any(isinstance(traffic.arrivals, Rounds) for traffic in traffic_of(scenario)):
+        return around
+    at = calendar(clock, target.epoch)
+
+    def keep(record: Record) -> None:
+        around.journal(msgspec.structs.replace(record, at=round(at(record.first_sent), 3)))
+
+    return replace(around, journal=keep)
 
 
 async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:

@@ -12,7 +12,7 @@ from bench.results.format import count, dollars, number, seconds, share
 from bench.results.limits import Pool
 from bench.results.question import Question
 from bench.results.statistics import samples_needed
-from bench.results.summary import Overhead, PassSummary, Warning
+from bench.results.summary import Observation, Overhead, PassSummary, Warning
 
 MANY_FAILED = 0.05
 """Share of failed requests from which on the latency of the others says little about the whole."""
@@ -38,6 +38,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_rate_limited(summary),
             *_dear_cache(summary),
             *_unknown_waste(summary),
+            *_one_day(summary.observation),
         )
     )
 
@@ -192,6 +193,18 @@ def _unknown_waste(summary: PassSummary) -> Iterator[Warning]:
             f"{count(silent, 'attempt')} ended without a word on what was used.",
             "The service may have finished and billed them: giving up refunds nothing.  Cost and waste leave them out.",
             "Stream: a stream says at its beginning what its prompt takes.  Or allow more time.",
+        )
+
+
+def _one_day(seen: Observation | None) -> Iterator[Warning]:
+    once = [hour for hour in seen.hours if hour.days == 1] if seen else []
+    if seen and once:
+        which = "Each hour" if len(once) == len(seen.hours) else f"{len(once)} of {len(seen.hours)} hours"
+        yield Warning(
+            "one_day",
+            f"{which} was seen on one day only." if which == "Each hour" else f"{which} were seen on one day only.",
+            "What comes back every day and what was of that day alone cannot be told apart.",
+            "Observe for a week (--for 7d) before planning by the time of day.",
         )
 
 

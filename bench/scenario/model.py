@@ -26,6 +26,7 @@ from bench.scenario.arrivals import (
     Point,
     Poisson,
     Ramp,
+    Rounds,
     Trace,
     Users,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "Poisson",
     "Ramp",
     "Retry",
+    "Rounds",
     "Scenario",
     "Size",
     "Slo",

@@ -68,6 +68,8 @@ class Target:
     """Whether every pass finds fresh limits."""
     session: Callable[[Clock, int], AbstractAsyncContextManager[Session]]
     """Makes it ready for a pass on this clock; the number seeds the pass."""
+    epoch: float | None = None
+    """Unix time of second 0 of every pass; None is that of the wall clock then."""
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def open_target(scenario: Scenario) -> AbstractContextManager[Target]:
 def _sim(scenario: Scenario) -> Iterator[Target]:
     from bench.targets.batches_sim import SimBatches
     from bench.targets.sim import SimClient
-    from mock_server.engine import Engine
+    from mock_server.engine import EPOCH, Engine
 
     _refuse_speed(scenario)
     settings = mock_settings(scenario)
@@ -119,7 +121,7 @@ def _sim(scenario: Scenario) -> Iterator[Target]:
         batches = SimBatches(lambda: client.engine, clock, seed=seed, output_factor=scenario.mock.output_factor)
         yield Session(client, batches, reset)
 
-    yield Target("sim", True, True, session)
+    yield Target("sim", True, True, session, EPOCH)
 
 
 @contextmanager
