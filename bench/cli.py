@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from bench.commands.baseline import list_, save, show
 from bench.commands.compare import compare
 from bench.commands.export import export
+from bench.commands.limits import limits
 from bench.commands.observe import observe
 from bench.commands.printing import command_line
 from bench.commands.run import report, resume, run
@@ -35,6 +36,7 @@ app.command(report)
 app.command(export)
 app.command(compare)
 app.command(observe)
+app.command(limits)
 app.command(baseline)
 app.command(scenarios)
 app.command(serve)

@@ -1,6 +1,6 @@
 """A scenario as an observation: a few of its requests again and again, to see how answers change with the time of day.
 
-It is a run like any other, with arrivals of its own.  So records, budget, report and an interruption are those of a run.
+It is a run like any other, with arrivals of its own: its records, its budget and its report are those of a run.
 """
 
 from __future__ import annotations

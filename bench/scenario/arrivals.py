@@ -374,8 +374,8 @@ def _resolve(form: ArrivalsForm, _: ValidationInfo) -> Arrivals:
             peak = curve.period / 2 if curve.peak is None else curve.peak
             shape = curve.model_dump(exclude={"peak"})
             return Diurnal(**shape, peak=peak, burstiness=form.burstiness)
-        case RoundsForm(rounds=form):
-            return Rounds(every=form.every, requests=form.requests)
+        case RoundsForm(rounds=one):
+            return Rounds(every=one.every, requests=one.requests)
         case UsersForm():
             return Users(count=form.users, think=form.think, ramp_up=form.ramp_up)
         case TraceForm():
