@@ -26,7 +26,7 @@ from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
 from reports import batches, figures, money, tables, turns
 from reports.fan_out import fan_out
-from reports.observation import observations
+from reports.hours import observations
 from reports.passes import Pass, by_case
 from reports.tables import Table
 from reports.templates import FOLDER, template

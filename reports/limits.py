@@ -43,7 +43,8 @@ def answer(found: OwnLimits) -> str:
         whose = "These" if found.source == "Rate Limits API" else "Those of the models asked"
         return f"{whose} are the limits of tier {found.tier}."
     own = [one for one in found.groups if one.tier is not None and not (one.exact and one.tier == found.tier)]
-    return f"Tier {found.tier} is nearest, but {count(len(own), 'group')} of {len(found.groups)} differ from it."
+    verb = "differs" if len(own) == 1 else "differ"
+    return f"Tier {found.tier} is nearest, but {count(len(own), 'group')} of {len(found.groups)} {verb} from it."
 
 
 def _row(group: LimitGroup) -> tuple[str, ...]:

@@ -85,7 +85,9 @@ def _refuse_several(scenario: Scenario) -> None:
     if found := [key for key, value in several.items() if value]:
         raise UsageError(
             f"{scenario.name} has {' and '.join(found)}: no few requests stand for all of it",
-            "Observe a scenario with one workload and one model, such as time-of-day.",
+            "Drop the cases with --set cases={}."
+            if found == ["cases"]
+            else "Observe a scenario with one workload and one model, such as time-of-day.",
         )
 
 

@@ -5,8 +5,8 @@ The unit is the round: its requests share a moment, and say little about the nex
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from statistics import NormalDist
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def _medians(latency: Floats, ok: Bools, round_of: Ints, began: Floats) -> tuple
 def _chance(values: Floats, groups: Ints) -> float | None:
     """How often groups that are all alike would differ as much as these; None where there is only one.
 
-    Kruskal and Wallis, JASA 47, 1952, with ties; the chi-squared tail by Wilson and Hilferty, PNAS 17, 1931.
+    Kruskal and Wallis, JASA 47, 1952, with ties.
     """
     names = np.unique(groups)
     if len(names) < 2:
@@ -94,10 +94,15 @@ def _chance(values: Floats, groups: Ints) -> float | None:
     if not spread:
         return 1.0
     between = sum((groups == name).sum() * (ranks[groups == name].mean() - ranks.mean()) ** 2 for name in names)
-    degrees = len(names) - 1
-    statistic = (len(values) - 1) * between / spread
-    ninth = 2 / (9 * degrees)
-    return 1 - NormalDist().cdf(float(((statistic / degrees) ** (1 / 3) - (1 - ninth)) / ninth**0.5))
+    return _chi_squared_tail(float((len(values) - 1) * between / spread), len(names) - 1)
+
+
+def _chi_squared_tail(x: float, degrees: int) -> float:
+    """The probability of more than x (Abramowitz and Stegun, Handbook of Mathematical Functions, 1964, 26.4.4-5)."""
+    half, odd = x / 2, degrees % 2
+    powers = (place + odd / 2 for place in range((degrees - odd) // 2))
+    nearest = math.erfc(math.sqrt(half)) if odd else 0.0
+    return math.fsum((nearest, *(math.exp(-half) * half**power / math.gamma(power + 1) for power in powers)))
 
 
 def observed_sentences(summary: PassSummary, seen: Observation) -> Iterator[str]:
