@@ -27,6 +27,7 @@ from bench.results.texts import Text
 from reports import batches, figures, money, tables, turns
 from reports.comparison_page import told
 from reports.fan_out import fan_out
+from reports.hours import observations
 from reports.passes import Pass, by_case
 from reports.tables import Table
 from reports.templates import page_script, template
@@ -67,6 +68,7 @@ def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence
         fan_out=fan_out(passes),
         turns=[(one.name, turn_table(one.summary.turns, TURNS)) for one in passes[:TURN_TABLES] if one.summary.turns],
         turns_note=turns.NOTE,
+        observations=observations(passes),
         figures=_figures(passes),
         limits=tables.limits(passes),
         by_model=money.by_model(passes),
@@ -125,6 +127,7 @@ def _head(
         ("strategies", "Strategies"),
         *([("fan-out", "Fan-out")] if any(one.summary.fan_out for one in passes) else []),
         *([("turns", "Turns")] if any(one.summary.turns for one in passes) else []),
+        *([("hours", "Time of day")] if any(one.summary.observation for one in passes) else []),
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),

@@ -7,7 +7,9 @@ from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from bench.clock import Clock
+import msgspec
+
+from bench.clock import Clock, calendar
 from bench.clock import run as run_loop
 from bench.engine.batch_pass import BatchPass
 from bench.engine.budget import certain
@@ -17,10 +19,11 @@ from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.results.record import OfPass, Record
-from bench.scenario.model import Scenario, Strategy
+from bench.scenario.model import Rounds, Scenario, Strategy
 from bench.targets.keeping import Keeping
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, warmup_of
+from bench.workload.streams import traffic_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ async def _run_pass(
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
         if around.texts is not None:
             session = replace(session, client=Keeping(session.client, around.texts, (case, strategy.name, number)))
-        await _send_all(seeded, case, strategy, number, session, clock, around)
+        await _send_all(seeded, case, strategy, number, session, clock, _dated(around, scenario, target, clock))
         around.observer.pass_ended()
         latencies = await session.server_latencies()
     return PassEnd(case, strategy.name, number, around.stop.reason, latencies, resumed_at)
@@ -90,6 +93,18 @@ def _reached(strategy: Strategy, recorded: Mapping[int, Record]) -> float | None
     if not recorded or strategy.batch is not None:
         return None
     return max(record.attempts[-1].ended for record in recorded.values())
+
+
+def _dated(around: Surroundings, scenario: Scenario, target: Target, clock: Clock) -> Surroundings:
+    """Where requests come in rounds: the same, with records that tell the time of day.  To the millisecond."""
+    if not any(isinstance(traffic.arrivals, Rounds) for traffic in traffic_of(scenario)):
+        return around
+    at = calendar(clock, target.epoch)
+
+    def keep(record: Record) -> None:
+        around.journal(msgspec.structs.replace(record, at=round(at(record.first_sent), 3)))
+
+    return replace(around, journal=keep)
 
 
 async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:

@@ -82,6 +82,8 @@ class RequestColumns:
     """Whether its answer ends the conversation."""
     group: Ints
     """Which prompt that several models are asked at once; -1 where one model is asked."""
+    at: Floats
+    """Unix time of the first send, in seconds; NaN where it was not kept."""
 
     @property
     def makespan(self) -> float:
@@ -429,6 +431,7 @@ def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
         _place(record.turn),
         record.final,
         _place(record.group),
+        _number(record.at),
     )
 
 

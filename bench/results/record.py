@@ -122,6 +122,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     case: str | None = None
     """Which case of the scenario the pass is of."""
 
+    at: float | None = None
+    """The time of day at which it was first sent, as a Unix time in seconds; kept of requests that come in rounds."""
+
     @property
     def of_pass(self) -> OfPass:
         """Which pass it belongs to: case, strategy and repeat."""

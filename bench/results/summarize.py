@@ -19,6 +19,7 @@ from bench.results.format import pass_name
 from bench.results.health import VALIDITY, no_end_on_record, pass_warnings, run_warnings
 from bench.results.limits import Pool, limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
+from bench.results.observation import observation_of
 from bench.results.question import Question
 from bench.results.sends import Send
 from bench.results.statistics import distribution
@@ -72,6 +73,7 @@ def summarize_pass(
         alternatives=alternatives(columns, question.day),
         monthly=_monthly(facts, question),
         batches=batches,
+        observation=observation_of(columns),
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 

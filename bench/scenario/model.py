@@ -25,6 +25,7 @@ from bench.scenario.arrivals import (
     Point,
     Poisson,
     Ramp,
+    Rounds,
     Trace,
     Users,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "Poisson",
     "Ramp",
     "Retry",
+    "Rounds",
     "Scenario",
     "Size",
     "Slo",

@@ -19,6 +19,7 @@ from bench.scenario.model import (
     Poisson,
     Ramp,
     Retry,
+    Rounds,
     Scenario,
     Strategy,
     TokenBucket,
@@ -580,6 +581,7 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
         "retry-storm",
         "summarize-100",
         "thundering-herd",
+        "time-of-day",
     ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
 
@@ -608,6 +610,8 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
             "{diurnal: {rate: 5/s, amplitude: 60%, period: 1h, peak: 0s}, burstiness: 2}",
             Diurnal(rate=5, amplitude=0.6, period=3600, peak=0, burstiness=2),
         ),
+        ("{rounds: {every: 15m, requests: 3}}", Rounds(every=900, requests=3)),
+        ("{rounds: {every: 90s}}", Rounds(every=90, requests=1)),
         ("{users: 20, think: 10s}", Users(count=20, think=10.0)),
         ("{users: 2, think: {exponential: 1m}, ramp_up: 30s}", Users(count=2, think=Exponential(mean=60), ramp_up=30)),
         ("{users: 2, think: {lognormal: {median: 8s, p95: 40s}}}", Users(count=2, think=Lognormal(median=8, p95=40))),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from played import A_SECOND_ON_AVERAGE, play, scenario, slots
 from queueing import throughput_of_users
+from queues import A_SECOND_ON_AVERAGE, play, scenario, slots
 
 from bench.results.columns import RequestColumns
 from bench.scenario.model import Exponential, Fixed, Lognormal, Size, Users

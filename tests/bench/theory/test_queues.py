@@ -7,8 +7,8 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from played import A_SECOND_ON_AVERAGE, BACKLOG, ONE_SECOND, in_order, play, scenario, slots
 from queueing import erlang_c, wait_with_exponential_service, wait_with_one_server, waits
+from queues import A_SECOND_ON_AVERAGE, BACKLOG, ONE_SECOND, in_order, play, scenario, slots
 
 from bench.scenario.model import Arrivals, Constant, Gamma, Lognormal, Poisson, Size, Uniform
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from played import paced, play, scenario, slots
+from queues import paced, play, scenario, slots
 
 from bench.planning.simulate import simulate
 from bench.scenario.model import Lognormal, Retry, Size
