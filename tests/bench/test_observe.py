@@ -144,7 +144,7 @@ def test_a_scenario_with_rounds_is_observed_as_it_is() -> None:
         ({"requests": 5}, 300, 5, 60),
         ({"for_": "31m"}, 300, 2, 14),
     ):
-        found = observed("own.yaml", **changes)  # type: ignore[arg-type]
+        found = observed("own.yaml", **changes)
         assert found.arrivals == Rounds(every=every, requests=requests)
         assert found.workload
         assert found.workload.requests == total
