@@ -61,7 +61,7 @@ def _plot(name: str, whose: str, run: Pass, seen: Observation) -> Plot:
         (
             *(Key(ink, "dot", metric) for metric, _, ink in shown),
             Key("ink", "line", "median of a round"),
-            *([Key("failed", "dot", "failed")] if seen.failed else []),
+            *([Key("failed", "dot", "failed: a cross at the foot")] if seen.failed else []),
         ),
         Table(HEADINGS, [row(one) for one in seen.hours]),
     )
