@@ -130,7 +130,7 @@ def test_every_number_has_its_formula_or_its_source_and_every_source_that_matter
 @pytest.mark.parametrize(
     ("name", "fits"), [("summarize-100", True), ("chat-users", False), ("chat-with-history", False)]
 )
-def test_batches_are_named_only_where_nobody_waits_for_an_answer(name: str, fits: bool) -> None:  # noqa: FBT001
+def test_batches_are_named_only_where_nobody_waits_for_an_answer(name: str, fits: bool) -> None:
     costs = [one.words for part in explain(name, DAY).parts for one in part.statements]
     assert any(words.startswith("As message batches") for words in costs) == fits
 
