@@ -560,4 +560,5 @@ def _secrets() -> list[str]:
 def _console(stream: TextIO, *, terminal: bool | None = None) -> Console:
     from rich.console import Console
 
-    return Console(file=stream, force_jupyter=False, force_terminal=terminal)
+    # Names come from files of anybody: brackets and colons in them are theirs.
+    return Console(file=stream, force_jupyter=False, force_terminal=terminal, markup=False, emoji=False)

@@ -214,7 +214,7 @@ def _print_json(found: Comparison | Calibration) -> None:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(file=sys.stdout)
+    return Console(file=sys.stdout, markup=False, emoji=False)  # brackets and colons in names are theirs
 
 
 # By what it is judged
