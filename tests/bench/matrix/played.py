@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -85,10 +86,10 @@ class _Counting:
     def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None) -> None:
         pass
 
-    def sent(self, strategy: str) -> None:
+    def sent(self, strategy: str) -> None:  # noqa: ARG002
         self._played.sent += 1
 
-    def done(self, record: Record, cost: float | None) -> None:
+    def done(self, record: Record, cost: float | None) -> None:  # noqa: ARG002
         self._played.done += 1
         self._played.costs.append(cost)
 
@@ -103,7 +104,7 @@ def written(folder: Path, scenario: Mapping[str, Any]) -> Scenario:
     return api.load(str(file))
 
 
-def play(scenario: Scenario, folder: Path, *, chars_per_token: Mapping[str, float] | None = None) -> Played:
+def play(scenario: Scenario, folder: Path, chars_per_token: Mapping[str, float] = MappingProxyType({})) -> Played:
     """Run all of it on `sim`; `chars_per_token` makes the server's tokenizers other than the client takes them to be."""
     budget = scenario.budget
     played = Played(scenario, Guard(budget.max_cost, budget.max_requests, budget.max_time))
@@ -116,7 +117,7 @@ def play(scenario: Scenario, folder: Path, *, chars_per_token: Mapping[str, floa
     with BatchLog(folder, "token") as log, patch.object(lanes, "admissions_of", kept):
         around = surroundings(scenario, played.records.append, log, _Counting(played), played.stop, DAY)
         around = replace(around, budget=played.guard)
-        target = _counting_sim(scenario, played.engines, dict(chars_per_token or {}))
+        target = _counting_sim(scenario, played.engines, dict(chars_per_token))
         assert list(run_passes(scenario, {None: target}, around))
     return played
 
