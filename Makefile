@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench docs measured examples pictures wheel clean
+.PHONY: demo test lint soak bench docs measured examples pictures wheel clean
 
 demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, thirty times faster than life
 	$(BIN)/claude-bench run summarize-100 --target mock --speed 30
@@ -17,6 +17,9 @@ lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: .venv/dev.stamp  ## run what takes long and print its figures; SOAK_MINUTES (10) is how long the one over HTTP goes
+	$(BIN)/python -m pytest -m soak -s -v
 
 bench: .venv/dev.stamp  ## measure our own speed; prints ratios, passes or fails nothing
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc -s

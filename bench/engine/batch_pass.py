@@ -234,6 +234,8 @@ class BatchPass:
             if (why := asked.result()) is None:
                 return True
             stop.request(why, Exit.BUDGET)
+        if self._leftover is None:
+            stop.request("the budget held requests back until the deadline", Exit.BUDGET)
         return False
 
     async def _submit_no_more(self, chunk: Chunk, rest: Iterable[RequestSpec]) -> None:
@@ -504,6 +506,8 @@ class BatchPass:
         for spec in specs:
             sent, batch_id = (batch.sent, batch.id) if batch else (now, None)
             attempt = Attempt(sent, now, status, cause=cause, message=message or None, batch=batch_id)
+            if batch is None and spec.seq not in self._earlier:
+                self._around.observer.sent(self._strategy.name)
             self._keep(spec, attempt)
 
     async def _give_up(self, specs: Iterable[RequestSpec]) -> None:

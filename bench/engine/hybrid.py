@@ -86,7 +86,7 @@ class HybridPass:
         return self._deadline - RESERVE - self._time(self._rest)
 
     async def _rescue(self, leftovers: Leftovers) -> None:
-        """Send live what did not get through a batch; its record has what was tried there, even if a stop is first."""
+        """Send live what did not get through a batch.  Its record has what was tried there, even after a stop."""
         tried = {seq: attempts for seq, attempts in leftovers.items() if attempts}
 
         def journal(record: Record) -> None:

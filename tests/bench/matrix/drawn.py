@@ -78,7 +78,7 @@ def scenario_of(seed: int) -> dict[str, Any]:
     dice = Dice(seed, "scenario")
     kind = dice.one(KINDS_OF_STRATEGY)
     alone = kind in ("batch", "hybrid")
-    requests, streams = dice.one([15, 60, 200]), dice.chance(0.6) and kind != "batch"
+    requests, streams = dice.one([20, 100, 500]), dice.chance(0.6) and kind != "batch"
     most = dice.one([200, 1_000, 4_000])
     workload: dict[str, Any] = {
         "requests": requests,

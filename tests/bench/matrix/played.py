@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -25,17 +26,22 @@ from bench.results.record import Record
 from bench.scenario.model import Scenario
 from bench.spending import surroundings
 from bench.strategies.admission import Admission, admissions_of
+from bench.targets import target as targets
 from bench.targets.batches_sim import SimBatches
+from bench.targets.mock_process import MockProcess
 from bench.targets.sim import SimClient
 from bench.targets.target import Session, Target, mock_settings
 from bench.workload.requests import count_of
 from mock_server.engine import Engine
+from mock_server.settings import Settings
 
 DAY = date(2026, 11, 20)
 """Whose prices are paid."""
 
 COUNTED = 1e9
 """A cap on spending that nobody reaches: with it the mock counts."""
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 END_OF_TIME = 30 * 86_400.0
 """Seconds by which every run must have ended."""
@@ -72,10 +78,13 @@ class Played:
     costs: list[float | None] = field(default_factory=list)
     """What the client takes each request to have cost."""
 
+    billed_over_http: float = 0.0
+
     @property
     def billed(self) -> float:
         """Dollars by the server's own books, warm-ups too."""
-        return sum(account.spent for engine in self.engines for account in engine.accounts().values())
+        accounts = (account for engine in self.engines for account in engine.accounts().values())
+        return self.billed_over_http + sum(account.spent for account in accounts)
 
 
 class _Counting:
@@ -85,10 +94,10 @@ class _Counting:
     def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None) -> None:
         pass
 
-    def sent(self, strategy: str) -> None:
+    def sent(self, strategy: str) -> None:  # noqa: ARG002
         self._played.sent += 1
 
-    def done(self, record: Record, cost: float | None) -> None:
+    def done(self, record: Record, cost: float | None) -> None:  # noqa: ARG002
         self._played.done += 1
         self._played.costs.append(cost)
 
@@ -103,22 +112,51 @@ def written(folder: Path, scenario: Mapping[str, Any]) -> Scenario:
     return api.load(str(file))
 
 
-def play(scenario: Scenario, folder: Path, *, chars_per_token: Mapping[str, float] | None = None) -> Played:
-    """Run all of it on `sim`; `chars_per_token` makes the server's tokenizers other than the client takes them to be."""
-    budget = scenario.budget
-    played = Played(scenario, Guard(budget.max_cost, budget.max_requests, budget.max_time))
+def play(scenario: Scenario, folder: Path, chars_per_token: Mapping[str, float] = NOTHING) -> Played:
+    """Run it on `sim`.  `chars_per_token` makes the server's tokenizers other than the client takes them to be."""
+    played = _played(scenario)
+    _run(played, folder, _counting_sim(scenario, played.engines, dict(chars_per_token)))
+    return played
 
+
+def play_over_http(scenario: Scenario, folder: Path) -> Played:
+    """Run it on a mock server over HTTP."""
+    played = _played(scenario)
+
+    async def ask_for_the_books(self: MockProcess) -> dict[str, float]:
+        async with self._http() as http:
+            while (state := (await http.get("/_mock/state")).json())["open"]:
+                continue  # whoever was given up is soon gone for the server, too
+        played.billed_over_http += sum(each["spent"] for each in state["organizations"])
+        return {}
+
+    def counting(scenario: Scenario) -> Settings:
+        return msgspec.structs.replace(mock_settings(scenario), spend_cap=COUNTED)
+
+    with (
+        patch.object(targets, "mock_settings", counting),
+        patch.object(MockProcess, "latencies", ask_for_the_books),
+        targets.open_target(scenario) as target,
+    ):
+        _run(played, folder, target)
+    return played
+
+
+def _played(scenario: Scenario) -> Played:
+    budget = scenario.budget
+    return Played(scenario, Guard(budget.max_cost, budget.max_requests, budget.max_time))
+
+
+def _run(played: Played, folder: Path, target: Target) -> None:
     def kept(*args: Any) -> dict[str, Admission]:  # noqa: ANN401
         made = admissions_of(*args)
         played.admissions += made.values()
         return made
 
     with BatchLog(folder, "token") as log, patch.object(lanes, "admissions_of", kept):
-        around = surroundings(scenario, played.records.append, log, _Counting(played), played.stop, DAY)
+        around = surroundings(played.scenario, played.records.append, log, _Counting(played), played.stop, DAY)
         around = replace(around, budget=played.guard)
-        target = _counting_sim(scenario, played.engines, dict(chars_per_token or {}))
-        assert list(run_passes(scenario, {None: target}, around))
-    return played
+        assert list(run_passes(played.scenario, {None: target}, around))
 
 
 def _counting_sim(scenario: Scenario, engines: list[Engine], chars_per_token: dict[str, float]) -> Target:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
 import pytest
 from drawn import Dice, scenario_of
+from many import results_of
 from played import Played, check, play, written
 
 SAMPLE, ALL = range(60), range(1_000)
 
-TOKENIZERS = ({}, {"claude-sonnet-5": 1.0, "claude-haiku-5-5": 2.0, "claude-opus-5-5": 1.5}, {"claude-sonnet-5": 6.0})
+TOKENIZERS: tuple[dict[str, float], ...] = (
+    {},
+    {"claude-sonnet-5": 1.0, "claude-haiku-5-5": 2.0, "claude-opus-5-5": 1.5},
+    {"claude-sonnet-5": 6.0},
+)
 
 
 def played_within_a_budget(seed: int, folder: Path) -> tuple[Played, float]:
@@ -23,7 +25,7 @@ def played_within_a_budget(seed: int, folder: Path) -> tuple[Played, float]:
     dice, scenario = Dice(seed, "budget"), scenario_of(seed)
     tokenizer = dice.one(TOKENIZERS)
     folder.mkdir()
-    free = play(written(folder, scenario | {"budget": {"max_cost": "$1000000"}}), folder, chars_per_token=tokenizer)
+    free = play(written(folder, scenario | {"budget": {"max_cost": "$1000000"}}), folder, tokenizer)
     check(free)
     budget: dict[str, object] = {"max_cost": f"${max(free.billed, 0.001) * dice.one([0.1, 0.4, 0.8, 1.5]):.6f}"}
     if dice.chance(0.15):
@@ -32,7 +34,7 @@ def played_within_a_budget(seed: int, folder: Path) -> tuple[Played, float]:
         budget["max_time"] = f"{dice.number(1, 600)}s"
     (folder / "again").mkdir()
     bounded = written(folder / "again", scenario | {"budget": budget})
-    return play(bounded, folder / "again", chars_per_token=tokenizer), free.billed
+    return play(bounded, folder / "again", tokenizer), free.billed
 
 
 def used(played: Played) -> float | None:
@@ -57,28 +59,25 @@ def test_the_budget_holds_and_can_be_used(seed: int, tmp_path: Path) -> None:
     assert share is None or share >= 0.9
 
 
-def found(seed: int, folder: Path) -> tuple[int, bool, float | None, float | None]:
-    """A seed, whether the budget ended its run, and how much of it was billed: with one request more, and without."""
+def found(folder: Path, seed: int) -> tuple[bool, float | None, float | None]:
+    """Whether the budget ended the run of a seed, and how much of it was billed: with one request more, and without."""
     played, _ = played_within_a_budget(seed, folder / str(seed))
     check(played)
     share = used(played)
     exact = None if share is None or not played.guard.max_cost else played.billed / played.guard.max_cost
-    return seed, "could break" in (played.stop.reason or ""), share, exact
+    return "could break" in (played.stop.reason or ""), share, exact
 
 
 @pytest.mark.soak
 def test_a_thousand_budgets_hold_and_can_be_used(tmp_path: Path) -> None:
-    results = list(_in_processes(tmp_path))
-    told = [(share, exact) for _, _, share, exact in results if share is not None and exact is not None]
-    assert len(results) == len(ALL)
+    results = results_of(partial(found, tmp_path), ALL)
+    told = [(share, exact) for _, share, exact in results if share is not None and exact is not None]
     assert all(share >= 0.9 for share, _ in told)
-    ended = sum(by_budget for _, by_budget, _, _ in results)
-    above = sum(exact >= 0.9 for _, exact in told)
-    print(f"\n{len(results):,} runs: none above its budget; {ended:,} ended by it, {len(told):,} of them with every cost")
-    print(f"told: billed {median(exact for _, exact in told):.1%} of the budget (median), 90 % and more in {above:,}")
-    print(f"with what one request more could have cost at least {min(share for share, _ in told):.1%}")
-
-
-def _in_processes(folder: Path) -> Iterator[tuple[int, bool, float | None, float | None]]:
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        yield from pool.map(partial(found, folder=folder), ALL, chunksize=20)
+    ended = sum(by_budget for by_budget, _, _ in results)
+    small = [exact for share, exact in told if share - exact < 0.1]
+    print(
+        f"\n{len(results):,} runs, none above its budget; {ended:,} ended by it, {len(told):,} of them knew every cost:"
+    )
+    print(f"what was billed and what one request more could have cost were at least {min(share for share, _ in told):.1%};")
+    print(f"billed alone, in the {len(small)} whose dearest request could cost less than a tenth of the budget, at least")
+    print(f"{min(small):.1%} (median {median(small):.1%})")
