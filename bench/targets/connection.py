@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._is_complete = False
         self._is_spoiled = False
-        """Whether more came than was asked for."""
+        """Whether more came than was asked for, or nothing more may be asked."""
 
     @property
     def is_open(self) -> bool:
@@ -96,7 +96,6 @@ class Connection(asyncio.Protocol):
             self._is_complete
             and not self._is_spoiled
             and self.is_open
-            and self._parser.should_keep_alive()
             and not self._transport.get_write_buffer_size()  # it answered before it had read the request
         )
 
@@ -206,6 +205,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """That was all of it."""
         self._is_complete = self._head is not None
+        self._is_spoiled = self._is_spoiled or not self._parser.should_keep_alive()
 
 
 def _has_length(headers: Mapping[str, str]) -> bool:
