@@ -46,7 +46,7 @@ class Template:
 
 
 async def messages_template(sdk: anthropic.AsyncAnthropic) -> Template:
-    """The template of the requests that this SDK client sends with `messages.create`, where it streams raw responses."""
+    """The template of what this SDK client sends with `messages.create`, where it streams raw responses."""
     made: list[httpx2.Request] = []
 
     def keep(request: httpx2.Request) -> httpx2.Response:
