@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -88,6 +88,18 @@ class Document:
         inside[loc[-1]] = value
         self.places = {old: place for old, place in self.places.items() if old[: len(loc)] != loc}
         self.places |= {(*loc, *inner): place for inner, place in places.items()}
+
+    def told(self) -> Iterator[str]:
+        """The words that a person has set with flags."""
+        for loc, place in self.places.items():
+            if place.line == 0 and isinstance(word := self._at(loc), str):
+                yield word
+
+    def _at(self, loc: Loc) -> object:
+        inside: Any = self.value
+        for part in loc:
+            inside = inside[part]
+        return inside
 
     def drop(self, loc: Loc) -> None:
         """Take the key at `loc` away, if it is there."""

@@ -161,7 +161,7 @@ def _checked(document: Document, path: Path) -> Scenario | None:
     for loc, message in _contradictions(written):
         document.refuse(loc, message)
     try:
-        scenario = Scenario.model_validate(written, context=Source(path.parent))
+        scenario = Scenario.model_validate(written, context=Source(path.parent, frozenset(document.told())))
     except ValidationError as errors:
         document.problems += [problem for error in errors.errors() for problem in explain(error, document)]
         return None

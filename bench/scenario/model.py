@@ -312,7 +312,7 @@ def _known_tier(tier: str, info: ValidationInfo) -> str:
         return tier
     if not tier.endswith(".json"):
         raise unknown(f"{', '.join(TIERS)} or a .json file", TIERS)
-    path = str(info.context.folder / tier)
+    path = str(info.context.find(Path(tier)))
     try:
         find_tier(path)
     except ValueError as error:

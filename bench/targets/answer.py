@@ -81,7 +81,7 @@ class _Event(msgspec.Struct, frozen=True):
 
 class _ItemError(msgspec.Struct, frozen=True):
     error: ApiError = ApiError()
-    request_id: str | None = None
+    request_id: Word | None = None
 
 
 class _Outcome(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ class _Outcome(msgspec.Struct, frozen=True):
 
 
 class _Line(msgspec.Struct, frozen=True):
-    custom_id: str
+    custom_id: Word
     result: _Outcome
 
 

@@ -65,6 +65,8 @@ async def bound(response: httpx2.Response) -> None:
     kilobytes can stand for gigabytes, and the tokens in them would have the time of a lump.
     """
     assert isinstance(response.stream, httpx2.AsyncByteStream)
+    if response.is_success and response.request.url.path.endswith("/results"):
+        return  # of a message batch: read line by line, and as long as its batch
     encoding = response.headers.pop("content-encoding", "identity")
     response.stream = (
         _Beginning(response.stream) if response.status_code >= 300 else _Bounded(response.stream, encoding)
