@@ -173,8 +173,8 @@ class BatchLog:
         os.fsync(self._file.fileno())
 
     def raw(self, batch: str) -> Path:
-        """Where the raw results of a batch are kept."""
-        (self._folder / RAW).mkdir(exist_ok=True)
+        """Where the raw results of a batch are kept, in a folder that only its owner may read: they are answers."""
+        (self._folder / RAW).mkdir(mode=0o700, exist_ok=True)
         return self._folder / RAW / f"{batch}.jsonl"
 
     def __enter__(self) -> BatchLog:

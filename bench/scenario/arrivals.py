@@ -26,7 +26,7 @@ from bench.scenario.notation import (
     wrong,
     wrong_at,
 )
-from bench.scenario.sizes import Exponential, Lognormal, Quantiles
+from bench.scenario.sizes import MOST_REQUESTS, Exponential, Lognormal, Quantiles
 from bench.scenario.traces import AZURE, Columns, TraceFile
 
 Burstiness = Annotated[float, Field(ge=0, le=100)]

@@ -19,7 +19,7 @@ from anthropic.types.messages import MessageBatch
 from bench.clock import Clock, utc_now
 from bench.request import RequestSpec
 from bench.results.batches import BatchId
-from bench.results.redact import redact
+from bench.results.redact import REDACTED, redact, worth_hiding
 from bench.scenario.strategies import MOST_ITEMS
 from bench.targets import classify
 from bench.targets.batches import BatchCallError, BatchState, encode_line
@@ -52,6 +52,7 @@ class SdkBatches:
     ) -> None:
         self._sdk, self._clock, self._timeout, self._headers = sdk, clock, timeout, headers
         self._output_factor = output_factor
+        self._secrets = worth_hiding((sdk.api_key, sdk.auth_token))
 
     def unix_time(self) -> float:
         """See `BatchClient`."""
@@ -106,9 +107,9 @@ class SdkBatches:
                     if len(rest) > _LONGEST_LINE or read > MOST_ITEMS:
                         raise BatchCallError("malformed", "more results than a batch can have", status=200)
                     for line in lines:
-                        yield line + b"\n"
+                        yield self._without_keys(line) + b"\n"
                 if rest.strip():
-                    yield rest + b"\n"
+                    yield self._without_keys(rest) + b"\n"
 
     async def _next(self, pieces: AsyncIterator[bytes]) -> bytes | None:
         async with self._clock.timeout(self._timeout):
@@ -148,7 +149,12 @@ class SdkBatches:
             raise BatchCallError("connection", self._said(f"{type(error).__name__}: {error}")) from None
 
     def _said(self, message: str) -> str:
-        return shorten(str(redact(message, filter(None, (self._sdk.api_key, self._sdk.auth_token)))))
+        return shorten(str(redact(message, self._secrets)))
+
+    def _without_keys(self, line: bytes) -> bytes:
+        for secret in self._secrets:
+            line = line.replace(secret.encode(), REDACTED.encode())
+        return line
 
 
 class _Counts(msgspec.Struct, frozen=True):
@@ -173,7 +179,10 @@ def _state(batch: object) -> BatchState:
     try:
         told = msgspec.convert(batch, _Batch, from_attributes=True)
         return BatchState(
-            told.id, told.processing_status == "ended", sum(msgspec.structs.astuple(told.request_counts)), told.created_at.timestamp()
+            told.id,
+            told.processing_status == "ended",
+            sum(msgspec.structs.astuple(told.request_counts)),
+            told.created_at.timestamp(),
         )
     except (ValueError, OverflowError) as error:  # msgspec's are ValueErrors
         raise BatchCallError("malformed", f"not a message batch: {error}", status=200) from None

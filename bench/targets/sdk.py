@@ -24,7 +24,7 @@ from anthropic._base_client import get_platform
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
-from bench.results.redact import REDACTED, redact
+from bench.results.redact import REDACTED, redact, worth_hiding
 from bench.targets import classify
 from bench.targets.answer import GIVEN_UP, Answer, Failure, fell_silent, incomplete, too_late, unreadable
 from bench.targets.client import Watch
@@ -88,7 +88,7 @@ class SdkClient:
         self._turn = asyncio.Lock()
         # The SDK would find it out in a thread during the first request, which would be late by that.
         sdk._platform = get_platform()
-        self._secrets = [secret for secret in (sdk.api_key, sdk.auth_token) if secret]
+        self._secrets = worth_hiding((sdk.api_key, sdk.auth_token))
         self._create = sdk.messages.with_streaming_response.create
         self.sdk = sdk
         """For calls that are not Messages requests."""

@@ -175,6 +175,32 @@ told("events-out-of-order")(
     )
 )
 
+
+
+def _key(request: str) -> str:
+    """The key that a request bears."""
+    found = re.search(r"(?:authorization: Bearer|x-api-key:) *(\S+)", request, re.IGNORECASE)
+    return found[1] if found else "no key"
+
+
+def _echo_error(request: str) -> bytes:
+    """The whole request, key and all, as words of a refusal."""
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": request}}
+    return whole(json.dumps(error).encode(), JSON, f"request-id: {_key(request)}", status="400 Bad Request")
+
+
+told("echo-error")(_echo_error)
+told("echo-page")(lambda request: whole(request.encode(), status=f"502 {_key(request)}"))
+told("echo-status")(lambda request: head("content-length: 0", status=f"503 {_key(request)}"))
+told("echo-protocol")(lambda request: f"{_key(request)}\r\n\r\n".encode())
+told("echo-type")(lambda request: whole(b"no", f"content-type: {_key(request)}"))
+told("echo-event")(
+    lambda request: head(SSE) + event("error", error={"type": "api_error", "message": f"with {_key(request)}"})
+)
+told("echo-answer")(
+    lambda request: answer(request, MESSAGE["usage"], _key(request), f"request-id: {_key(request)}")
+)
+
 # Headers
 
 told("header-of-megabytes")(lambda _: head("x-long: " + "x" * 3_000_000) + b"{}")
@@ -233,9 +259,7 @@ told("length-enormous")(lambda _: head("content-length: 99999999999999999999", J
 told("chunk-of-no-size")(lambda _: head("transfer-encoding: chunked", JSON) + b"zz\r\n{}\r\n0\r\n\r\n")
 told("chunk-enormous")(lambda _: head("transfer-encoding: chunked", JSON) + b"FFFFFFFFFFFFFFFFF\r\n{}\r\n")
 told("gzip-that-is-none")(lambda _: whole(b"not gzip", JSON, "content-encoding: gzip"))
-told("gzip-of-an-answer")(
-    lambda _: whole(gzip.compress(json.dumps(MESSAGE).encode()), JSON, "content-encoding: gzip")
-)
+told("gzip-of-an-answer")(lambda _: whole(gzip.compress(json.dumps(MESSAGE).encode()), JSON, "content-encoding: gzip"))
 told("gzip-bomb")(lambda _: whole(_bomb(), JSON, "content-encoding: gzip"))
 told("gzip-bomb-error")(lambda _: whole(_bomb(), JSON, "content-encoding: gzip", status="500 No"))
 

@@ -20,10 +20,10 @@ REPOSITORY = Path(__file__).parents[2]
 MEMORY = 400 * 2**20
 """Bytes; a run that does next to nothing has 150 MiB.  Without bounds the endless answers alone come to gigabytes."""
 
-NOTHING_WRONG = {"good", "odd-headers", "bytes-in-headers"}
+NOTHING_WRONG = {"good", "odd-headers", "bytes-in-headers", "echo-answer"}
 CAUSES = {
-    "server_error": {"invalid-utf8-error", "status-999", "gzip-bomb-error", "endless-error"},
-    "invalid_request": {"deep-nesting-error", "errors-without-shape"},
+    "server_error": {"invalid-utf8-error", "status-999", "gzip-bomb-error", "endless-error", "echo-page", "echo-status"},
+    "invalid_request": {"deep-nesting-error", "errors-without-shape", "echo-error"},
     "rate_limited": {name for name in BEHAVIOURS if name.startswith("retry-after-")},
     "timeout": {
         *("silence", "slow-head", "slow-drip", "endless-early-hints"),
@@ -33,7 +33,7 @@ CAUSES = {
 """Of those that are neither of a wrong shape nor broken off."""
 LATE = {name for name in BEHAVIOURS if name.startswith(("endless-", "gzip-"))}
 """Those that reach a bound or the timeout, whichever is first on the machine."""
-ONLY_STREAMS = {"events-out-of-order", "error-event"}
+ONLY_STREAMS = {"events-out-of-order", "error-event", "echo-event"}
 
 SCENARIO = """\
 version: 1
