@@ -72,8 +72,10 @@ def call(arguments: list[str]) -> int:
 
 
 def _fail(code: Exit, message: str, hint: str) -> int:
+    from bench.results.redact import in_words
+
     for words in filter(None, (f"claude-bench: {message}", hint)):
-        print(words, file=sys.stderr, flush=True)
+        print(in_words(words), file=sys.stderr, flush=True)
     return code
 
 

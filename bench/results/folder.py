@@ -16,6 +16,7 @@ kilobytes at a time), and a torn last line is passed over.  schema_version 1.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -310,9 +311,20 @@ def _other_version(path: Path, found: int, expected: int) -> str:
 
 
 def _write(path: Path, value: object) -> None:
-    """Write one JSON file.  Whoever is killed meanwhile leaves the file as it was, never half of it."""
+    replace_with(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def replace_with(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file, which only its owner may read where it is `private`.
+
+    Whoever is killed meanwhile leaves the file as it was, never half of it.  A link is replaced and never followed: a
+    folder from somebody else may hold one that leads out of it.
+    """
     part = path.with_name(f"{path.name}.part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
     part.replace(path)
 
 

@@ -33,8 +33,8 @@ class Receiver(Protocol):
     def head(self, status: int, headers: Mapping[str, str], now: float) -> None:
         """Status and headers, these by name in lower case."""
 
-    def piece(self, data: bytes, now: float) -> None:
-        """Some of the body."""
+    def piece(self, data: bytes, now: float) -> bool:
+        """Some of the body; whether more is wanted.  If not, that was the end."""
 
     def end(self) -> None:
         """That was all of it."""
@@ -138,23 +138,26 @@ class Connection(asyncio.Protocol):
             return
         try:
             if isinstance(piece, bytes):
-                self._receive(piece, now, self._receiver)
+                is_over = self._receive(piece, now, self._receiver)
             else:
-                self._lose(piece, self._receiver)
+                is_over = self._lose(piece, self._receiver)
         except Exception as error:  # whoever waits for the answer gets it
             self._done.set_exception(error)
         else:
-            if self._is_complete:
+            if is_over:
                 self._done.set_result(None)
 
-    def _receive(self, data: bytes, now: float, receiver: Receiver) -> None:
+    def _receive(self, data: bytes, now: float, receiver: Receiver) -> bool:
+        """Whether that was all."""
         problem = self._parse(data)
         if self._head is not None and not self._is_told:
             self._is_told = True
             receiver.head(*self._head, now)
         if self._pieces:
-            receiver.piece(b"".join(self._pieces), now)
+            body = b"".join(self._pieces)
             self._pieces.clear()
+            if not receiver.piece(body, now):
+                return True
         if self._is_complete:
             receiver.end()
         elif problem is not None:
@@ -163,6 +166,7 @@ class Connection(asyncio.Protocol):
             self._head_size += len(data)
             if self._head_size > MOST_HEAD:
                 raise WireError(f"no end of the headers within {MOST_HEAD:,} bytes")
+        return self._is_complete
 
     def _parse(self, data: bytes) -> WireError | None:
         try:
@@ -174,11 +178,11 @@ class Connection(asyncio.Protocol):
             return WireError(f"not HTTP/1.1: {error}")
         return None
 
-    def _lose(self, error: Exception | None, receiver: Receiver) -> None:
+    def _lose(self, error: Exception | None, receiver: Receiver) -> bool:
         if error is None and self._head is not None and not _has_length(self._head[1]):
             self._is_complete = self._is_spoiled = True
             receiver.end()
-            return
+            return True
         when = "before it answered" if self._head is None else "in the middle of its answer"
         raise WireError(f"the server closed the connection {when}") from error
 
@@ -193,7 +197,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """That was the last of them, or of an announcement such as 100 Continue, which is no answer yet."""
         status = self._parser.get_status_code()
-        if self._head is None and (status >= 200 or status == 101):
+        if self._head is None and status >= 200:
             self._head = status, self._headers
         self._headers = {}  # of what follows, trailers too, nothing is of interest
 

@@ -13,6 +13,7 @@ import httpx2
 from bench.errors import TargetError
 from bench.results.record import RateLimits
 from bench.targets import classify
+from bench.targets.foreign import shorten
 from bench.targets.sdk import http_client
 
 _WITHIN = httpx2.Timeout(60.0, connect=10.0)
@@ -73,4 +74,4 @@ async def _client(url: str, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]
 
 def _words(error: anthropic.APIStatusError, key: str) -> str:
     said = classify.read_error(error.response.content).message or error.response.reason_phrase
-    return classify.shorten(said.replace(key, "***"))
+    return shorten(said.replace(key, "***"))

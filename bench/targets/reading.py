@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from bench.results.record import Attempt
+from bench.results.redact import REDACTED, redact
 from bench.targets import classify
 from bench.targets.answer import Answer, Failure, unreadable
 from bench.targets.client import Watch
+from bench.targets.foreign import shorten, word
 from bench.targets.stamps import Stamps
 
 
@@ -67,15 +69,18 @@ class Reading:
         kind = "no response" if self.status is None else self.headers.get("content-type", "no content type")
         return unreadable(kind, error)
 
-    def attempt(self, failure: Failure | None, now: float, key: str) -> Attempt:
-        """The attempt that ends `now`, or, if it did not fail, with its last byte.  No message contains the key."""
+    def attempt(self, failure: Failure | None, now: float, secrets: Sequence[str]) -> Attempt:
+        """The attempt that ends `now`, or, if it did not fail, with its last byte.
+
+        A server may repeat the key anywhere: nothing of the attempt contains a secret.
+        """
         stamps = self.stamps
         return Attempt(
             sent=now if stamps.sent is None else stamps.sent,
             ended=now if failure or stamps.last_byte is None else stamps.last_byte,
             status=self.status,
             cause=failure.cause if failure else None,
-            message=classify.shorten(failure.message.replace(key, "***")) or None if failure else None,
+            message=shorten(str(redact(failure.message, secrets))) or None if failure else None,
             headers=stamps.headers,
             first_event=stamps.first_event,
             first_token=stamps.first_token,
@@ -83,11 +88,15 @@ class Reading:
             last_token=stamps.last_token,
             retry_after=classify.retry_after(self.headers),
             should_retry=classify.should_retry(self.headers),
-            request_id=self.headers.get("request-id"),
-            stop_reason=self.answer.stop_reason,
+            request_id=_word(self.headers.get("request-id"), secrets),
+            stop_reason=_word(self.answer.stop_reason, secrets),
             usage=self.answer.usage,
             limits=classify.rate_limits(self.headers),
         )
+
+
+def _word(told: str | None, secrets: Sequence[str]) -> str | None:
+    return word(told) if told is None or not any(secret in told for secret in secrets) else REDACTED
 
 
 def reason_of(error: BaseException) -> str:

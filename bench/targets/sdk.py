@@ -23,6 +23,7 @@ from anthropic._base_client import get_platform
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
+from bench.results.redact import worth_hiding
 from bench.targets.answer import GIVEN_UP, Failure, fell_silent, incomplete, too_late
 from bench.targets.client import Watch
 from bench.targets.hooks import Sending, current, stamp
@@ -44,7 +45,8 @@ _LOCAL = {"all://127.0.0.1": None, "all://localhost": None}
 def http_client(transport: Transport) -> httpx2.AsyncClient:
     """An HTTP client for `SdkClient`.  aiohttp costs about half the CPU of httpx, which many applications run."""
     make = anthropic.DefaultAioHttpClient if transport == "aiohttp" else anthropic.DefaultAsyncHttpxClient
-    return make(limits=_LIMITS, timeout=_TIMEOUT, mounts=_LOCAL)
+    # A redirect is not followed: the key is for the address that was named.
+    return make(limits=_LIMITS, timeout=_TIMEOUT, mounts=_LOCAL, follow_redirects=False)
 
 
 class SdkClient:
@@ -66,7 +68,7 @@ class SdkClient:
         headers: Callable[[RequestSpec, int], Mapping[str, str]] = lambda _spec, _attempt: {},
     ) -> None:
         stamp(http)
-        self._clock, self._http, self._base_url, self._key = clock, http, base_url, api_key
+        self._clock, self._http, self._base_url = clock, http, base_url
         self._timeout, self._stall, self._headers = timeout, stall, headers
         sdk = anthropic.AsyncAnthropic(
             api_key=api_key,
@@ -84,6 +86,7 @@ class SdkClient:
         self._turn = asyncio.Lock()
         # The SDK would find it out in a thread during the first request, which would be late by that.
         sdk._platform = get_platform()
+        self._secrets = worth_hiding((sdk.api_key, sdk.auth_token))
         self._create = sdk.messages.with_streaming_response.create
         self.sdk = sdk
         """For calls that are not Messages requests."""
@@ -136,12 +139,12 @@ class SdkClient:
         except (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError) as error:
             failure = Failure("connection", reason_of(error))
         except asyncio.CancelledError:
-            watch.seen = reading.attempt(GIVEN_UP, self._clock.now(), self._key)
+            watch.seen = reading.attempt(GIVEN_UP, self._clock.now(), self._secrets)
             raise
         finally:
             if stamps.sent is None:
                 self._turn.release()
-        return reading.attempt(failure, self._clock.now(), self._key)
+        return reading.attempt(failure, self._clock.now(), self._secrets)
 
     async def _read(self, response: httpx2.Response, reading: Reading) -> None:
         async with aclosing(response.aiter_bytes()) as chunks:

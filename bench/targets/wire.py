@@ -1,14 +1,13 @@
 """Sends Messages requests by itself, the bytes that the SDK would send, for a tenth of its CPU time.
 
 For runs that keep so many streams open that the SDK's own work would show in their figures.  What is lost is listed in
-docs/scenarios.md: no proxies, no redirects, HTTP/1.1 alone.
+docs/scenarios.md: no proxies, HTTP/1.1 alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from http import HTTPStatus
@@ -20,6 +19,8 @@ import msgspec
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
+from bench.results.redact import worth_hiding
+from bench.targets import foreign
 from bench.targets.answer import GIVEN_UP, Failure, fell_silent, incomplete, too_late
 from bench.targets.client import Watch
 from bench.targets.connection import Inbox, WireError
@@ -27,9 +28,6 @@ from bench.targets.connections import Connections
 from bench.targets.reading import Reading, reason_of
 from bench.targets.silence import Silence
 from bench.targets.template import messages_template
-
-MOST_BODY = 64 * 2**20
-"""Bytes of an answer, decompressed.  The longest there are, 128,000 tokens with an event each, take a third of it."""
 
 
 class WireClient:
@@ -51,7 +49,7 @@ class WireClient:
     ) -> None:
         self._clock, self._sdk, self._most = clock, sdk, most
         self._timeout, self._stall, self._headers = timeout, stall, headers
-        self._key = sdk.api_key or ""
+        self._secrets = worth_hiding((sdk.api_key, sdk.auth_token))
 
     async def __aenter__(self) -> WireClient:
         self._template = await messages_template(self._sdk)
@@ -77,14 +75,14 @@ class WireClient:
             failure = response.refusal or incomplete(reading.answer)
         except TimeoutError:
             failure = fell_silent(self._stall) if reading.stamps.silent else too_late(within)
-        except (msgspec.DecodeError, zlib.error) as error:
+        except msgspec.DecodeError as error:
             failure = reading.unreadable(error)
         except WireError as error:
             failure = Failure("connection", reason_of(error))
         except asyncio.CancelledError:
-            watch.seen = reading.attempt(GIVEN_UP, self._clock.now(), self._key)
+            watch.seen = reading.attempt(GIVEN_UP, self._clock.now(), self._secrets)
             raise
-        return reading.attempt(failure, self._clock.now(), self._key)
+        return reading.attempt(failure, self._clock.now(), self._secrets)
 
     async def _exchange(self, request: bytes, response: _Response) -> None:
         async with self._connections.place:
@@ -97,34 +95,40 @@ class WireClient:
 
 
 class _Response:
-    """What comes back: an answer, which is read as it comes, or a refusal."""
+    """What comes back: an answer, which is read as it comes, or a refusal.
+
+    It ends somewhere, as everything that a server says does; see `foreign.py`.
+    """
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         self.refusal: Failure | None = None
         self._is_refused = False
+        self._size = 0
         self._body: list[bytes] = []
         """Of a refusal."""
-        self._size = 0
-        self._decoder: zlib._Decompress | None = None
 
     def head(self, status: int, headers: Mapping[str, str], now: float) -> None:
         """See `Receiver`."""
         self.reading.head(status, headers, now)
         self._is_refused = not 200 <= status < 300
-        self._decoder = _decoder(headers.get("content-encoding", "identity").lower())
+        encoding = headers.get("content-encoding", "identity")
+        if encoding.lower() != "identity" and not self._is_refused:
+            raise msgspec.DecodeError(f"compressed with {encoding}, which was not asked for")
 
-    def piece(self, data: bytes, now: float) -> None:
+    def piece(self, data: bytes, now: float) -> bool:
         """See `Receiver`."""
-        if self._decoder:
-            data = self._decoder.decompress(data, MOST_BODY - self._size + 1)
         self._size += len(data)
-        if self._size > MOST_BODY:
-            raise msgspec.DecodeError(f"more than {MOST_BODY:,} bytes")
         if self._is_refused:
             self._body.append(data)
+            if self._size > foreign.MOST_BYTES_OF_ERROR:
+                self.end()
+                return False
+        elif self._size > foreign.MOST_BYTES:
+            raise msgspec.DecodeError(f"longer than {foreign.MOST_BYTES // 2**20} MiB")
         else:
             self.reading.piece(data, now)
+        return True
 
     def end(self) -> None:
         """See `Receiver`."""
@@ -132,22 +136,8 @@ class _Response:
             self.reading.end()
             return
         assert self.reading.status is not None, "a refusal has a status"
-        self.refusal = self.reading.refused(b"".join(self._body), _reason(self.reading.status, self.reading.headers))
+        said = b"".join(self._body)[: foreign.MOST_BYTES_OF_ERROR]
+        self.refusal = self.reading.refused(said, _PHRASES.get(self.reading.status, ""))
 
 
-def _decoder(encoding: str) -> zlib._Decompress | None:
-    """Nobody asked for compression; a gateway may compress all the same."""
-    match encoding:
-        case "identity":
-            return None
-        case "gzip" | "x-gzip":
-            return zlib.decompressobj(zlib.MAX_WBITS | 16)
-        case "deflate":
-            return zlib.decompressobj()
-    raise msgspec.DecodeError(f"compressed as {encoding}")
-
-
-def _reason(status: int, headers: Mapping[str, str]) -> str:
-    if "location" in headers:
-        return f"redirected to {headers['location']}, which the wire client does not follow"
-    return next((each.phrase for each in HTTPStatus if each == status), "")
+_PHRASES = {each.value: each.phrase for each in HTTPStatus}

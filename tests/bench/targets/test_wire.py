@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -19,8 +18,8 @@ from bench import clock
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt, RateLimits, Usage
-from bench.targets import connection, wire
-from bench.targets.client import Client, Watch
+from bench.targets import connection, foreign
+from bench.targets.client import Watch
 from bench.targets.sdk import SdkClient, http_client
 from bench.targets.wire import WireClient
 
@@ -31,7 +30,7 @@ KEY = "sk-ant-secret-of-the-test"
 MESSAGE = b'{"type":"message","stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":7}}'
 
 
-def spec(stream: bool = False, **params: object) -> RequestSpec:
+def spec(stream: object = False, **params: object) -> RequestSpec:
     fields: dict[str, Any] = {"model": "claude-sonnet-5-5", "max_tokens": 99, "stream": stream}
     message = {"role": "user", "content": "hello"}
     return RequestSpec(4, 0.0, {**fields, "messages": [message], **params}, input_tokens=3, output_tokens=7)
@@ -109,13 +108,13 @@ def always(answer: bytes) -> Handler:
 
 @asynccontextmanager
 async def clients(
-    url: str, *, timeout: float = 60.0, stall: float = 60.0, most: int = 100, headers: dict[str, str] | None = None
+    url: str, *, within: float = 60.0, stall: float = 60.0, most: int = 100, headers: dict[str, str] | None = None
 ) -> AsyncIterator[tuple[SdkClient, WireClient]]:
     time = Clock()
     extra = lambda _spec, _attempt: headers or {}  # noqa: E731 - the same for both
     async with (
-        SdkClient(time, http_client("aiohttp"), base_url=url, api_key=KEY, timeout=timeout, headers=extra) as sdk,
-        WireClient(time, sdk.sdk, timeout=timeout, stall=stall, most=most, headers=extra) as wire,
+        SdkClient(time, http_client("aiohttp"), base_url=url, api_key=KEY, timeout=within, headers=extra) as sdk,
+        WireClient(time, sdk.sdk, timeout=within, stall=stall, most=most, headers=extra) as wire,
     ):
         yield sdk, wire
 
@@ -135,7 +134,7 @@ def played(
         listening = await asyncio.start_server(server, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         try:
-            async with clients(url, timeout=timeout, stall=stall, most=most) as (_, wire):
+            async with clients(url, within=timeout, stall=stall, most=most) as (_, wire):
                 return await play(wire), server
         finally:
             listening.close()
@@ -280,7 +279,7 @@ def test_a_refusal_leaves_its_connection_to_the_next() -> None:
     attempts, server = in_a_row(saying(whole(body, *headers, status="429 Too Many Requests"), whole(MESSAGE)), 2)
     refused, good = attempts
     assert (refused.cause, refused.status, refused.retry_after, refused.should_retry) == ("requests", 429, 7.0, True)
-    assert refused.message == "your rate limit of 50 requests per minute, ***"
+    assert refused.message == "your rate limit of 50 requests per minute, REDACTED"
     assert (told(good), server.connections) == (GOOD, 1)
 
 
@@ -318,27 +317,14 @@ def test_announcements_are_no_answers() -> None:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("wbits", [zlib.MAX_WBITS | 16, zlib.MAX_WBITS])
-@pytest.mark.parametrize("stream", [False, True])
-def test_what_a_gateway_compresses_is_read(wbits: int, stream: bool) -> None:
-    packer = zlib.compressobj(wbits=wbits)
-    packed = packer.compress(STREAM if stream else MESSAGE) + packer.flush()
-    name = "gzip" if wbits > zlib.MAX_WBITS else "deflate"
-    assert told(sent(saying(whole(packed, f"content-encoding: {name}")), spec(stream))) == GOOD
-
-
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
         (whole(b"<html>Welcome to our Wi-Fi</html>"), "malformed"),
         (whole(b"{}"), "usage"),
-        (whole(MESSAGE.replace(b"end_turn", b"\xff\xfe")), "UTF-8"),
-        (whole(MESSAGE, "content-encoding: br"), "compressed as br"),
-        (whole(b"junk", "content-encoding: gzip"), "application/json"),
-        (
-            whole(b"", status="307 Moved", *("location: http://elsewhere.test/",)),
-            "redirected to http://elsewhere.test/",
-        ),
+        (whole(MESSAGE.replace(b"end_turn", b"\xff\xfe")), "utf-8"),
+        (whole(zlib.compress(MESSAGE), "content-encoding: deflate"), "compressed with deflate"),
+        (whole(b"", "location: http://elsewhere.test/", status="307 Temporary Redirect"), "Temporary Redirect"),
     ],
 )
 def test_what_is_no_answer_of_the_api(answer: bytes, words: str) -> None:
@@ -352,7 +338,7 @@ def test_what_is_no_answer_of_the_api(answer: bytes, words: str) -> None:
     [
         ((START, TEXT), "connection", "before message_stop"),
         ((START, b"event: x\ndata: {]\n\n"), "malformed", "malformed"),
-        ((START, TEXT.replace(b"text_delta", b"\xff"), END), "malformed", "UTF-8"),
+        ((START, TEXT.replace(b"text_delta", b"\xff"), END), "malformed", "utf-8"),
         ((b'{"type": "message"}',), "malformed", "no events"),
         ((START, TEXT, event("error", error={"type": "overloaded_error", "message": "Overloaded"})), "stream_error",
          "overloaded_error: Overloaded"),
@@ -383,13 +369,17 @@ def test_what_breaks_a_connection(answer: bytes, words: str) -> None:
     assert words in (attempt.message or "")
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_an_answer_without_end_is_given_up(packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "MOST_BODY", 100_000)
-    body = bytes(2_000_000)
-    answer = whole(zlib.compress(body), "content-encoding: deflate") if packed else whole(body)
-    attempt = sent(saying(answer))
-    assert (attempt.cause, "more than 100,000 bytes" in (attempt.message or "")) == ("malformed", True)
+def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "MOST_BYTES", 2**20)
+    attempt = sent(saying(whole(bytes(3 * 2**20))))
+    assert (attempt.cause, "longer than 1 MiB" in (attempt.message or "")) == ("malformed", True)
+
+
+def test_of_a_refusal_without_end_the_beginning_is_enough() -> None:
+    body = json.dumps({"error": {"type": "overloaded_error", "message": "Overloaded"}}).encode()
+    answer = head("transfer-encoding: chunked", status="529 Overloaded") + b"fffffff\r\n" + body + b" " * 200_000
+    attempt = sent(silent_after(answer))
+    assert (attempt.cause, attempt.status) == ("overloaded", 529)
 
 
 def test_nobody_listens() -> None:
@@ -499,7 +489,7 @@ def test_how_the_network_cuts_an_answer_changes_nothing_that_it_says(
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
-        for begin, end in zip(ends, ends[1:], strict=False):
+        for begin, end in itertools.pairwise(ends):
             writer.write(answer[begin:end])
             await asyncio.sleep(0.001)
         await reader.read(1)
