@@ -139,3 +139,8 @@ def calendar(clock: Clock, epoch: float | None) -> Callable[[float], float]:
 def monotonic() -> float:
     """Seconds of the machine's steady clock, for durations outside an event loop."""
     return time.monotonic()
+
+
+def thread_seconds() -> float:
+    """Seconds of processor time that this thread has used."""
+    return time.thread_time()
