@@ -1,4 +1,4 @@
-"""Was the client the bottleneck?  What it saw of itself, held against what it measured and what its machine can time."""
+"""Was the client the bottleneck?  What it saw of itself, against what it measured and what its machine can time."""
 
 from __future__ import annotations
 
@@ -89,10 +89,11 @@ def in_words(found: SelfCheck, name: str, ceiling: Ceiling | None) -> Iterator[s
         f"{seconds(found.wait_median)} at the median and {seconds(found.wait_p99)} at the p99" if found.sends else DASH
     )
     yield (
-        f"The client's event loop was {seconds(found.lag_median)} late at the median, {seconds(found.lag_p99)} at the p99 "
-        f"and {seconds(found.lag_max)} at most ({found.moments:,} moments), and used {share(found.cpu)} of a core; "
+        f"The client's event loop was {seconds(found.lag_median)} late at the median, {seconds(found.lag_p99)} at the "
+        f"p99 and {seconds(found.lag_max)} at most ({found.moments:,} moments), and used {share(found.cpu)} of a core; "
         f"garbage collection paused it {found.pauses:,} times, {seconds(found.longest_pause)} at most. Sends left "
-        f"{wait} after they were let through; {found.most_open:,} were open at once. That is {name}, where it was latest."
+        f"{wait} after they were let through; {found.most_open:,} were open at once. That is {name}, where it was "
+        "latest."
     )
     if ceiling is not None:
         yield (

@@ -143,8 +143,8 @@ def _late_sends(columns: Columns, summary: PassSummary, question: Question) -> I
 def _late(columns: Columns, summary: PassSummary, question: Question) -> float:
     """Seconds by which the median request went out late by this machine's doing.
 
-    Without a limit nothing holds a request back but this machine, and one that warms the cache for the others; with one,
-    what counts is how long it took to leave once it was let through.
+    Without a limit nothing holds a request back but this machine, and one that warms the cache for the others; with
+    one, what counts is how long it took to leave once it was let through.
     """
     if summary.kind == "gather" and not (columns.requests.seq < 0).any():
         return float(np.median(columns.requests.queue_time))
