@@ -128,6 +128,8 @@ _NEAR = 3 * TOLERANCE
 
 
 def _verdict(level: Level) -> str:
+    if level.median is None:
+        return "not timed, not all were answered"
     return f"{'timed' if level.held else 'not timed'}, {share(max(0.0, level.worst))} too long"
 
 
@@ -139,8 +141,9 @@ def search(measured: Callable[[float], Level], load: Load, within: float, over: 
     levels = [measured(load.first)]
     held, failed = (load.first, math.inf) if levels[0].held else (0.0, load.first)
     offered = load.first * _FULL / max(levels[0].cpu, 0.01) if held else failed / _STEP
-    while failed > held * within and held < load.most and offered >= 1 and not over():
-        levels.append(measured(float(round(min(max(offered, held * within), load.most)))))
+    while failed > max(held * within, held + 1) and held < load.most and not over():
+        # A whole one between the two.
+        levels.append(measured(float(round(min(max(offered, held * within, held + 1), failed - 1, load.most)))))
         if levels[-1].held:
             held = levels[-1].offered
         else:
@@ -169,26 +172,28 @@ def _trial(load: Load, offered: float, target: Target) -> Level:
     )
     [end] = run_passes(_scenario(load, offered), {None: target}, around)
     assert end.selfcheck is not None
-    over = [each for each in (_over_report(one, end) for one in records if one.intended >= load.takes / 2)]
+    over = [_over_report(one, end) for one in records if one.intended >= load.takes / 2]
+    answered = [one for one in over if one is not None]
+    timed = len(answered) == len(over)
     return Level(
         offered=offered,
         requests=len(over),
-        median=float(np.median(over)),
-        p95=float(np.quantile(over, 0.95)),
+        median=float(np.median(answered)) if timed else None,
+        p95=float(np.quantile(answered, 0.95)) if timed else None,
         cpu=end.selfcheck.cpu,
         lag=end.selfcheck.lag_median,
     )
 
 
-def _over_report(record: Record, end: PassEnd) -> float:
+def _over_report(record: Record, end: PassEnd) -> float | None:
     """How much longer it was from the moment the request was meant to go than the server took, as a share of that.
 
-    One that failed, or of which the server knows nothing, was not timed at all.
+    None of one that failed, or of which the server knows nothing.
     """
     last = record.attempts[-1]
     took = (end.server_latencies or {}).get(last.request_id or "")
     if not last.ok or not took:
-        return math.inf
+        return None
     return (last.ended - record.intended - took) / took
 
 
@@ -205,7 +210,7 @@ def _scenario(load: Load, offered: float) -> Scenario:
         tier="unlimited",
         arrivals=Constant(rate=rate),
         workload=Workload(
-            requests=math.ceil(rate * load.takes * 1.5),
+            requests=max(2, math.ceil(rate * load.takes * 1.5)),
             input_tokens=Fixed(value=100),
             output_tokens=Fixed(value=tokens),
             max_tokens=tokens,

@@ -44,7 +44,7 @@ def fresh_ceiling(now: datetime, folder: Path | None = None) -> Ceiling | None:
         content = ((folder or cache_folder()) / FILE).read_bytes()
         found = msgspec.json.decode(content, type=Diagnosis)
         age = now - datetime.fromisoformat(found.measured_at)
-    except (OSError, RuntimeError, ValueError):  # RuntimeError: a user without a home
+    except (OSError, RuntimeError, TypeError, ValueError):  # no file, no home, no time zone, no such file
         return None
     same = (found.schema_version, found.versions, found.machine) == (SCHEMA_VERSION, versions(), machine())
     return found.ceiling if same and timedelta(0) <= age <= FRESH else None

@@ -5,6 +5,8 @@ schema_version 1.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from bench.results.environment import Machine
@@ -21,10 +23,10 @@ class Level(msgspec.Struct, frozen=True):
     offered: float
     """Streams open at once, or requests or events a second."""
     requests: int
-    median: float
+    median: float | None
     """Over-report: by how much the response time that the client measured, from the moment a request was meant to go,
-    is longer than what the server itself says it took, as a share of that."""
-    p95: float
+    is longer than what the server itself says it took, as a share of that; None, as below, where not all were answered."""
+    p95: float | None
     cpu: float
     """Share of one core that the client's event loop used."""
     lag: float
@@ -32,8 +34,8 @@ class Level(msgspec.Struct, frozen=True):
 
     @property
     def worst(self) -> float:
-        """The larger of both."""
-        return max(self.median, self.p95)
+        """The larger of both, without end where not all were answered."""
+        return math.inf if self.median is None or self.p95 is None else max(self.median, self.p95)
 
     @property
     def held(self) -> bool:
