@@ -11,6 +11,11 @@ from rich.text import Text
 from bench.results.diagnosis import STREAM_EVENTS, TOLERANCE, Diagnosis, Reach
 from bench.results.format import DASH, number, share
 
+_LEGEND = (
+    "timed: response times at most 5 % too long, at the median and at the p95 · "
+    f"a stream has {STREAM_EVENTS} events a second"
+)
+
 _QUIET = 0.5
 """Processes to a core up to which a machine is said to be quiet."""
 
@@ -20,13 +25,7 @@ def print_diagnosis(found: Diagnosis, console: Console) -> None:
     console.print(Text(fill(answer(found), console.width), style="bold"))
     console.print()
     console.print(_table(found))
-    console.print(
-        Text(
-            "timed: response times at most 5 % too long, at the median and at the p95 · "
-            f"a stream has {STREAM_EVENTS} events a second"
-        ),
-        style="dim",
-    )
+    console.print(Text(fill(_LEGEND, console.width), style="dim"))
     for note in notes(found):
         console.print(Text(fill(f"! {note}", console.width, initial_indent="\n", subsequent_indent="  ")))
     console.print()
@@ -68,21 +67,23 @@ def _most(reach: Reach) -> str:
 def _table(found: Diagnosis) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("load", no_wrap=True, vertical="bottom")
-    for heading in ("timed", "not timed", "too long\nmedian", "too long\np95", "core\nused", "trials"):
+    for heading in ("timed", "not\ntimed", "too long\nmedian", "too long\np95", "core\nused", "trials"):
         table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
-    named = (
+    for name, reach in _named(found):
+        best = next((one for one in reversed(reach.levels) if one.held), None)
+        beyond = DASH if reach.beyond is None else number(reach.beyond)
+        shares = (None, None, None) if best is None else (best.median, best.p95, best.cpu)
+        cells = (DASH if one is None else share(max(0.0, one)) for one in shares)
+        table.add_row(name, number(reach.most), beyond, *cells, number(len(reach.levels)))
+    return table
+
+
+def _named(found: Diagnosis) -> list[tuple[str, Reach]]:
+    return [
         ("streams at once", found.streams),
         ("requests a second", found.requests),
         ("events a second", found.events),
-    )
-    for name, reach in named:
-        best = next((one for one in reversed(reach.levels) if one.held), None)
-        beyond = DASH if reach.beyond is None else number(reach.beyond)
-        shares = (
-            (DASH,) * 3 if best is None else tuple(share(max(0.0, one)) for one in (best.median, best.p95, best.cpu))
-        )
-        table.add_row(name, number(reach.most), beyond, *shares, number(len(reach.levels)))
-    return table
+    ]
 
 
 def _facts(found: Diagnosis) -> list[tuple[str, str]]:

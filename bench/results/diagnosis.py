@@ -24,8 +24,9 @@ class Level(msgspec.Struct, frozen=True):
     """Streams open at once, or requests or events a second."""
     requests: int
     median: float | None
-    """Over-report: by how much the response time that the client measured, from the moment a request was meant to go,
-    is longer than what the server itself says it took, as a share of that; None, as below, where not all were answered."""
+    """Over-report: by how much the response time that the client measured, from when a request was meant to go, is
+    longer than what the server itself says it took, as a share of that.  None, as
+    below, where not all were answered."""
     p95: float | None
     cpu: float
     """Share of one core that the client's event loop used."""

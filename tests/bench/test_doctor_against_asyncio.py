@@ -2,8 +2,8 @@
 
     python -m pytest -m soak -s tests/bench/test_doctor_against_asyncio.py
 
-Takes about five minutes.  Both are measured in turn, three times, and the medians compared: a machine on which something
-else runs has another limit every minute.
+Takes about ten minutes.  Both are measured in turn, three times, and the medians compared: a machine on which
+something else runs has another limit every minute.
 """
 
 from __future__ import annotations

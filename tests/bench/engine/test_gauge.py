@@ -85,7 +85,12 @@ class Slow:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:
+    async def send(
+        self,
+        spec: RequestSpec,
+        attempt: int,
+        watch: Watch | None = None,  # noqa: ARG002
+    ) -> Attempt:
         asked = self._clock.now()
         await self._clock.sleep_until(asked + 1.5)
         return Attempt(asked + 0.5, self._clock.now(), 200)

@@ -1,4 +1,4 @@
-"""When a run is not to be believed because of its own client.  Every lag is made up: no test depends on this machine."""
+"""When a run is not to be believed because of its own client.  Every lag is made up: none depends on this machine."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_servers_own_times_have_the_last_word() -> None:
     ],
 )
 def test_cause_and_remedy_are_named(seen: dict[str, float], cause: str, remedy: str) -> None:
-    [warning] = checked(lag_median=0.1, **seen).warnings
+    [warning] = checked(QUESTION, None, lag_median=0.1, **seen).warnings
     assert warning.observed == (
         "The client was the bottleneck: late at half of all moments by 100 ms or more, 10 % of the median latency; "
         f"{cause}."
