@@ -216,7 +216,7 @@ def _scenario(load: Load, offered: float) -> Scenario:
             max_tokens=tokens,
             stream=load.stream,
         ),
-        strategies=(Strategy(name="gather", kind="gather", retry=Retry()),),
+        strategies=(Strategy(name="gather", kind="gather", retry=Retry(policy="none")),),
         mock=Mock(latency=Latency(service_time=load.takes), chunk_tokens=_EVENT_TOKENS),
     )
 
