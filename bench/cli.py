@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 from bench.commands.baseline import list_, save, show
 from bench.commands.compare import compare
+from bench.commands.doctor import doctor
 from bench.commands.explain import explain
 from bench.commands.export import export
 from bench.commands.limits import limits
@@ -38,6 +39,7 @@ app.command(export)
 app.command(compare)
 app.command(observe)
 app.command(limits)
+app.command(doctor)
 app.command(baseline)
 app.command(explain)
 app.command(scenarios)

@@ -51,6 +51,12 @@ class Connections:
                 return connection
         return None
 
+    async def warm(self, many: int) -> None:
+        """Have so many ready, as far as they are to be had."""
+        opened = await asyncio.gather(*(self.open() for _ in range(many - len(self._idle))), return_exceptions=True)
+        now = self._loop.time()
+        self._idle.extend((one, now) for one in opened if isinstance(one, Connection))
+
     async def open(self) -> Connection:
         """A new one.  Raises WireError if there is none to be had."""
         try:

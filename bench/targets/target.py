@@ -15,7 +15,6 @@ from contextlib import (
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from bench.clock import Clock
 from bench.errors import TargetError, UsageError
@@ -28,6 +27,7 @@ from mock_server.settings import BATCH_TIME, Settings
 
 if TYPE_CHECKING:
     from bench.targets.sdk import SdkClient
+    from bench.targets.wire import WireClient
 
 API_URL = "https://api.anthropic.com"
 
@@ -51,6 +51,10 @@ async def _nothing() -> None:
     """What a target does that cannot reset, or says nothing of itself."""
 
 
+async def _no_connections(_many: int) -> None:
+    """What a target without connections does to open some."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A target made ready for one pass."""
@@ -61,6 +65,8 @@ class Session:
     """Between warm-up and pass: full limits and second 0, where the target can; elsewhere nothing."""
     server_latencies: Callable[[], Awaitable[dict[str, float] | None]] = _nothing
     """After the pass: by request id, the latency that the server itself saw; None where it does not say."""
+    connect: Callable[[int], Awaitable[None]] = _no_connections
+    """Before the pass: open so many connections, so that no request waits for one; costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,7 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
                     headers=lambda number: {"x-mock-key": ".".join(map(str, batch_key(seed, number)))},
                     output_factor=scenario.mock.output_factor,
                 )
-                yield Session(client, batches, server.reset, server.latencies)
+                yield Session(client, batches, server.reset, server.latencies, client.connect)
 
         yield Target("mock", False, True, session)
 
@@ -199,7 +205,8 @@ def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]
         async with _clients(scenario, clock, url, key, lambda _spec, _attempt: {}, most) as (client, sdk):
             if reason := await sdk.unreachable(within=_REACH_WITHIN):
                 raise TargetError(f"cannot reach {url}: {reason}", "Check the address, the network and the proxy.")
-            yield Session(client, SdkBatches(sdk.sdk, clock, timeout=scenario.timeout.attempt))
+            batches = SdkBatches(sdk.sdk, clock, timeout=scenario.timeout.attempt)
+            yield Session(client, batches, connect=client.connect)
 
     yield Target(name, False, False, session)
 
@@ -214,6 +221,8 @@ def _refuse_speed(scenario: Scenario) -> None:
 
 def _refuse_proxy(url: str) -> None:
     """The SDK client goes through the proxies of the environment, except to this machine."""
+    from urllib.request import getproxies, proxy_bypass
+
     parts, proxies = urlsplit(url), getproxies()
     host = parts.hostname or ""
     proxied = next((scheme for scheme in (parts.scheme, "all") if proxies.get(scheme)), None)
@@ -232,7 +241,7 @@ async def _clients(
     key: str,
     headers: Callable[[RequestSpec, int], dict[str, str]],
     most: int,
-) -> AsyncIterator[tuple[Client, SdkClient]]:
+) -> AsyncIterator[tuple[SdkClient | WireClient, SdkClient]]:
     """The client that sends the scenario's requests, over `most` connections, and the SDK's for everything else."""
     from bench.targets.sdk import SdkClient, http_client
     from bench.targets.wire import WireClient

@@ -61,6 +61,10 @@ class WireClient:
     ) -> None:
         await self._connections.aclose()
 
+    async def connect(self, connections: int) -> None:
+        """Open so many connections, or as many as there may be.  What goes wrong is left for the requests to find."""
+        await self._connections.warm(min(connections, self._most))
+
     async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:
         """See `Client`."""
         watch, is_stream = watch or Watch(), bool(spec.params.get("stream"))

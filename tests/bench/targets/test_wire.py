@@ -478,6 +478,22 @@ def test_no_more_connections_than_there_may_be() -> None:
     assert server.connections <= 3
 
 
+def test_connections_are_opened_ahead() -> None:
+    async def play(wire: WireClient) -> list[Attempt]:
+        await wire.connect(5)
+        assert len(seen) == 5
+        return await asyncio.gather(*(wire.send(spec(), 1) for _ in range(4)))
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer)
+        await always(whole(MESSAGE))(reader, writer)
+
+    seen: list[asyncio.StreamWriter] = []
+    attempts, server = played(handler, play)
+    assert [told(attempt) for attempt in attempts] == [GOOD] * 4
+    assert server.connections == 5
+
+
 @given(cuts=st.lists(st.integers(0, 800), max_size=8), crlf=st.booleans(), is_chunked=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_how_the_network_cuts_an_answer_changes_nothing_that_it_says(
