@@ -17,7 +17,6 @@ from bench.results.record import Usage
 from bench.targets.classify import ApiError
 from bench.targets.foreign import Tokens, Word, json_reader
 
-
 _LONGEST_EVENT = 4 * 2**20
 """Bytes.  The longest of the API hold what a web search has found, in one piece."""
 
