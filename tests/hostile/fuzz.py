@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import random
 import shutil
@@ -24,9 +25,39 @@ from bench.errors import Exit
 HERE = Path(__file__).resolve().parent
 SCENARIOS = HERE.parents[1] / "scenarios"
 JUNK = (
-    *(b"\x00", b"\xff", b"\xed\xa0\x80", b"\n", b"\r", b'"', b"'", b"{", b"}", b"[", b"]", b",", b":", b"-", b"#", b"&a "),
+    *(
+        b"\x00",
+        b"\xff",
+        b"\xed\xa0\x80",
+        b"\n",
+        b"\r",
+        b'"',
+        b"'",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"-",
+        b"#",
+        b"&a ",
+    ),
     *(b"*a", b"!x ", b"null", b"NaN", b"Infinity", b"1e400", b"-1", b"0", b"9" * 25, b"9" * 5_000, b"0.0", b"true"),
-    *(b'""', b"[]", b"{}", b"\x1b[31m", b"\\ud800", b"\\u0000", b"../..", b"/etc/passwd", b"<script>", b"%s", b"$1", b"1s"),
+    *(
+        b'""',
+        b"[]",
+        b"{}",
+        b"\x1b[31m",
+        b"\\ud800",
+        b"\\u0000",
+        b"../..",
+        b"/etc/passwd",
+        b"<script>",
+        b"%s",
+        b"$1",
+        b"1s",
+    ),
     *(b"10%", b"10/s", b"0s", b"-1s", b"99999999999h", b"trace", b"auto", b"x" * 300, b"1970", b"2026-01-01T00:00:00Z"),
 )
 SMALL = """\
@@ -87,6 +118,55 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
     return content
 
 
+def changed(content: bytes, draw: random.Random) -> bytes:
+    """JSON, or lines of it, of which up to three values are others or gone; any other file mutated."""
+    if draw.random() < 0.3:
+        return mutated(content, draw)
+    try:
+        whole = [json.loads(content)]
+    except ValueError:
+        whole = [json.loads(line) for line in content.splitlines()]
+    for _ in range(draw.randint(1, 3)):
+        _change(draw.choice(whole or [{}]), draw)
+    indent = 2 if len(whole) == 1 else None
+    return b"".join(json.dumps(one, indent=indent).encode() + b"\n" for one in whole)
+
+
+def _change(value: object, draw: random.Random) -> None:
+    """One value in it, at any depth, becomes another or goes."""
+    while isinstance(value, dict | list) and value:
+        key = draw.choice(list(value)) if isinstance(value, dict) else draw.randrange(len(value))
+        inner = value[key]  # type: ignore[index]
+        if not isinstance(inner, dict | list) or not inner or draw.random() < 0.15:
+            if draw.random() < 0.2:
+                del value[key]  # type: ignore[arg-type]
+            else:
+                value[key] = draw.choice(VALUES)  # type: ignore[index]
+            return
+        value = inner
+
+
+VALUES = (
+    *(None, True, -1, 0, 1, 7, 10**9, 10**15, 2**63, -(2**63), 10**40, 0.5, -1e308, 1e308, 5e-324, [], {}, [[]], [1]),
+    *(
+        "",
+        "x",
+        "x" * 5_000,
+        "\x1b[31m",
+        "\ud800",
+        "../../x",
+        "<script>",
+        "gather",
+        "sim",
+        "2026-13-99",
+        "NaN",
+        "\n",
+        "%s{}",
+    ),
+    *({"a": 1}, [None], {"": {}}, "p(95) < 1s", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"),
+)
+
+
 def _value_replaced(content: bytes, place: int, draw: random.Random) -> bytes:
     """The next value behind a colon becomes another."""
     start = content.find(b":", place) + 1
@@ -99,7 +179,9 @@ def _value_replaced(content: bytes, place: int, draw: random.Random) -> bytes:
 
 def attempts(draw: random.Random) -> list[list[str]]:
     """Write changed files to this folder, and say which commands read them."""
-    kind = draw.choice(("shipped", "small", "dataset", "trace", "tier", "profile", "run", "run", "run", "baseline", "report"))
+    kind = draw.choice(
+        ("shipped", "small", "dataset", "trace", "tier", "profile", "run", "run", "run", "baseline", "report")
+    )
     run = ["run", "job.yaml", "--quiet", "--out", "done", "--exit-zero"]
     job = Path("job.yaml")
     job.write_text(SMALL)
@@ -118,21 +200,23 @@ def attempts(draw: random.Random) -> list[list[str]]:
         case "trace":
             ending = draw.choice(sorted(TRACES))
             Path(f"rows.{ending}").write_bytes(mutated(TRACES[ending], draw))
-            job.write_text(_with(OF_TRACE % ending, "workload: {input_tokens: trace, output_tokens: trace, max_tokens: 50}"))
+            job.write_text(
+                _with(OF_TRACE % ending, "workload: {input_tokens: trace, output_tokens: trace, max_tokens: 50}")
+            )
         case "tier":
-            Path("tier.json").write_bytes(mutated(TIER, draw))
+            Path("tier.json").write_bytes(changed(TIER, draw))
             return [["explain", "tier.json"], [*run, "--tier=tier.json", "--set=workload.requests=9"]]
         case "profile":
-            Path("profile.json").write_bytes(mutated(PROFILE, draw))
+            Path("profile.json").write_bytes(changed(PROFILE, draw))
             job.write_text(_with("mock: {latency: {profile: profile.json}}"))
         case "run":
             name = draw.choice([name for name in OF_RUN if Path("run", name).exists()])
-            Path("run", name).write_bytes(mutated(Path("run", name).read_bytes(), draw))
+            Path("run", name).write_bytes(changed(Path("run", name).read_bytes(), draw))
             if name == "records.jsonl" and draw.random() < 0.5:
                 Path("run", "summary.json").unlink()
             return draw.sample(READERS, 3)
         case "baseline":
-            Path("baselines/kept.json").write_bytes(mutated(Path("baselines/kept.json").read_bytes(), draw))
+            Path("baselines/kept.json").write_bytes(changed(Path("baselines/kept.json").read_bytes(), draw))
             return [["baseline", "list"], ["baseline", "show", "kept"], ["compare", "kept", "other"]]
         case "report":
             Path("other.html").write_bytes(mutated(Path("other/report.html").read_bytes(), draw))
@@ -168,7 +252,7 @@ def tried(seed: int, prepared: Path, folder: Path, before: Callable[[list[str]],
             before(arguments)
             with quiet() as said:
                 code = call(arguments)
-            if code == Exit.BUG:
+            if code == Exit.BUG or code not in set(Exit):
                 kept = said.getvalue().rpartition("report it with ")[2].strip()
                 found.append(f"{seed}: {' '.join(arguments)}\n{Path(kept).read_text()}")
     return found
