@@ -67,7 +67,7 @@ def read_profile(path: Path) -> Profile:
     """The profile in a file.  Raises ValueError that names the file when it is none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Profile)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path.name}: {error}") from None
 
 

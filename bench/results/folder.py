@@ -307,7 +307,7 @@ def _read(path: Path, kind: type[T], version: int) -> T:
         return msgspec.json.decode(content, type=kind)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
 
 

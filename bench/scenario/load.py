@@ -222,6 +222,7 @@ def _with_lines(scenario: Scenario, document: Document) -> Scenario:
 def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
     """What is wrong between keys that may each be right.  Looks at the file's own words, so that it is found together
     with everything else that is wrong."""
+    written = {key: value for key, value in written.items() if value is not None}
     arrivals, streams = written.get("arrivals", "backlog"), written.get("streams")
     yield from _of_hedges(written.get("strategies"), written.get("budget"))
     if "fan_out" in written:
@@ -255,6 +256,7 @@ def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple
     """Between a workload and the arrivals it has."""
     if not isinstance(workload, dict):
         return
+    workload = {key: value for key, value in workload.items() if value is not None}
     kind = _kind(arrivals)
     if "dataset" not in workload and "input_tokens" not in workload:
         yield loc, "expected `input_tokens` for synthetic prompts, or a `dataset`"

@@ -73,6 +73,12 @@ async def bound(response: httpx2.Response) -> None:
     )
 
 
+def bounded(http: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    """A client of which every response is bound."""
+    http.event_hooks = {"response": [bound]}
+    return http
+
+
 class _Bounded(httpx2.AsyncByteStream):
     """Raises httpx2.DecodingError where it becomes too long."""
 

@@ -176,7 +176,6 @@ told("events-out-of-order")(
 )
 
 
-
 def _key(request: str) -> str:
     """The key that a request bears."""
     found = re.search(r"(?:authorization: Bearer|x-api-key:) *(\S+)", request, re.IGNORECASE)
@@ -197,9 +196,7 @@ told("echo-type")(lambda request: whole(b"no", f"content-type: {_key(request)}")
 told("echo-event")(
     lambda request: head(SSE) + event("error", error={"type": "api_error", "message": f"with {_key(request)}"})
 )
-told("echo-answer")(
-    lambda request: answer(request, MESSAGE["usage"], _key(request), f"request-id: {_key(request)}")
-)
+told("echo-answer")(lambda request: answer(request, MESSAGE["usage"], _key(request), f"request-id: {_key(request)}"))
 
 # Headers
 

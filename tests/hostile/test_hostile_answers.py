@@ -22,7 +22,14 @@ MEMORY = 400 * 2**20
 
 NOTHING_WRONG = {"good", "odd-headers", "bytes-in-headers", "echo-answer"}
 CAUSES = {
-    "server_error": {"invalid-utf8-error", "status-999", "gzip-bomb-error", "endless-error", "echo-page", "echo-status"},
+    "server_error": {
+        "invalid-utf8-error",
+        "status-999",
+        "gzip-bomb-error",
+        "endless-error",
+        "echo-page",
+        "echo-status",
+    },
     "invalid_request": {"deep-nesting-error", "errors-without-shape", "echo-error"},
     "rate_limited": {name for name in BEHAVIOURS if name.startswith("retry-after-")},
     "timeout": {
