@@ -2,7 +2,7 @@
 
     python tests/hostile/fuzz.py MINUTES [SEED]
 
-prints every finding with the seed that makes it again; those go to `test_fuzz.py`.
+prints every finding with the seed that makes it again; those go to `test_fuzz_of_files.py`.
 """
 
 from __future__ import annotations
@@ -24,42 +24,14 @@ from bench.errors import Exit
 
 HERE = Path(__file__).resolve().parent
 SCENARIOS = HERE.parents[1] / "scenarios"
+# fmt: off
 JUNK = (
-    *(
-        b"\x00",
-        b"\xff",
-        b"\xed\xa0\x80",
-        b"\n",
-        b"\r",
-        b'"',
-        b"'",
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b",",
-        b":",
-        b"-",
-        b"#",
-        b"&a ",
-    ),
-    *(b"*a", b"!x ", b"null", b"NaN", b"Infinity", b"1e400", b"-1", b"0", b"9" * 25, b"9" * 5_000, b"0.0", b"true"),
-    *(
-        b'""',
-        b"[]",
-        b"{}",
-        b"\x1b[31m",
-        b"\\ud800",
-        b"\\u0000",
-        b"../..",
-        b"/etc/passwd",
-        b"<script>",
-        b"%s",
-        b"$1",
-        b"1s",
-    ),
-    *(b"10%", b"10/s", b"0s", b"-1s", b"99999999999h", b"trace", b"auto", b"x" * 300, b"1970", b"2026-01-01T00:00:00Z"),
+    b"\x00", b"\xff", b"\xed\xa0\x80", b"\n", b"\r", b'"', b"'", b"{", b"}", b"[", b"]", b",", b":", b"-", b"#", b"&a ",
+    b"*a", b"!x ", b"null", b"NaN", b"Infinity", b"1e400", b"-1", b"0", b"9" * 25, b"9" * 5_000, b"0.0", b"true",
+    b'""', b"[]", b"{}", b"\x1b[31m", b"\\ud800", b"\\u0000", b"../..", b"/etc/passwd", b"<script>", b"%s", b"$1",
+    b"10%", b"10/s", b"0s", b"-1s", b"99999999999h", b"trace", b"auto", b"x" * 300, b"1970", b"2026-01-01T00:00:00Z",
 )
+# fmt: on
 SMALL = """\
 version: 1
 question: Does it hold?
@@ -136,35 +108,23 @@ def _change(value: object, draw: random.Random) -> None:
     """One value in it, at any depth, becomes another or goes."""
     while isinstance(value, dict | list) and value:
         key = draw.choice(list(value)) if isinstance(value, dict) else draw.randrange(len(value))
-        inner = value[key]  # type: ignore[index]
+        inner = value[key]
         if not isinstance(inner, dict | list) or not inner or draw.random() < 0.15:
             if draw.random() < 0.2:
-                del value[key]  # type: ignore[arg-type]
+                del value[key]
             else:
-                value[key] = draw.choice(VALUES)  # type: ignore[index]
+                value[key] = draw.choice(VALUES)
             return
         value = inner
 
 
-VALUES = (
-    *(None, True, -1, 0, 1, 7, 10**9, 10**15, 2**63, -(2**63), 10**40, 0.5, -1e308, 1e308, 5e-324, [], {}, [[]], [1]),
-    *(
-        "",
-        "x",
-        "x" * 5_000,
-        "\x1b[31m",
-        "\ud800",
-        "../../x",
-        "<script>",
-        "gather",
-        "sim",
-        "2026-13-99",
-        "NaN",
-        "\n",
-        "%s{}",
-    ),
-    *({"a": 1}, [None], {"": {}}, "p(95) < 1s", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"),
+# fmt: off
+VALUES: tuple[object, ...] = (
+    None, True, -1, 0, 1, 7, 10**9, 10**15, 2**63, -(2**63), 10**40, 0.5, -1e308, 1e308, 5e-324, [], {}, [[]], [1],
+    "", "x", "x" * 5_000, "\x1b[31m", "\ud800", "../../x", "<script>", "gather", "sim", "2026-13-99", "NaN", "\n", "%s",
+    {"a": 1}, [None], {"": {}}, "p(95) < 1s", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z",
 )
+# fmt: on
 
 
 def _value_replaced(content: bytes, place: int, draw: random.Random) -> bytes:

@@ -129,7 +129,7 @@ USAGES: dict[str, str] = {
     "int64-usage": '{"input_tokens": 9223372036854775807, "output_tokens": 9223372036854775807}',
     "exponent-usage": '{"input_tokens": 1e400, "output_tokens": 7}',
     "text-usage": '{"input_tokens": "3", "output_tokens": []}',
-    "negative-cache-usage": '{"input_tokens": 3, "output_tokens": 7, "cache_creation": {"ephemeral_5m_input_tokens": -9}}',
+    "negative-cache-usage": '{"input_tokens": 3, "cache_creation": {"ephemeral_5m_input_tokens": -9}}',
 }
 for _name, _usage in USAGES.items():
     told(_name)(lambda request, usage=_usage: _raw_usage(request, usage))  # type: ignore[misc]
@@ -249,7 +249,7 @@ told("http-0.9")(lambda _: b"hello, world\n")
 told("status-of-no-number")(lambda _: b"HTTP/1.1 OK fine\r\n\r\n")
 told("status-999")(lambda _: whole(b"{}", status="999 What"))
 told("length-too-long")(lambda _: head("content-length: 999", JSON) + b'{"type"')
-told("length-too-short")(lambda request: head("content-length: 3", JSON) + json.dumps(MESSAGE).encode())
+told("length-too-short")(lambda _: head("content-length: 3", JSON) + json.dumps(MESSAGE).encode())
 told("length-negative")(lambda _: head("content-length: -1", JSON) + b"{}")
 told("length-twice")(lambda _: head("content-length: 2", "content-length: 3", JSON) + b"{} ")
 told("length-enormous")(lambda _: head("content-length: 99999999999999999999", JSON) + b"{}")

@@ -87,7 +87,7 @@ def test_what_is_no_answer(body: bytes) -> None:
 
 def test_the_key_is_in_no_message() -> None:
     error = {"type": "error", "error": {"type": "authentication_error", "message": f"{KEY} is not known"}}
-    with pytest.raises(BatchCallError, match="^REDACTED is not known$"):
+    with pytest.raises(BatchCallError, match=r"^REDACTED is not known$"):
         asked(lambda _: httpx2.Response(401, json=error))
 
 
