@@ -10,7 +10,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from threading import Lock
@@ -21,23 +20,20 @@ import numpy as np
 
 from bench.clock import utc_now
 from bench.engine.abort import Abort
-from bench.engine.budget import BudgetGuard
 from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
 from bench.engine.surroundings import Surroundings
 from bench.errors import TargetError, UsageError
-from bench.reading import judge_of, summarize_run, tier_date
-from bench.request import RequestSpec
+from bench.noting import hash_of, info_of, letters
+from bench.reading import judge_of, summarize_run
 from bench.results import folder as folders
 from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
 from bench.results.columns import Columns
-from bench.results.cost import prices_as_of, prices_of, worst_case
-from bench.results.environment import machine, versions
-from bench.results.folder import CaseInfo, Ending, Journal, LoadedRun, Origin, PassNote, Recipe, RunInfo
+from bench.results.cost import prices_of
+from bench.results.folder import Ending, Journal, LoadedRun, PassNote, Recipe, RunInfo
 from bench.results.format import count
-from bench.results.limits import Pool
-from bench.results.record import Attempt, OfPass, Record, read_records
+from bench.results.record import OfPass, Record, read_records
 from bench.results.redact import bare_url, redact
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, PassSummary, Summary
@@ -46,9 +42,9 @@ from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
+from bench.spending import surroundings
 from bench.targets.target import Target, open_targets
-from mock_server.rng import Draws
-from mock_server.tiers import TIERS, find_tier, limits_for
+from mock_server.tiers import TIERS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -169,14 +165,14 @@ def run(
     stop, now = stop or Stop(), utc_now()
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
-        info = _info(scenario, folder, now, command, strict=strict)
+        info = info_of(scenario, folder.name, now, command, strict=strict)
         folders.write_info(folder, info, _secrets())
         with (
             Journal(folder / folders.RECORDS, may_wait=all(one.virtual for one in targets.values())) as journal,
             BatchLog(folder, info.token) as batches,
             interruptible(stop, say),
         ):
-            around = _surroundings(
+            around = surroundings(
                 scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, now.date()
             )
             _run_passes(scenario, targets, around, folder)
@@ -216,7 +212,7 @@ def resume(
         BatchLog(folder, loaded.info.token) as batches,
         interruptible(stop, say),
     ):
-        around = _surroundings(scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, day)
+        around = surroundings(scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, day)
         _run_passes(scenario, targets, _after(around, folder), folder, notes, without=over, resumed=True)
     _tell_of_batches(folder, say)
     return report(folder)
@@ -234,7 +230,7 @@ def _same_scenario(loaded: LoadedRun) -> Scenario:
         strategies=recipe.strategies,
         cases=recipe.cases,
     )
-    if _hash(scenario.resolved()) != loaded.info.scenario_hash:
+    if hash_of(scenario.resolved()) != loaded.info.scenario_hash:
         raise UsageError(
             f"{recipe.path} is not what it was when the run began",
             f"Put it back; {loaded.folder / folders.RUN} says what was asked.",
@@ -471,7 +467,7 @@ _BATCHED = {"batch": (True,), "hybrid": (False, True)}
 def _new_folder(scenario: Scenario, out: Path | None, now: datetime) -> Path:
     if out is not None:
         return folders.create_at(out)
-    return folders.create(Path("runs"), scenario.name, scenario.target, now, _letters(now, 4))
+    return folders.create(Path("runs"), scenario.name, scenario.target, now, letters(now, 4))
 
 
 def _aborting(scenario: Scenario, info: RunInfo, stop: Stop, observer: Observer | None) -> Observer:
@@ -480,106 +476,6 @@ def _aborting(scenario: Scenario, info: RunInfo, stop: Stop, observer: Observer 
     if all(one.abort_after is None for one in scenario.thresholds):
         return observer
     return Observers(Abort(scenario.thresholds, judge_of(info), stop), observer)
-
-
-def _info(scenario: Scenario, folder: Path, now: datetime, command: Sequence[str], *, strict: bool) -> RunInfo:
-    resolved = scenario.resolved()
-    return RunInfo(
-        id=folder.name,
-        started_at=folders.rfc3339(now),
-        command=("claude-bench", *command),
-        scenario=resolved,
-        scenario_hash=_hash(resolved),
-        versions=versions(),
-        machine=machine(),
-        seed=scenario.seed,
-        target=scenario.target,
-        tier=resolved["tier"],
-        tier_as_of=tier_date(scenario.tier),
-        limits=limits_for(scenario.tier, scenario.model)._asdict(),
-        cases={case.name: _case_info(case.scenario) for case in scenario.cases},
-        pools=_pools(scenario),
-        prices_as_of=prices_as_of(),
-        origin=_origin(scenario),
-        token=_letters(now, 12),
-        recipe=scenario.recipe,
-        strict=strict,
-    )
-
-
-def _hash(resolved: Mapping[str, object]) -> str:
-    return sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16]
-
-
-def _letters(now: datetime, many: int) -> str:
-    """Letters that another process, or another moment, does not get."""
-    draws = Draws(os.getpid(), int(now.timestamp() * 1e6))
-    return "".join(chr(ord("a") + draws.integer(0, 25)) for _ in range(many))
-
-
-def _case_info(scenario: Scenario) -> CaseInfo:
-    limits = limits_for(scenario.tier, scenario.model)._asdict()
-    return CaseInfo(scenario.resolved()["tier"], tier_date(scenario.tier), limits, _pools(scenario))
-
-
-def _pools(scenario: Scenario) -> tuple[Pool, ...]:
-    """The models that are asked, by the limits they share; none where only one is asked."""
-    if len(scenario.models) == 1:
-        return ()
-    tier = find_tier(scenario.tier)
-    by_pool: dict[str, list[str]] = {}
-    for model in sorted(scenario.models):
-        by_pool.setdefault(tier.pool(model), []).append(model)
-    return tuple(Pool(tuple(models), tier.limits_of(models[0])._asdict()) for models in by_pool.values())
-
-
-def _origin(scenario: Scenario) -> Origin | None:
-    """Where the scenario stands, without the name of anybody's home folder."""
-    if scenario.source is None:
-        return None
-    path, here = scenario.source.absolute(), Path.cwd()
-    file = path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
-    return Origin(file, {f"{one.metric} {one.expression}": one.line for one in scenario.thresholds if one.line})
-
-
-def _surroundings(
-    scenario: Scenario,
-    journal: Callable[[Record], None],
-    batches: BatchLog,
-    observer: Observer,
-    stop: Stop,
-    day: date,
-) -> Surroundings:
-    budget = scenario.budget
-    bounded = budget.max_cost is not None
-    return Surroundings(
-        journal=journal,
-        observer=observer,
-        budget=BudgetGuard(budget.max_cost, budget.max_requests, budget.max_time),
-        stop=stop,
-        cost=lambda model, attempt: _cost(model, attempt, day),
-        worst_case=(lambda spec: _worst(spec, day)) if bounded else (lambda _spec: 0.0),
-        worst_in_batch=(lambda spec: _worst(spec, day, batched=True)) if bounded else (lambda _spec: 0.0),
-        batches=batches,
-    )
-
-
-def _cost(model: str, attempt: Attempt, day: date) -> float | None:
-    """Dollars of one attempt.  A refusal is free; what was cut off may have been billed, and nobody says."""
-    prices = prices_of(model, day, batched=attempt.batch is not None)
-    if prices is None:
-        return None
-    if attempt.usage is not None:
-        return prices.of(attempt.usage)
-    if attempt.batch is not None:  # only what succeeded is billed (batch page, 2026-10-08)
-        return None if attempt.cause == "lost" else 0.0
-    return 0.0 if attempt.status is not None and attempt.status >= 400 else None
-
-
-def _worst(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
-    model, most = spec.params["model"], spec.params["max_tokens"]
-    worst = worst_case(model, spec.input_tokens, most, day, spec.cache, batched=batched)
-    return 0.0 if worst is None else worst
 
 
 def _overhead(end: PassEnd, folder: Path) -> Overhead | None:

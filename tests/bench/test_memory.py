@@ -15,6 +15,7 @@ from bench.engine.run import run_passes
 from bench.engine.stop import Stop
 from bench.results.batches import BatchLog
 from bench.results.folder import Journal
+from bench.spending import surroundings
 from bench.targets.target import open_targets
 
 POOL = """\
@@ -36,9 +37,7 @@ def peak(folder: Path, requests: int, strategy: str, prompts: str) -> int:
     gc.collect()
     gc.freeze()  # what other tests have left would decide how often garbage is collected here
     with open_targets(scenario) as targets, Journal(folder / f"{requests}.jsonl", may_wait=True) as journal:
-        around = api._surroundings(
-            scenario, journal.append, BatchLog(folder, "t"), Observers(), Stop(), utc_now().date()
-        )
+        around = surroundings(scenario, journal.append, BatchLog(folder, "t"), Observers(), Stop(), utc_now().date())
         tracemalloc.start()
         try:
             assert all(end.stopped is None for end in run_passes(scenario, targets, around))

@@ -1,0 +1,135 @@
+"""`run`, `resume` and `report`: all three end in a summary and a report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from bench.commands.printing import command_line, printed
+from bench.errors import INTERRUPTIONS, Exit
+
+
+def run(
+    scenario: Annotated[str, Parameter(help="A shipped scenario's name, or the path of a scenario file.")],
+    /,
+    *,
+    target: Annotated[
+        str | None, Parameter(name=["--target", "-t"], help="sim, mock, api, or the URL of a gateway.")
+    ] = None,
+    tier: Annotated[str | None, Parameter(help="Rate limits to assume: start, build, scale ... or a file.")] = None,
+    strategy: Annotated[str | None, Parameter(help="Only these strategies, separated by commas.")] = None,
+    case: Annotated[str | None, Parameter(help="Only these cases of the scenario, separated by commas.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        Parameter(name="--set", negative="", help="Override a value: workload.requests=500.  May be repeated."),
+    ] = None,
+    seed: Annotated[int | None, Parameter(help="Seed of everything random.")] = None,
+    repeat: Annotated[int | None, Parameter(name=["--repeat", "-r"], help="Run each strategy this often.")] = None,
+    interleave: Annotated[  # noqa: ARG001  so that a line may say what it relies on
+        bool, Parameter(negative="", help="Repeat in rounds, a b a b, so that both meet the same hour: always so.")
+    ] = True,
+    speed: Annotated[float | None, Parameter(help="On mock: scenario time passes this many times faster.")] = None,
+    max_cost: Annotated[
+        float | None, Parameter(help="Stop before this many dollars.  Needed for --target api.")
+    ] = None,
+    max_requests: Annotated[int | None, Parameter(help="Stop after this many attempts.")] = None,
+    max_time: Annotated[str | None, Parameter(help="Stop after this long, such as 10m.")] = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
+    live: Annotated[
+        bool, Parameter(negative="", help="Serve a page on this machine that shows the run as it goes.")
+    ] = False,
+    live_port: Annotated[
+        int | None, Parameter(help="The same, on this port.", validator=Number(gte=0, lte=65535))
+    ] = None,
+    prometheus: Annotated[
+        int | None, Parameter(help="Serve /metrics on this port meanwhile.", validator=Number(gte=0, lte=65535))
+    ] = None,
+    otel: Annotated[
+        bool, Parameter(negative="", help="Push OpenTelemetry metrics meanwhile, as the OTEL_ variables say.")
+    ] = False,
+    strict: Annotated[
+        bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
+    ] = False,
+    exit_zero: Annotated[
+        bool, Parameter(negative="", help="Return 0 whatever is found: summary.json has the code and the reasons.")
+    ] = False,
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
+    quiet: Annotated[
+        bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer, no progress.")
+    ] = False,
+) -> int:
+    """Run a scenario, print the answer, write a report.
+
+    The default target is free: the API is only used when `--target api` is written out.
+    """
+    from bench import api
+
+    loaded = api.load(
+        scenario,
+        flags=api.flags(
+            target=target,
+            tier=tier,
+            seed=seed,
+            repeat=repeat,
+            speed=speed,
+            max_cost=max_cost,
+            max_requests=max_requests,
+            max_time=max_time,
+        ),
+        settings=set_ or [],
+        strategies=strategy.split(",") if strategy else [],
+        cases=case.split(",") if case else [],
+    )
+    from bench import ci
+
+    with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
+        with api.watched(
+            loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr
+        ) as observer:
+            finished = api.run(loaded, out=out, observer=observer, command=command_line.get(), strict=strict)
+        code = _show(finished, json=json, quiet=quiet)
+        ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
+        page.hand_over(finished)
+    return Exit.OK if exit_zero and code not in INTERRUPTIONS else code
+
+
+def resume(
+    folder: Annotated[Path, Parameter(help="The folder of a run that was killed or stopped.")],
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
+) -> int:
+    """Bring a run to its end: fetch the results of its batches, submit what never was, run what had not begun.
+
+    Nothing that was submitted is submitted again.
+    """
+    from bench import api
+
+    with api.progress(quiet=quiet) as observer:
+        finished = api.resume(folder, observer=observer)
+    return _show(finished, json=json, quiet=quiet)
+
+
+def report(
+    folder: Annotated[Path, Parameter(help="The folder of a finished, stopped or killed run.")],
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
+) -> int:
+    """Rebuild the console summary and the HTML report of a run from its records.  Sends nothing."""
+    from bench import api
+
+    return _show(api.report(folder), json=json, quiet=quiet)
+
+
+def _show(finished: object, *, json: bool, quiet: bool) -> int:
+    from bench import api
+
+    assert isinstance(finished, api.Finished)
+    return printed(lambda: api.show(finished, json=json, quiet=quiet), finished.summary.exit_code)

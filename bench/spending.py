@@ -1,0 +1,58 @@
+"""What attempts cost, and at most could: what the engine asks as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from bench.engine.budget import BudgetGuard
+from bench.engine.observe import Observer
+from bench.engine.stop import Stop
+from bench.engine.surroundings import Surroundings
+from bench.request import RequestSpec
+from bench.results.batches import BatchLog
+from bench.results.cost import prices_of, worst_case
+from bench.results.record import Attempt, Record
+from bench.scenario.model import Scenario
+
+
+def surroundings(
+    scenario: Scenario,
+    journal: Callable[[Record], None],
+    batches: BatchLog,
+    observer: Observer,
+    stop: Stop,
+    day: date,
+) -> Surroundings:
+    """What the passes of a scenario share, with its budget and the prices of that day."""
+    budget = scenario.budget
+    bounded = budget.max_cost is not None
+    return Surroundings(
+        journal=journal,
+        observer=observer,
+        budget=BudgetGuard(budget.max_cost, budget.max_requests, budget.max_time),
+        stop=stop,
+        cost=lambda model, attempt: cost_of(model, attempt, day),
+        worst_case=(lambda spec: worst_of(spec, day)) if bounded else (lambda _spec: 0.0),
+        worst_in_batch=(lambda spec: worst_of(spec, day, batched=True)) if bounded else (lambda _spec: 0.0),
+        batches=batches,
+    )
+
+
+def cost_of(model: str, attempt: Attempt, day: date) -> float | None:
+    """Dollars of one attempt.  A refusal is free; what was cut off may have been billed, and nobody says."""
+    prices = prices_of(model, day, batched=attempt.batch is not None)
+    if prices is None:
+        return None
+    if attempt.usage is not None:
+        return prices.of(attempt.usage)
+    if attempt.batch is not None:  # only what succeeded is billed (batch page, 2026-10-08)
+        return None if attempt.cause == "lost" else 0.0
+    return 0.0 if attempt.status is not None and attempt.status >= 400 else None
+
+
+def worst_of(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
+    """The most dollars that one attempt can cost; 0 where no price is known."""
+    model, most = spec.params["model"], spec.params["max_tokens"]
+    worst = worst_case(model, spec.input_tokens, most, day, spec.cache, batched=batched)
+    return 0.0 if worst is None else worst
