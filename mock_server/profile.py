@@ -52,14 +52,14 @@ class Quantiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shares, values = [p for p, _ in self.quantiles], [value for _, value in self.quantiles]
         if len(shares) < 2 or (shares[0], shares[-1]) != (0, 1) or any(b <= a for a, b in pairwise(shares)):
             raise ValueError("quantiles: the shares must rise from 0 to 1")
-        if not (0 < values[0] and values[-1] < math.inf and all(a <= b for a, b in pairwise(values))):
+        if not (values[0] > 0 and values[-1] < math.inf and all(a <= b for a, b in pairwise(values))):
             raise ValueError("quantiles: the values must be above 0 and not fall")
 
     def at(self, share: float) -> float:
         """The value that this share of the draws lies below."""
         place = min(bisect_right(self.quantiles, (share, math.inf)), len(self.quantiles) - 1)
         (low, least), (high, most) = self.quantiles[place - 1 : place + 1]
-        return least * (most / least) ** ((share - low) / (high - low))
+        return least * math.exp(math.log(most / least) * (share - low) / (high - low))
 
 
 Distribution: TypeAlias = Spread | Quantiles

@@ -1,13 +1,13 @@
 """Fitting how fast answers come to what was seen of them.  Pure: arrays in, distributions and intervals out.
 
-An answer is taken to be made as the mock makes it: a time to first token T, more by `prefill` for each 1,000 tokens of a
-long prompt, and a time per token, both slower the more answers are under way:
+An answer is taken to be made as the mock makes it: a time to first token T, more by `prefill` for each 1,000 tokens of
+a long prompt, and a time per token, both slower the more answers are under way:
 
     ttft = (T + prefill x extra) x (1 + load x others / 100)        interval = 1 / rate x (1 + load x others / 100)
 
 The slopes come first, by ranks: a slope is right when what it leaves has nothing to do with what it explains, whatever
-the shape of the distribution (Jaeckel, Annals of Mathematical Statistics 43, 1972).  Their intervals are the slopes that
-a rank test does not refuse.  What is left is a lognormal distribution, by maximum likelihood, unless Anderson and
+the shape of the distribution (Jaeckel, Annals of Mathematical Statistics 43, 1972).  Their intervals are the slopes
+that a rank test does not refuse.  What is left is a lognormal distribution, by maximum likelihood, unless Anderson and
 Darling's test refuses it; then its quantiles are kept as they are.  Intervals of quantiles are bootstrapped (Efron,
 Annals of Statistics 7, 1979), with the slopes drawn anew each time.
 """
@@ -59,7 +59,7 @@ _STEPS = 45
 _STEEPEST = 100.0
 """Growth of times, as a share for each unit of what makes them grow, beyond which none is looked for."""
 
-_SHORTEST = 1e-4
+SHORTEST = 1e-4
 """Seconds: the least that is left of a time when what explains a part of it is taken away."""
 
 _normal = NormalDist()
@@ -84,7 +84,6 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.latency)
-
 
     def only(self, rows: Bools) -> Answers:
         """Some of them."""
@@ -167,7 +166,7 @@ def _fit_streamed(answers: Answers, draws: Draws) -> Fit:
 
     def first(rows: Ints, slopes: Slopes) -> Floats:
         left = answers.ttft[rows] / _strain(answers, rows, slopes[0]) - slopes[1] * answers.extra[rows]
-        return np.maximum(left, _SHORTEST)
+        return np.maximum(left, SHORTEST)
 
     def rate(rows: Ints, slopes: Slopes) -> Floats:
         return _strain(answers, rows, slopes[0]) / answers.interval[rows]
@@ -284,13 +283,11 @@ def shaped(
     distribution, kind, distance = _shape(sample)
     replicates = REPLICATES if len(rows) <= MANY else FEWER_REPLICATES
     again = [
-        _two(values(rows[chosen], tuple(0.0 if effect is None else effect.drawn(draws) for effect in (load, prefill))), kind)
+        _two(values(rows[chosen], (_drawn(load, draws), _drawn(prefill, draws))), kind)
         for chosen in _resamples(len(rows), replicates, draws)
     ]
-    lows, highs = np.quantile(again, [TAIL, 1 - TAIL], axis=0)
-    p50, p95 = (
-        Interval(float(value), float(lo), float(hi)) for value, lo, hi in zip(_two(sample, kind), lows, highs, strict=True)
-    )
+    bounds = np.quantile(again, [TAIL, 1 - TAIL], axis=0).T
+    p50, p95 = (Interval(value, *map(float, each)) for value, each in zip(_two(sample, kind), bounds, strict=True))
     return Shaped(distribution, kind, distance, len(rows), p50, p95)
 
 
@@ -350,6 +347,10 @@ def _resamples(n: int, many: int, draws: Draws) -> Iterator[Ints]:
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         yield ((z ^ (z >> np.uint64(31))) % np.uint64(n)).astype(np.int64)
+
+
+def _drawn(effect: Effect | None, draws: Draws) -> float:
+    return 0.0 if effect is None else effect.drawn(draws)
 
 
 def _six(value: float) -> float:

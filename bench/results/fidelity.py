@@ -23,7 +23,7 @@ class Estimate(msgspec.Struct, frozen=True):
     """One number of the profile, with the interval in which the truth lies."""
 
     name: str
-    """`ttft.p50`, `ttft.p95`, `rate.p50`, `rate.p95`, `length.p50`, `length.p95`, `prefill`, `load` or `correlation`."""
+    """`prefill`, `load`, `correlation`, or a percentile: `ttft.p50`, `ttft.p95`, and so for `rate` and `length`."""
     family: str
     """Of models; of `load`, which holds for all, the one it was fitted to."""
     value: float
