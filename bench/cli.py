@@ -12,6 +12,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from bench.commands.baseline import list_, save, show
+from bench.commands.calibrate import calibrate
 from bench.commands.compare import compare
 from bench.commands.export import export
 from bench.commands.printing import command_line
@@ -33,6 +34,7 @@ app.command(resume)
 app.command(report)
 app.command(export)
 app.command(compare)
+app.command(calibrate)
 app.command(baseline)
 app.command(scenarios)
 app.command(serve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,30 @@ def calibrate(run: Path, out: Path, *, seed: int = 0, observer: Observer | None 
         notes=tuple(_notes(loaded, seen, fitted)),
     )
     return _played(found, loaded, measured, out, observer)
+
+
+def write_page(found: Fidelity, path: Path) -> None:
+    """Write a calibration as an HTML page.  UsageError when that cannot be done."""
+    from reports.fidelity_page import render
+
+    try:
+        path.write_text(render(found), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def show(found: Fidelity, *, json: bool = False, quiet: bool = False) -> None:
+    """Print a calibration: as JSON on standard output, or for people."""
+    from rich.console import Console
+
+    from reports.fidelity import headline, print_fidelity
+
+    if json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    elif quiet:
+        print("  ".join(headline(found)))
+    else:
+        print_fidelity(found, Console(file=sys.stdout, force_jupyter=False))
 
 
 def _refuse_unfit(loaded: LoadedRun, seen: Mapping[str, Seen]) -> None:

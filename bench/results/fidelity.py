@@ -103,6 +103,11 @@ class Row(msgspec.Struct, frozen=True):
     """Requests, or for a percentile answers, that were recorded."""
 
     @property
+    def by_chance(self) -> bool:
+        """Whether what was recorded lies between the least and the most: other answers would have been as far off."""
+        return self.lo <= self.recorded <= self.hi
+
+    @property
     def difference(self) -> float | None:
         """By which share of what was recorded the simulation is off; None where that is nothing."""
         return self.simulated / self.recorded - 1 if self.recorded else None
