@@ -61,7 +61,7 @@ def headline(found: Fidelity) -> tuple[str, str]:
         return "FITTED", f"to {count(_answers(found), 'answer')}; not held against the run"
     off, times = abs(worst.difference or 0.0), "once" if found.simulations == 1 else f"{found.simulations} times"
     where = f"{parse_measure(worst.measure).title} of {worst.strategy}"
-    said = f"played again {times}, {where} is off most: by {signed((worst.difference or 0.0) * 100)} %"
+    said = f"played again {times}, {where} is off most ({signed((worst.difference or 0.0) * 100)} %)"
     if off <= WITHIN:
         return "FITTED", said
     return ("FITTED", f"{said}, no more than by chance") if worst.by_chance else ("FITTED, BUT FAR", said)

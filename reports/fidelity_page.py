@@ -131,7 +131,7 @@ def _panel(ax: Axes, curve: Curve) -> list[Hint]:
             axis.set_minor_locator(NullLocator())
         else:
             axis.set_major_locator(MaxNLocator(4))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value) if value > 0 else "0"))
+        axis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g} s" if at >= 1 else f"{at * 1000:g} ms"))
     ax.tick_params(axis="y", labelcolor=colour("muted"))
     return [_hint(ax, curve, at) for at in _places(curve)]
 

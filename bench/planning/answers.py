@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from bench.planning.fit import SHORTEST, Answers
 from bench.results.columns import AttemptColumns, Bools, Columns, Floats, Ints, ended_by
-from bench.results.folder import RECORDS, LoadedRun
-from bench.results.record import OfPass, Record, read_records
+from bench.results.record import OfPass, Record
 from bench.results.slo import seconds_per_token
 from mock_server.latency import PLAIN_PROMPT
 from mock_server.models import describe
@@ -34,11 +33,13 @@ class Seen:
     """Answers that began with thinking nobody was shown."""
 
 
-def answers_of(loaded: LoadedRun) -> dict[str, Seen]:
-    """What was answered in full, by family, all passes together."""
-    told = _told(loaded)
+def answers_of(passes: Iterable[Columns], records: Iterable[Record]) -> dict[str, Seen]:
+    """What was answered in full, by family, all passes together; `records` are those the columns were made from."""
+    told: dict[OfPass, list[_Told]] = {}
+    for record in records:
+        told.setdefault(record.of_pass, []).append(_read(record))
     parts: dict[str, list[Seen]] = {}
-    for columns in loaded.passes:
+    for columns in passes:
         for family, seen in _of_pass(columns, np.array(told[columns.of_pass])):
             parts.setdefault(family, []).append(seen)
     return {family: _together(each) for family, each in parts.items()}
@@ -55,14 +56,6 @@ class _Told(NamedTuple):
     """Seconds per token; NaN likewise."""
     hidden: float
     """Tokens of thinking that were not shown."""
-
-
-def _told(loaded: LoadedRun) -> dict[OfPass, list[_Told]]:
-    """What the records of each pass say, in the order of its columns."""
-    found: dict[OfPass, list[_Told]] = {}
-    for record in read_records(loaded.folder / RECORDS):
-        found.setdefault(record.of_pass, []).append(_read(record))
-    return found
 
 
 def _read(record: Record) -> _Told:

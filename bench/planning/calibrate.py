@@ -27,6 +27,7 @@ from bench.results.format import count, pass_name
 from bench.results.intervals import Interval
 from bench.results.limits import rate_limited
 from bench.results.metrics import samples
+from bench.results.record import read_records
 from bench.results.statistics import samples_needed
 from bench.scenario.model import Fault, Latency, Scenario
 from bench.scenario.units import DURATION, SHARE
@@ -64,7 +65,7 @@ def calibrate(run: Path, out: Path, *, seed: int = 0, observer: Observer | None 
     the same; then nothing can be held against it.
     """
     loaded = folders.load(run)
-    seen = answers_of(loaded)
+    seen = answers_of(loaded.passes, read_records(run / folders.RECORDS))
     _refuse_unfit(loaded, seen)
     fitted = {
         family: _fit(answers, family, Draws(seed, "calibrate", family))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
 from typing import Literal, TypeAlias
 
@@ -103,6 +103,12 @@ class Effect:
         """What to reckon with: 0 where it may be that or less, or makes no difference."""
         return self.found.estimate if self.found.lo > 0 and self.found.estimate * self.reach > NEGLIGIBLE else 0.0
 
+    def widened(self, unsure: float) -> Effect:
+        """The same where what it was measured in is itself known to this share only; its sign is as sure as before."""
+        lo, hi, wider = self.found.lo, self.found.hi, 1 + unsure
+        lo, hi = lo / wider if lo > 0 else lo * wider, hi * wider if hi > 0 else hi / wider
+        return replace(self, found=replace(self.found, lo=lo, hi=hi))
+
     def drawn(self, draws: Draws) -> float:
         """As it might have come out as well: not cut off at 0, or what rests on it would seem surer than it is."""
         return max(-0.9 / self.reach, self.found.estimate + self.found.half_width / _Z * draws.normal())
@@ -163,6 +169,8 @@ def _fit_streamed(answers: Answers, draws: Draws) -> Fit:
     timed = rows[answers.interval > 0]
     load = slowing(np.log(answers.interval[timed]), answers.others[timed] / 100)
     prefill = slope(answers.ttft / _strain(answers, rows, _of(load)), answers.extra)
+    if prefill is not None and load is not None:
+        prefill = prefill.widened(load.found.half_width * float(answers.others.mean()) / 100)
 
     def first(rows: Ints, slopes: Slopes) -> Floats:
         left = answers.ttft[rows] / _strain(answers, rows, slopes[0]) - slopes[1] * answers.extra[rows]
@@ -299,7 +307,7 @@ def _shape(ordered: Floats) -> tuple[Distribution, Literal["constant", "lognorma
     logs = np.log(ordered)
     z = (logs - logs.mean()) / logs.std()
     below = np.clip([_normal.cdf(each) for each in z], 1e-300, 1 - 1e-16)
-    if _anderson_darling(below) < REFUSED:
+    if anderson_darling(below) < REFUSED:
         p50, p95 = _two(ordered, "lognormal")
         return (_six(p50), _six(p95)), "lognormal", _distance(below)
     n = len(ordered)
@@ -309,7 +317,7 @@ def _shape(ordered: Floats) -> tuple[Distribution, Literal["constant", "lognorma
     return table, "table", _distance(under)
 
 
-def _anderson_darling(below: Floats) -> float:
+def anderson_darling(below: Floats) -> float:
     """The statistic for a sample whose mean and spread were estimated from it, by the share below each of it."""
     n = len(below)
     weights = 2 * np.arange(1, n + 1) - 1
