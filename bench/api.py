@@ -246,7 +246,7 @@ def resume(
     file.  Raises UsageError when there is nothing to go on with.
     """
     loaded = folders.load(folder)
-    scenario = scenario or _same_scenario(loaded)
+    scenario = scenario or same_scenario(loaded)
     if scenario.target in ("sim", "mock"):
         raise UsageError(
             f"{folder} was run on {scenario.target}, which ended with it, batches and all",
@@ -269,7 +269,7 @@ def resume(
     return report(folder)
 
 
-def _same_scenario(loaded: LoadedRun) -> Scenario:
+def same_scenario(loaded: LoadedRun) -> Scenario:
     """The scenario of a run, from its file.  UsageError when it is not what it was."""
     recipe = loaded.info.recipe
     if recipe is None:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from bench.commands.baseline import list_, save, show
+from bench.commands.calibrate import calibrate
 from bench.commands.compare import compare
 from bench.commands.explain import explain
 from bench.commands.export import export
@@ -38,6 +39,7 @@ app.command(export)
 app.command(compare)
 app.command(observe)
 app.command(limits)
+app.command(calibrate)
 app.command(baseline)
 app.command(explain)
 app.command(scenarios)

@@ -276,7 +276,8 @@ class Latency(Model):
     profile: Annotated[InputFile, AfterValidator(_a_profile)] | None = None
     """A JSON file of measured speeds, relative to the scenario, in place of the presets."""
     load: Annotated[float, Field(ge=0)] = 0.0
-    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again."""
+    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again.  0 is what
+    the profile says, if there is one."""
     daily_swing: Annotated[Share, Field(lt=1)] = 0.0
     """By how much answers are slower at the busiest hour of the day, and faster at the quietest."""
 
@@ -302,6 +303,8 @@ class Mock(Model):
     """How long a new message batch is not found, as has been seen for some seconds."""
     faults: FaultsField = ()
     """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
+    seed: Annotated[int, Field(ge=0)] | None = None
+    """Other answers to the same requests: each number is another day of the service, in its times and its faults."""
 
 
 TARGETS = ("sim", "mock", "api")
