@@ -15,8 +15,9 @@ class Bound(msgspec.Struct, frozen=True):
     """One thing that a job cannot be faster than."""
 
     name: str
-    """`requests`, `input_tokens`, `output_tokens` (limits per minute), `in_flight`, `arrivals`, `batches` (how long
-    they take) or `batch_queue`."""
+    """`requests`, `input_tokens`, `output_tokens` (limits per minute), `in_flight`, `arrivals` (the last one and its
+    answer), `answers` (the longest, where all is there at the start), `batches` (how long they take) or
+    `batch_queue`."""
     seconds: float
     """When it lets the job end at the earliest.  Of a limit: when it lets the last request go, (demand - burst) / rate,
     and the mean answer after that."""
