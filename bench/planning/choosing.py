@@ -14,24 +14,7 @@ import msgspec
 
 from bench.results.answer import MAX_FAILED, MAX_RATE_LIMITED, TIE
 from bench.results.format import count, dollars, seconds, share
-from bench.results.plan import Cell
-
-_LIMITS = {
-    "requests": "the limit on requests",
-    "input_tokens": "the limit on input tokens",
-    "output_tokens": "the limit on output tokens",
-    "in_flight": "how many are in flight",
-    "arrivals": "when requests come",
-    "answers": "how long answers take",
-    "batches": "how long batches take",
-    "batch_queue": "the room in the queue of batches",
-}
-"""What binds, in words."""
-
-
-def binding(name: str) -> str:
-    """A bound's name in words."""
-    return _LIMITS[name]
+from bench.results.plan import Cell, binding
 
 
 def is_clean(failed: float, rate_limited: float) -> bool:
@@ -101,8 +84,9 @@ def facts(cell: Cell, requests: float) -> str:
     one, form = cell.simulated, cell.closed_form
     parts = [f"{count(round(requests), 'request')} in {seconds(cell.makespan)}"]
     if one is not None:
-        if one.response_p95 is not None and form.binds == "arrivals":
-            parts.append(f"p95 response time {seconds(one.response_p95)}")
+        if one.response_p95 is not None and (form.binds == "arrivals" or one.response_of):
+            whose = f" of {one.response_of}" if one.response_of else ""
+            parts.append(f"p95 response time{whose} {seconds(one.response_p95)}")
         refused = round(one.rate_limited)
         parts.append(f"{count(refused, '429')} of {share(one.rate_limited_share)}" if refused else "no 429s")
     parts.append(money(cell))
@@ -123,7 +107,7 @@ def answer(case: str | None, cells: Sequence[Cell], requests: float, name: str) 
     use = next((cell for cell in cells if cell.recommended), None)
     of_case = "" if case is None else f" ({case})"
     if use is None:
-        yield f"{name}{of_case}: no strategy gets through cleanly on any of these tiers."
+        yield f"{name}{of_case}: no strategy gets through cleanly on any of these tiers. {_closest(cells)}"
         return
     form = use.closed_form
     many = f", about {form.in_flight:,.0f} in flight" if not form.limited_in_flight and form.in_flight >= 1 else ""
@@ -133,6 +117,16 @@ def answer(case: str | None, cells: Sequence[Cell], requests: float, name: str) 
     yield from _elsewhere(use, [cell for cell in cells if cell.best and cell is not use])
 
 
+def _closest(cells: Sequence[Cell]) -> str:
+    def badness(cell: Cell) -> float:
+        return 0.0 if cell.simulated is None else cell.simulated.failed_share + cell.simulated.rate_limited_share
+
+    closest = min(cells, key=badness)
+    one = closest.simulated
+    refused = "" if one is None else f", with {count(round(one.rate_limited), '429')} and {round(one.failed):,} failed"
+    return f"{closest.strategy} on {closest.tier} comes closest: {seconds(closest.makespan)}{refused}."
+
+
 def _elsewhere(use: Cell, others: Sequence[Cell]) -> Iterator[str]:
     """Whether another tier would change anything."""
     faster = [cell for cell in others if cell.makespan < use.makespan * (1 - TIE)]
@@ -140,7 +134,7 @@ def _elsewhere(use: Cell, others: Sequence[Cell]) -> Iterator[str]:
         said = " and ".join(f"{seconds(cell.makespan)} on {cell.tier} ({cell.strategy})" for cell in faster[:2])
         yield f"It would take {said}."
     elif others:
-        yield f"Another tier would not make it faster: {binding(use.closed_form.binds)} binds."
+        yield f"Another tier would not make it faster: what binds is {binding(use.closed_form.binds)}."
 
 
 def verdict(cells: Sequence[Cell], deadline: float, case: str | None) -> tuple[bool, str]:
@@ -158,7 +152,7 @@ def verdict(cells: Sequence[Cell], deadline: float, case: str | None) -> tuple[b
     form = first.closed_form
     words = (
         f"{of_case}{seconds(deadline)} is not enough: the earliest end is after {seconds(first.makespan)} with "
-        f"{first.strategy} on {first.tier}, where {binding(form.binds)} binds. {_needed(first, deadline)}"
+        f"{first.strategy} on {first.tier}, where {binding(form.binds)} is what binds. {_needed(first, deadline)}"
     )
     if met:
         words = f"{of_case}what is done within {seconds(deadline)} does not get through cleanly: {words}"

@@ -46,6 +46,8 @@ tutorials are planned for only when they are named."""
 
 MOST_SIMULATED = 10_000
 """Requests of a cell that are simulated, at most."""
+NEARLY = 1.2
+"""How many times as many are still simulated as they are."""
 MOST_ATTEMPTS = 40_000
 """Attempts of a cell that are worth simulating: where refusals would make it more, fewer requests are simulated."""
 MOST_IN_ALL = 400_000
@@ -211,7 +213,7 @@ def _worth_simulating(requests: float, cell: Scenario, form: ClosedForm, demand:
 
     More in flight than the limits feed are refused about once a second each, which soon is most of the work.
     """
-    strategy, part = cell.strategies[0], min(1.0, most / requests) if requests else 1.0
+    strategy, part = cell.strategies[0], 1.0 if requests <= NEARLY * most else most / requests
     if strategy.pacer is not None or strategy.adaptive is not None or strategy.batch is not None:
         return part
     fed = form.rate / 60 * demand.mean_service
@@ -326,15 +328,17 @@ def _whole(job: _Job, one: PassSummary) -> Played:
 
 def _played(one: PassSummary) -> Played:
     """What a simulation found, in the plan's words."""
-    values, times = one.values, one.distributions
+    values, stream = one.values, next(iter(one.streams), None)
+    times = one.distributions if stream is None else stream.distributions
+    response = times["group_time" if one.fan_out else "response_time"]
     return Played(
         requests=values["requests"] or 0.0,
         simulated=int(values["requests"] or 0),
         estimate=False,
         makespan=values["makespan"] or 0.0,
         throughput=values["throughput"] or 0.0,
-        response_p50=times["response_time"].p50.value,
-        response_p95=times["response_time"].p95.value,
+        response_p50=response.p50.value,
+        response_p95=response.p95.value,
         ttft_p50=times["ttft"].p50.value,
         ttft_p95=times["ttft"].p95.value,
         latency_p50=times["latency"].p50.value,
@@ -345,6 +349,7 @@ def _played(one: PassSummary) -> Played:
         failed=values["failed"] or 0.0,
         failed_share=values["error_rate"] or 0.0,
         goodput_share=values["goodput_share"],
+        response_of="" if stream is None else stream.name,
     )
 
 

@@ -11,6 +11,24 @@ import msgspec
 PLAN_VERSION = 1
 
 
+BINDING = {
+    "requests": "the limit on requests",
+    "input_tokens": "the limit on input tokens",
+    "output_tokens": "the limit on output tokens",
+    "in_flight": "how many are in flight",
+    "arrivals": "when requests come",
+    "answers": "how long answers take",
+    "batches": "how long batches take",
+    "batch_queue": "the room in the queue of batches",
+}
+"""What can bind, in words."""
+
+
+def binding(name: str) -> str:
+    """A bound's name in words."""
+    return BINDING[name]
+
+
 class Bound(msgspec.Struct, frozen=True):
     """One thing that a job cannot be faster than."""
 
@@ -76,7 +94,8 @@ class Played(msgspec.Struct, frozen=True):
     """Requests a minute that succeed."""
     response_p50: float | None
     response_p95: float | None
-    """Seconds from the moment a request was meant to go.  None with fewer than 72 of them."""
+    """Seconds from the moment a request was meant to go, of the most urgent stream where there are several; where
+    several models are asked each prompt, until the answer was there.  None with fewer than 72 of them."""
     ttft_p50: float | None
     ttft_p95: float | None
     """None without streaming."""
@@ -92,6 +111,8 @@ class Played(msgspec.Struct, frozen=True):
     failed_share: float
     goodput_share: float | None = None
     """Requests within the scenario's `slo`; None where it has none."""
+    response_of: str = ""
+    """The stream whose response times and times to first token these are, where there are several."""
 
 
 class Spending(msgspec.Struct, frozen=True):
