@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from bench.commands.baseline import list_, save, show
 from bench.commands.compare import compare
 from bench.commands.export import export
+from bench.commands.plan import plan
 from bench.commands.printing import command_line
 from bench.commands.run import report, resume, run
 from bench.commands.scenarios import scenarios, schema
@@ -33,6 +34,7 @@ app.command(resume)
 app.command(report)
 app.command(export)
 app.command(compare)
+app.command(plan)
 app.command(baseline)
 app.command(scenarios)
 app.command(serve)

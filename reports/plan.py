@@ -90,15 +90,18 @@ def print_preflight(plan: Plan, console: Console) -> None:
         if case is not None:
             console.print(Text(f"\ncase {case}", style="bold"))
         _print_table(FORMS, plan.of_case(case), _forms, console)
-    known = [cell.spending for cell in plan.cells]
-    expected, worst = [one.expected for one in known], [one.worst for one in known]
+    spent = [cell.spending for cell in plan.cells]
+    expected = _sum([one.expected for one in spent], plan.repeat)
+    worst = _sum([one.worst for one in spent], plan.repeat)
+    times = f", each {count(plan.repeat, 'time')}" if plan.repeat > 1 else ""
     console.print()
-    _say([f"All of it: {_sum(expected)} expected, {_sum(worst)} at worst."], console, "bold")
+    _say([f"All of it{times}: {expected} expected, {worst} at worst."], console, "bold")
     _say(_dates(plan), console, "dim")
 
 
-def _sum(values: Sequence[float | None]) -> str:
-    return dollars(sum(value for value in values if value is not None)) if None not in values else "an unknown amount"
+def _sum(values: Sequence[float | None], times: int) -> str:
+    known = [value for value in values if value is not None]
+    return dollars(sum(known) * times) if len(known) == len(values) else "an unknown amount"
 
 
 def _say(lines: Iterable[str], console: Console, style: str = "") -> None:
@@ -179,11 +182,15 @@ def _forms(cell: Cell) -> tuple[str, ...]:
 def _flight(cell: Cell) -> str:
     """As many as the strategy allows, or about as many as there will be."""
     many = cell.closed_form.in_flight
+    if cell.kind in ("batch", "hybrid"):
+        return DASH
     return f"{many:,.0f}" if cell.closed_form.limited_in_flight else f"~{max(1.0, many):,.0f}"
 
 
 def _part(value: float | None) -> str:
-    return DASH if value is None else f"{value * 100:,.0f} %" if value >= 0.095 else share(value)
+    if value is None:
+        return DASH
+    return "<1 %" if 0 < value < 0.01 else f"{value * 100:,.0f} %" if value >= 0.0995 or not value else share(value)
 
 
 def _many(value: float) -> str:

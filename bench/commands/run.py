@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from bench.commands.printing import command_line, printed
 from bench.errors import INTERRUPTIONS, Exit
+
+if TYPE_CHECKING:
+    from bench.scenario.model import Scenario
 
 
 def run(
@@ -51,6 +54,9 @@ def run(
     otel: Annotated[
         bool, Parameter(negative="", help="Push OpenTelemetry metrics meanwhile, as the OTEL_ variables say.")
     ] = False,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], negative="", help="Before a run on the API, do not ask.")
+    ] = False,
     strict: Annotated[
         bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
     ] = False,
@@ -84,6 +90,9 @@ def run(
         strategies=strategy.split(",") if strategy else [],
         cases=case.split(",") if case else [],
     )
+    if loaded.target == "api" and not _agreed(loaded, yes=yes, quiet=quiet):
+        api.to_stderr("nothing was sent")
+        return Exit.INTERRUPTED
     from bench import ci
 
     with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
@@ -95,6 +104,17 @@ def run(
         ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
         page.hand_over(finished)
     return Exit.OK if exit_zero and code not in INTERRUPTIONS else code
+
+
+def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> bool:
+    """Whether to go on, where a person has seen what it will cost."""
+    from bench import api
+    from bench.planning import planning
+
+    api.refuse_unbounded(loaded)
+    if not quiet or not yes:
+        planning.show_before_sending(loaded)
+    return planning.is_agreed(yes=yes)
 
 
 def resume(

@@ -12,6 +12,7 @@ from math import inf
 
 import msgspec
 
+from bench.planning.bounds import LIMITERS
 from bench.results.answer import MAX_FAILED, MAX_RATE_LIMITED, TIE
 from bench.results.format import count, dollars, seconds, share
 from bench.results.plan import Cell, binding
@@ -102,8 +103,8 @@ def money(cell: Cell) -> str:
     return f"{dollars(spent.expected)}{worst}"
 
 
-def answer(case: str | None, cells: Sequence[Cell], requests: float, name: str) -> Iterator[str]:
-    """One to three sentences on a case."""
+def answer(case: str | None, cells: Sequence[Cell], requests: float, name: str, tier: str) -> Iterator[str]:
+    """One to three sentences on a case, whose organisation is on this tier."""
     use = next((cell for cell in cells if cell.recommended), None)
     of_case = "" if case is None else f" ({case})"
     if use is None:
@@ -114,7 +115,7 @@ def answer(case: str | None, cells: Sequence[Cell], requests: float, name: str) 
     yield (
         f"{name}{of_case} on {use.tier} with {use.strategy}{many}: {facts(use, requests)}; {binding(form.binds)} binds."
     )
-    yield from _elsewhere(use, [cell for cell in cells if cell.best and cell is not use])
+    yield from _elsewhere(use, tier, [cell for cell in cells if cell.best and cell is not use])
 
 
 def _closest(cells: Sequence[Cell]) -> str:
@@ -127,13 +128,18 @@ def _closest(cells: Sequence[Cell]) -> str:
     return f"{closest.strategy} on {closest.tier} comes closest: {seconds(closest.makespan)}{refused}."
 
 
-def _elsewhere(use: Cell, others: Sequence[Cell]) -> Iterator[str]:
-    """Whether another tier would change anything."""
+def _elsewhere(use: Cell, tier: str, others: Sequence[Cell]) -> Iterator[str]:
+    """Why not on the own tier, and whether another one would change anything."""
+    if use.tier != tier and (own := next((cell for cell in others if cell.tier == tier), None)) is not None:
+        if own.meets_deadline is False:
+            yield f"On {tier} it is not done in time: {seconds(own.makespan)}."
+        elif own.carries_volume is False:
+            yield f"The limits or the monthly cap of {tier} do not carry the volume."
     faster = [cell for cell in others if cell.makespan < use.makespan * (1 - TIE)]
     if faster:
         said = " and ".join(f"{seconds(cell.makespan)} on {cell.tier} ({cell.strategy})" for cell in faster[:2])
         yield f"It would take {said}."
-    elif others:
+    elif others and use.closed_form.binds not in LIMITERS:
         yield f"Another tier would not make it faster: what binds is {binding(use.closed_form.binds)}."
 
 
@@ -164,7 +170,7 @@ def _needed(cell: Cell, deadline: float) -> str:
     times = cell.makespan / deadline
     bound = cell.closed_form.bounds[0]
     match bound.name:
-        case "requests" | "input_tokens" | "output_tokens":
+        case limiter if limiter in LIMITERS:
             unit = bound.name.replace("_", " ")
             return (
                 f"It needs about {(bound.demand or 0.0) / deadline * 60:,.0f} {unit} a minute instead of "

@@ -18,8 +18,8 @@ from bench.planning.choosing import answer, chosen, is_clean, verdict
 from bench.planning.demand import Demand, demand_of
 from bench.planning.difference import difference, why
 from bench.planning.shrink import of_the_whole, shrunk
-from bench.planning.simulate import simulate_many
 from bench.planning.what_ifs import Other, sensitivity, what_ifs
+from bench.planning.workers import simulate_many
 from bench.results.cost import prices_as_of
 from bench.results.plan import (
     Cell,
@@ -52,6 +52,8 @@ MOST_ATTEMPTS = 40_000
 """Attempts of a cell that are worth simulating: where refusals would make it more, fewer requests are simulated."""
 MOST_IN_ALL = 400_000
 """Requests of all cells together, for which two cores take well below a minute."""
+WORTH_A_PROCESS = 4_000
+"""Requests that are simulated sooner than another process begins to."""
 LEAST_SIMULATED = 300
 """Requests that are simulated all the same."""
 
@@ -107,6 +109,7 @@ class _Job:
     small: Scenario
     """What is simulated: the same, or a smaller one like it."""
     small_form: ClosedForm
+    small_requests: float
 
     @property
     def strategy(self) -> Strategy:
@@ -191,9 +194,10 @@ def _job(case: str | None, cell: Scenario, demands: _Demands, key: str | None, m
     form = _form(cell, demand)
     part = _worth_simulating(demand.requests, cell, form, demand, most)
     if part >= 1:
-        return _Job(case, cell, demand, form, cell, form)
+        return _Job(case, cell, demand, form, cell, form, demand.requests)
     small = shrunk(cell, part, demand.span)
-    return _Job(case, cell, demand, form, small, _form(small, demands.of(key, small, part)))
+    less = demands.of(key, small, part)
+    return _Job(case, cell, demand, form, small, _form(small, less), less.requests)
 
 
 def _form(cell: Scenario, demand: Demand) -> ClosedForm:
@@ -239,7 +243,9 @@ def _simulate(jobs: Sequence[_Job], processes: int | None, told: Told) -> dict[i
             if (same := _same(jobs, place, done)) is not None:
                 done[place] = _on(jobs[place], same)
         left = [place for place in wave if place not in done]
-        for at, summary in simulate_many([jobs[place].small for place in left], processes=processes):
+        work = sum(jobs[place].small_requests for place in left)
+        alone = 1 if work < WORTH_A_PROCESS else processes
+        for at, summary in simulate_many([jobs[place].small for place in left], processes=alone):
             done[left[at]] = summary.passes[0]
             told(len(done), len(jobs))
     return done
@@ -469,10 +475,10 @@ def _told(
     """The plan, with what there is to say about it."""
     sentences: list[str] = []
     verdicts: list[tuple[bool, str]] = []
-    for case, _ in scenario.variants:
+    for case, variant in scenario.variants:
         own = [cell for cell in cells if cell.case == case]
         requests = next(job.demand.requests for job in jobs if job.case == case)
-        sentences += answer(case, own, requests, scenario.name)
+        sentences += answer(case, own, requests, scenario.name, _tier_name(variant.tier))
         if deadline is not None:
             verdicts.append(verdict(own, deadline, case))
     feasible = all(met for met, _ in verdicts) if verdicts else None
@@ -495,6 +501,7 @@ def _told(
         reasons=tuple(f"the deadline cannot be met: {words}" for words in missed),
         exit_code=int(Exit.THRESHOLDS if missed else Exit.OK),
         seed=scenario.seed,
+        repeat=scenario.repeat,
     )
 
 

@@ -226,6 +226,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Why the exit code is what it is; empty when it is 0."""
     exit_code: int = 0
     seed: int = 0
+    repeat: int = 1
+    """How often a run of the scenario runs each strategy; everything here is of one."""
     schema_version: int = PLAN_VERSION
 
     @property
