@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -18,6 +19,7 @@ from bench import api
 from bench.api import Finished
 from bench.engine.stop import Stop, interruptible
 from bench.errors import UsageError
+from bench.results.plan import Plan
 from bench.scenario.model import Scenario
 
 
@@ -99,7 +101,44 @@ async def arun(
         raise
 
 
+def plan(
+    scenario: Scenario | str | PathLike[str],
+    *,
+    tiers: str | None = None,
+    deadline: str | None = None,
+    volume: str | None = None,
+    simulated: bool = True,
+    quiet: bool = False,
+    **overrides: Unpack[Overrides],
+) -> Plan:
+    """What a scenario comes to on each tier with each strategy, before anything is sent.
+
+    `tiers` as `--tier` takes them ("all", "start,build"), `deadline` such as "2h", `volume` such as "50000/day".
+    Without `simulated`, arithmetic alone; `quiet` shows no progress.  Raises UsageError for what is not known.
+    """
+    from bench.planning.planning import planned
+
+    asked = partial(
+        planned,
+        _loaded(scenario, overrides),
+        tier=tiers,
+        deadline=deadline,
+        volume=volume,
+        simulated=simulated,
+        quiet=quiet,
+    )
+    if not _in_a_loop():
+        return asked()
+    with ThreadPoolExecutor(1, "claude-bench") as thread:
+        return thread.submit(asked).result()
+
+
 def _run(scenario: Scenario, out: str | PathLike[str] | None, stop: Stop, *, quiet: bool) -> Finished:
+    api.refuse_unbounded(scenario)
+    if scenario.target == "api" and not quiet:
+        from bench.planning.planning import show_before_sending
+
+        show_before_sending(scenario)
     with api.progress(quiet=quiet) as observer:
         return api.run(scenario, out=None if out is None else Path(out), observer=observer, stop=stop)
 

@@ -71,8 +71,11 @@ def print_plan(plan: Plan, console: Console) -> None:
         cells = plan.of_case(case)
         if case is not None:
             console.print(Text(f"\ncase {case}", style="bold"))
-        _print_table(TIMES, cells, _times, console)
-        _print_table(MEANS, cells, _means, console)
+        if any(cell.simulated for cell in cells):
+            _print_table(TIMES, cells, _times, console)
+            _print_table(MEANS, cells, _means, console)
+        else:
+            _print_table(FORMS, cells, _forms, console)
     _say(_reasons(plan), console)
     for title, rows in (("what if", plan.what_ifs), ("if it turns out worse", plan.sensitivity)):
         if rows:

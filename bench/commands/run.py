@@ -112,7 +112,7 @@ def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> bool:
     from bench.planning import planning
 
     api.refuse_unbounded(loaded)
-    if not quiet or not yes:
+    if not (quiet and yes):
         planning.show_before_sending(loaded)
     return planning.is_agreed(yes=yes)
 

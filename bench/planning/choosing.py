@@ -113,7 +113,7 @@ def answer(case: str | None, cells: Sequence[Cell], requests: float, name: str, 
     form = use.closed_form
     many = f", about {form.in_flight:,.0f} in flight" if not form.limited_in_flight and form.in_flight >= 1 else ""
     yield (
-        f"{name}{of_case} on {use.tier} with {use.strategy}{many}: {facts(use, requests)}; {binding(form.binds)} binds."
+        f"{name}{of_case} on {use.tier} with {use.strategy}{many}: {facts(use, requests)}; what binds is {binding(form.binds)}."
     )
     yield from _elsewhere(use, tier, [cell for cell in cells if cell.best and cell is not use])
 
@@ -158,7 +158,7 @@ def verdict(cells: Sequence[Cell], deadline: float, case: str | None) -> tuple[b
     form = first.closed_form
     words = (
         f"{of_case}{seconds(deadline)} is not enough: the earliest end is after {seconds(first.makespan)} with "
-        f"{first.strategy} on {first.tier}, where {binding(form.binds)} is what binds. {_needed(first, deadline)}"
+        f"{first.strategy} on {first.tier}; what binds there is {binding(form.binds)}. {_needed(first, deadline)}"
     )
     if met:
         words = f"{of_case}what is done within {seconds(deadline)} does not get through cleanly: {words}"

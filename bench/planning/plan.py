@@ -148,13 +148,15 @@ def plan(
     deadline: float | None = None,
     volume: float | None = None,
     simulated: bool = True,
+    most: int = MOST_SIMULATED,
     processes: int | None = None,
     told: Told = lambda _done, _of: None,
 ) -> Plan:
     """Plan a scenario.  Sends nothing.
 
     `tiers` as `tiers_of` gives them (left out: its default), `deadline` in seconds, `volume` in requests a second
-    (left out: the scenario's own).  Without `simulated`, arithmetic alone.  `told` hears how the simulations go.
+    (left out: the scenario's own).  Without `simulated`, arithmetic alone; `most` is how many requests of a cell are
+    simulated.  `told` hears how the simulations go.
     Raises UsageError when nothing is left to plan.
     """
     tiers = tiers_of(None, scenario) if tiers is None else tiers
@@ -163,7 +165,7 @@ def plan(
     cells_in_all = sum(len(variant.strategies) for _, variant in scenario.variants) * max(1, len(tiers))
     if not cells_in_all:
         raise UsageError("there is no strategy to plan for", "Give the scenario one, or name fewer with --strategy.")
-    most = max(LEAST_SIMULATED, min(MOST_SIMULATED, MOST_IN_ALL // cells_in_all))
+    most = max(LEAST_SIMULATED, min(most, MOST_IN_ALL // cells_in_all))
     jobs = [*_jobs(scenario, tiers, demands, most)]
     passes = _simulate(jobs, processes, told) if simulated else {}
     cells = [_cell(job, passes.get(place), day, deadline, volume) for place, job in enumerate(jobs)]
@@ -237,11 +239,11 @@ def _simulate(jobs: Sequence[_Job], processes: int | None, told: Told) -> dict[i
     on a tier that allows more, and is not simulated there again.
     """
     done: dict[int, PassSummary] = {}
-    told(0, len(jobs))
     for wave in _waves(jobs):
         for place in wave:
             if (same := _same(jobs, place, done)) is not None:
                 done[place] = _on(jobs[place], same)
+        told(len(done), len(jobs))
         left = [place for place in wave if place not in done]
         work = sum(jobs[place].small_requests for place in left)
         alone = 1 if work < WORTH_A_PROCESS else processes
