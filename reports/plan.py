@@ -94,17 +94,13 @@ def print_preflight(plan: Plan, console: Console) -> None:
             console.print(Text(f"\ncase {case}", style="bold"))
         _print_table(FORMS, plan.of_case(case), _forms, console)
     spent = [cell.spending for cell in plan.cells]
-    expected = _sum([one.expected for one in spent], plan.repeat)
-    worst = _sum([one.worst for one in spent], plan.repeat)
+    expected = dollars(sum(one.expected or 0.0 for one in spent) * plan.repeat)
+    worst = dollars(sum(one.worst or 0.0 for one in spent) * plan.repeat)
     times = f", each {count(plan.repeat, 'time')}" if plan.repeat > 1 else ""
+    more = ", and what has no known price" if any(one.expected is None for one in spent) else ""
     console.print()
-    _say([f"All of it{times}: {expected} expected, {worst} at worst."], console, "bold")
+    _say([f"All of it{times}: {expected} expected, {worst} at worst{more}."], console, "bold")
     _say(_dates(plan), console, "dim")
-
-
-def _sum(values: Sequence[float | None], times: int) -> str:
-    known = [value for value in values if value is not None]
-    return dollars(sum(known) * times) if len(known) == len(values) else "an unknown amount"
 
 
 def _say(lines: Iterable[str], console: Console, style: str = "") -> None:

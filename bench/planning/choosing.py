@@ -113,7 +113,8 @@ def answer(case: str | None, cells: Sequence[Cell], requests: float, name: str, 
     form = use.closed_form
     many = f", about {form.in_flight:,.0f} in flight" if not form.limited_in_flight and form.in_flight >= 1 else ""
     yield (
-        f"{name}{of_case} on {use.tier} with {use.strategy}{many}: {facts(use, requests)}; what binds is {binding(form.binds)}."
+        f"{name}{of_case} on {use.tier} with {use.strategy}{many}: {facts(use, requests)}; "
+        f"what binds is {binding(form.binds)}."
     )
     yield from _elsewhere(use, tier, [cell for cell in cells if cell.best and cell is not use])
 

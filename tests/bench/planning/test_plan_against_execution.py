@@ -17,13 +17,13 @@ WITHIN = 0.05
 TRIES = 3
 
 JOBS = {
-    "in flight": ("summarize-100", ["workload.requests=60"], "semaphore-10", None, 10.0),
+    "in flight": ("summarize-100", ["workload.requests=60"], "semaphore-10", None, 12.0),
     "sequences": ("classify-500", ["workload.requests=120", "strategies=[{semaphore: 30}]"], "semaphore-30", None, 5.0),
     "limit": (
         "output-classes",
-        ["workload.requests=60", "strategies=[{token_bucket: auto}]", "tier=tutorial-1"],
+        ["cases={}", "workload.requests=40", "strategies=[{token_bucket: auto}]", "tier=tutorial-1"],
         "token-bucket",
-        "short",
+        None,
         12.0,
     ),
     "arrivals": ("fan-out-three-models", ["workload.requests=40"], "first", None, 8.0),
