@@ -33,6 +33,10 @@ def plan(
     ] = None,
     seed: Annotated[int | None, Parameter(help="Seed of everything random.")] = None,
     closed_form: Annotated[bool, Parameter(negative="", help="Arithmetic alone, without simulating anything.")] = False,
+    count_tokens: Annotated[
+        bool,
+        Parameter(negative="", help="Have the API count a sample of the prompts: free, but needs a key."),
+    ] = False,
     html: Annotated[Path | None, Parameter(help="Write a page with all of it drawn.")] = None,
     json: Annotated[bool, Parameter(negative="", help="Print the plan as JSON on standard output.")] = False,
     quiet: Annotated[
@@ -41,8 +45,8 @@ def plan(
 ) -> int:
     """Say which tier, which strategy, how many in flight, how long and how much, before a cent is spent.
 
-    Sends nothing.  Arithmetic and a simulation of the very strategies check each other.  Exits with 99 when nothing
-    meets the --deadline.
+    Sends nothing, but for --count-tokens.  Arithmetic and a simulation of the very strategies check each other.  Exits
+    with 99 when nothing meets the --deadline.
     """
     from bench import api
     from bench.planning import planning
@@ -51,7 +55,13 @@ def plan(
         scenario, flags=api.flags(seed=seed), settings=set_ or [], strategies=words(strategy), cases=words(case)
     )
     found = planning.planned(
-        loaded, tier=tier, deadline=deadline, volume=volume, simulated=not closed_form, quiet=quiet
+        loaded,
+        tier=tier,
+        deadline=deadline,
+        volume=volume,
+        simulated=not closed_form,
+        count_tokens=count_tokens,
+        quiet=quiet,
     )
     if html:
         planning.write_page(found, html)

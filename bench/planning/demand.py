@@ -203,7 +203,7 @@ class _Played:
 
     def add(self, spec: RequestSpec, usage: list[int], intended: float, began: float, ended: float) -> None:
         worst = [0] * len(KINDS)
-        worst[_KIND_OF[spec.cache]] = spec.input_tokens
+        worst[_KIND_OF[spec.cache]] = sum(usage) - usage[_OUTPUT]
         worst[_OUTPUT] = spec.params["max_tokens"]
         self.rows.setdefault(spec.params["model"], []).append((usage, worst, ended - began))
         self.span, self.free = max(self.span, intended), max(self.free, ended)

@@ -22,16 +22,26 @@ def planned(
     deadline: str | None = None,
     volume: str | None = None,
     simulated: bool = True,
+    count_tokens: bool = False,
     quiet: bool = False,
 ) -> Plan:
-    """The plan that flags ask for.  UsageError for what cannot be read or is not known."""
+    """The plan that flags ask for.  UsageError for what cannot be read or is not known.
+
+    With `count_tokens` a sample of the prompts is sent to the API's free counting endpoint, and nothing else.
+    """
     from reports.plan import planning
 
     tiers = tiers_of(tier, scenario)
     seconds, rate = _read("--deadline", deadline, DURATION), _read("--volume", volume, RATE)
     console = Console(file=sys.stderr, force_terminal=sys.stderr.isatty(), quiet=quiet)
+    counts: list[str] = []
+    if count_tokens:
+        from bench.planning.counting import with_counts
+
+        scenario, *counts = with_counts(scenario)
     with planning(console) as told:
-        return plan(scenario, tiers=tiers, deadline=seconds, volume=rate, simulated=simulated, told=told)
+        found = plan(scenario, tiers=tiers, deadline=seconds, volume=rate, simulated=simulated, told=told)
+    return msgspec.structs.replace(found, notes=(*found.notes, *(f"{words}." for words in counts)))
 
 
 def _read(flag: str, written: str | None, unit: Unit) -> float | None:

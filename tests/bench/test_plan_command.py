@@ -12,6 +12,9 @@ import pytest
 import bench
 from bench import api
 from bench.cli import call
+from bench.targets.mock_process import mock_process
+from mock_server.models import chars_per_token
+from mock_server.settings import Settings
 
 GOOD = """\
 version: 1
@@ -148,3 +151,33 @@ def test_python_gets_the_same_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert found.feasible
     taken = bench.plan(api.load("good.yaml"), tiers="build", deadline="2h", quiet=True)
     assert taken == found
+
+
+def test_the_api_may_count_a_sample_of_the_prompts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Here the mock does, with another idea of how long a token is."""
+    with mock_process(Settings(chars_per_token={"sonnet": 2.0}), 1.0) as server:
+        flags = ["--count-tokens", "--tier", "start", "--json", "--set", f"target={server.url}"]
+        assert call(["plan", "good.yaml", *flags]) == 0
+    counted = json.loads(capsys.readouterr().out)
+    assert call(["plan", "good.yaml", "--tier", "start", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    (note,) = [note for note in counted["notes"] if "counted by the API" in note]
+    assert note.startswith("claude-sonnet-5: 20 prompts counted by the API, ")
+    demand = [
+        next(one["demand"] for one in found["cells"][0]["closed_form"]["bounds"] if one["name"] == "input_tokens")
+        for found in (counted, plain)
+    ]
+    assert demand[0] / demand[1] == pytest.approx(chars_per_token("claude-sonnet-5") / 2.0, rel=0.01)
+    assert counted["cells"][0]["spending"]["expected"] > plain["cells"][0]["spending"]["expected"]
+
+
+def test_counting_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["plan", "good.yaml", "--count-tokens"]) == 2
+    assert "the API needs a key" in capsys.readouterr().err
+
+
+def test_what_cannot_be_counted_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with mock_process(Settings(), 1.0) as server:
+        flags = ["--count-tokens", "--set", f"target={server.url}/nowhere"]
+        assert call(["plan", "good.yaml", *flags]) == 7
+    assert "could not be counted" in capsys.readouterr().err
