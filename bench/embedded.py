@@ -116,7 +116,7 @@ def plan(
     `tiers` as `--tier` takes them ("all", "start,build"), `deadline` such as "2h", `volume` such as "50000/day".
     Without `simulated`, arithmetic alone; `quiet` shows no progress.  Raises UsageError for what is not known.
     """
-    from bench.planning.planning import planned
+    from bench.planning.plans import planned
 
     asked = partial(
         planned,
@@ -136,7 +136,7 @@ def plan(
 def _run(scenario: Scenario, out: str | PathLike[str] | None, stop: Stop, *, quiet: bool) -> Finished:
     api.refuse_unbounded(scenario)
     if scenario.target == "api" and not quiet:
-        from bench.planning.planning import show_before_sending
+        from bench.planning.plans import show_before_sending
 
         show_before_sending(scenario)
     with api.progress(quiet=quiet) as observer:

@@ -49,12 +49,12 @@ def plan(
     with 99 when nothing meets the --deadline.
     """
     from bench import api
-    from bench.planning import planning
+    from bench.planning import plans
 
     loaded = api.load(
         scenario, flags=api.flags(seed=seed), settings=set_ or [], strategies=words(strategy), cases=words(case)
     )
-    found = planning.planned(
+    found = plans.planned(
         loaded,
         tier=tier,
         deadline=deadline,
@@ -64,5 +64,5 @@ def plan(
         quiet=quiet,
     )
     if html:
-        planning.write_page(found, html)
-    return printed(lambda: planning.show(found, json=json, quiet=quiet), Exit(found.exit_code))
+        plans.write_page(found, html)
+    return printed(lambda: plans.show(found, json=json, quiet=quiet), Exit(found.exit_code))

@@ -109,12 +109,12 @@ def run(
 def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> bool:
     """Whether to go on, where a person has seen what it will cost."""
     from bench import api
-    from bench.planning import planning
+    from bench.planning import plans
 
     api.refuse_unbounded(loaded)
     if not (quiet and yes):
-        planning.show_before_sending(loaded)
-    return planning.is_agreed(yes=yes)
+        plans.show_before_sending(loaded)
+    return plans.is_agreed(yes=yes)
 
 
 def resume(

@@ -1,4 +1,4 @@
-"""What the commands call about plans: make one from flags, show it, and ask before money is spent."""
+"""Plans as flags ask for them and as people see them; and what is asked before money is spent."""
 
 from __future__ import annotations
 
