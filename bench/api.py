@@ -174,7 +174,7 @@ def run(
     end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
     Raises UsageError before anything was sent, TargetError when nobody answers.
     """
-    _refuse_unbounded(scenario)
+    refuse_unbounded(scenario)
     stop, now = stop or Stop(), utc_now()
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
@@ -493,7 +493,7 @@ def save_traceback() -> Path:
     return Path(file.name)
 
 
-def _refuse_unbounded(scenario: Scenario) -> None:
+def refuse_unbounded(scenario: Scenario) -> None:
     """Refuse to spend money without a bound, or with one that cannot be kept."""
     unbounded = scenario.budget.max_cost is None and scenario.budget.max_requests is None
     if unbounded and any(strategy.hedge is not None for strategy in scenario.strategies):

@@ -18,6 +18,7 @@ from bench.commands.explain import explain
 from bench.commands.export import export
 from bench.commands.limits import limits
 from bench.commands.observe import observe
+from bench.commands.plan import plan
 from bench.commands.printing import command_line
 from bench.commands.run import report, resume, run
 from bench.commands.scenarios import scenarios, schema
@@ -40,6 +41,7 @@ app.command(compare)
 app.command(observe)
 app.command(limits)
 app.command(calibrate)
+app.command(plan)
 app.command(baseline)
 app.command(explain)
 app.command(scenarios)

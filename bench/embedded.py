@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -18,6 +19,7 @@ from bench import api, comparing
 from bench.api import Finished
 from bench.engine.stop import Stop, interruptible
 from bench.errors import UsageError
+from bench.results.plan import Plan
 from bench.scenario.model import Scenario
 
 
@@ -114,6 +116,38 @@ async def arun(
         raise
 
 
+def plan(
+    scenario: Scenario | str | PathLike[str],
+    *,
+    tiers: str | None = None,
+    deadline: str | None = None,
+    volume: str | None = None,
+    simulated: bool = True,
+    quiet: bool = False,
+    **overrides: Unpack[Overrides],
+) -> Plan:
+    """What a scenario comes to on each tier with each strategy, before anything is sent.
+
+    `tiers` as `--tier` takes them ("all", "start,build"), `deadline` such as "2h", `volume` such as "50000/day".
+    Without `simulated`, arithmetic alone; `quiet` shows no progress.  Raises UsageError for what is not known.
+    """
+    from bench.planning.plans import planned
+
+    asked = partial(
+        planned,
+        _loaded(scenario, overrides),
+        tier=tiers,
+        deadline=deadline,
+        volume=volume,
+        simulated=simulated,
+        quiet=quiet,
+    )
+    if not _in_a_loop():
+        return asked()
+    with ThreadPoolExecutor(1, "claude-bench") as thread:
+        return thread.submit(asked).result()
+
+
 def _prepared(
     scenario: Scenario | str | PathLike[str],
     overrides: Overrides,
@@ -127,11 +161,16 @@ def _prepared(
 ) -> Callable[[Stop], Finished]:
     """A run of which all that can be refused has been looked at."""
     loaded = _loaded(scenario, overrides)
+    api.refuse_unbounded(loaded)
     against = (
         None if compare is None else comparing.against(str(compare), scenario=loaded, across=across, strict=strict)
     )
 
     def run(stop: Stop) -> Finished:
+        if loaded.target == "api" and not quiet:
+            from bench.planning.plans import show_before_sending
+
+            show_before_sending(loaded)
         with api.progress(quiet=quiet) as observer:
             return api.run(
                 loaded,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from bench.commands.printing import command_line, passed, printed, words
+from bench.errors import Exit
+
+if TYPE_CHECKING:
+    from bench.scenario.model import Scenario
 
 
 def run(
@@ -59,6 +63,9 @@ def run(
     keep_text: Annotated[
         bool, Parameter(negative="", help="Keep some prompts and answers in a private file of the run's folder.")
     ] = False,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], negative="", help="Before a run on the API, do not ask.")
+    ] = False,
     strict: Annotated[
         bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
     ] = False,
@@ -92,6 +99,9 @@ def run(
         strategies=strategy.split(",") if strategy else [],
         cases=case.split(",") if case else [],
     )
+    if loaded.target == "api" and not _agreed(loaded, yes=yes, quiet=quiet):
+        api.to_stderr("nothing was sent")
+        return Exit.INTERRUPTED
     from bench import ci, comparing
 
     against = (
@@ -118,6 +128,17 @@ def run(
             ci.publish_comparison(finished.comparison, os.environ, api.to_stderr)
         page.hand_over(finished)
     return passed(code, exit_zero=exit_zero)
+
+
+def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> bool:
+    """Whether to go on, where a person has seen what it will cost."""
+    from bench import api
+    from bench.planning import plans
+
+    api.refuse_unbounded(loaded)
+    if not (quiet and yes):
+        plans.show_before_sending(loaded)
+    return plans.is_agreed(yes=yes)
 
 
 def resume(

@@ -46,7 +46,7 @@ def closed_form(
     drawn by `seed` as the mock does.
     """
     slots, batching = _slots(strategy), strategy.batch
-    bounds = [Bound("arrivals", demand.free)]
+    bounds = [Bound("arrivals" if demand.span else "answers", demand.free)]
     if batching is None:
         bounds += _live(demand, strategy, tier, burst)
     else:

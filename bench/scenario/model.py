@@ -295,6 +295,8 @@ class Mock(Model):
     latency: Latency = Latency()
     chunk_tokens: Count = 5
     """Tokens per streamed event."""
+    chars_per_token: dict[str, Annotated[float, Field(ge=1)]] | None = None
+    """Characters per token of prompts, by model or line, such as {sonnet: 3.2}; left out: the estimator's own."""
     output_factor: Positive = 1.0
     """How long answers are, as a multiple of the workload's `output_tokens`: with 2 it expects half of what comes."""
     batch_time: Annotated[float | Lognormal, Written(DurationsForm, _resolve_quantiles)] | None = None

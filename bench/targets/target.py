@@ -231,6 +231,7 @@ def mock_settings(scenario: Scenario) -> Settings:
             reserve_max_tokens=mock.reserve_max_tokens,
             rejected_count=mock.rejected_count,
             chunk_tokens=mock.chunk_tokens,
+            chars_per_token=mock.chars_per_token or {},
             seed=_seed_of_answers(scenario, scenario.seed),
             service_time=mock.latency.service_time,
             ttft=_spread(mock.latency.ttft),
