@@ -69,6 +69,8 @@ class Finished:
     folder: Path
     """What was recorded, and report.html."""
     summary: Summary
+    spent: float | None = None
+    """US dollars as the budget counted them, what nobody knows at its worst; None for a run that is only read back."""
 
     @property
     def passes(self) -> tuple[PassSummary, ...]:
@@ -161,7 +163,7 @@ def run(
     the run early, `strict` fails what cannot be told or believed, `say` tells a person at once what cannot wait.
     Raises UsageError before anything was sent, TargetError when nobody answers.
     """
-    _refuse_unbounded(scenario)
+    refuse_unbounded(scenario)
     stop, now = stop or Stop(), utc_now()
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
@@ -178,7 +180,7 @@ def run(
             _run_passes(scenario, targets, around, folder)
     if not all(one.resets for one in targets.values()):
         _tell_of_batches(folder, say)
-    return report(folder)
+    return replace(report(folder), spent=around.budget.spent)
 
 
 def resume(
@@ -432,7 +434,7 @@ def save_traceback() -> Path:
     return Path(file.name)
 
 
-def _refuse_unbounded(scenario: Scenario) -> None:
+def refuse_unbounded(scenario: Scenario) -> None:
     """Refuse to spend money without a bound, or with one that cannot be kept."""
     unbounded = scenario.budget.max_cost is None and scenario.budget.max_requests is None
     if unbounded and any(strategy.hedge is not None for strategy in scenario.strategies):

@@ -15,9 +15,11 @@ from bench.commands.baseline import list_, save, show
 from bench.commands.compare import compare
 from bench.commands.export import export
 from bench.commands.printing import command_line
+from bench.commands.recommend import recommend
 from bench.commands.run import report, resume, run
 from bench.commands.scenarios import scenarios, schema
 from bench.commands.serve import serve
+from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit
 
 app = App(
@@ -33,6 +35,8 @@ app.command(resume)
 app.command(report)
 app.command(export)
 app.command(compare)
+app.command(sweep)
+app.command(recommend)
 app.command(baseline)
 app.command(scenarios)
 app.command(serve)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ParamSpec, TypeVar
 
 from bench.clock import utc_now
 from bench.engine.observe import Observer, Observers
@@ -25,6 +27,9 @@ from bench.results.summary import Summary
 from bench.scenario.model import Budget, Scenario
 from bench.spending import surroundings
 from bench.targets.target import open_targets
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +81,40 @@ def simulate_many(scenarios: Sequence[Scenario], *, processes: int | None = None
 
     In as many `processes` as the machine has cores, unless told.  Who stops listening stops what has not begun.
     """
-    processes = min(processes or machine().cores, len(scenarios))
+    with workers(min(processes or machine().cores, len(scenarios))) as pool:
+        places = {pool.submit(_summary, scenario): place for place, scenario in enumerate(scenarios)}
+        for future in as_completed(places):
+            yield places[future], future.result()
+
+
+@contextmanager
+def workers(processes: int | None = None) -> Iterator[Executor]:
+    """Processes to simulate in, as many as the machine has cores, unless told; one is this very process.
+
+    Who leaves early stops what has not begun.
+    """
+    processes = machine().cores if processes is None else processes
     if processes <= 1:
-        yield from ((place, simulate(scenario).summary) for place, scenario in enumerate(scenarios))
+        yield _ThisProcess()
         return
     # A new interpreter each: a copy of this one would take along the locks of its threads.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent)
     try:
-        places = {pool.submit(_summary, scenario): place for place, scenario in enumerate(scenarios)}
-        for future in as_completed(places):
-            yield places[future], future.result()
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _ThisProcess(Executor):
+    """Does what is submitted when it is submitted."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as problem:
+            future.set_exception(problem)
+        return future
 
 
 def _summary(scenario: Scenario) -> Summary:
