@@ -27,6 +27,7 @@ from bench.results.summary import Summary, ThresholdResult
 from reports import batches, figures, money, tables, turns
 from reports.fan_out import fan_out
 from reports.passes import Pass, by_case
+from reports.sweep_figure import sweep_figures
 from reports.tables import Table
 from reports.templates import FOLDER, template
 from reports.timeline import timeline
@@ -60,6 +61,7 @@ def render(run: LoadedRun) -> str:
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
+        sweeps=sweep_figures(run.info, passes),
         fan_out=fan_out(passes),
         turns=[(one.name, turn_table(one.summary.turns, TURNS)) for one in passes[:TURN_TABLES] if one.summary.turns],
         turns_note=turns.NOTE,

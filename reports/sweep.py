@@ -17,7 +17,10 @@ from bench.results.metrics import METRICS
 from bench.results.recommendation import MOST_REFUSED, NEAR, Answer, Judged, Recommendation, interval, tier_name
 from bench.results.sweep import KINDS, PAGE, Estimate, Point, Series, Sweep
 from reports.changes import fold
-from reports.words import column_text, shorten
+from reports.words import column_text
+
+VERDICT = 13
+"""Columns for what becomes of a number."""
 
 USE = "use"
 """What stands beside the recommended number."""
@@ -47,7 +50,7 @@ def print_recommendation(found: Recommendation, series: Sequence[Series], consol
             console.print(Text(fold(f"  {answer.sentence}", console.width, "    ")))
     for answer, one in zip(found.answers, series, strict=True):
         if one.of is None:
-            console.print()
+            console.print(Text(f"\n{named(one)}", style="bold"))
             console.print(_table(one, answer))
     console.print(Text(fold(legend(series), console.width, ""), style="dim"))
 
@@ -65,8 +68,8 @@ def legend(series: Sequence[Series]) -> str:
 
 def named(series: Series) -> str:
     """A series in a heading: `Start`, `long on Start`."""
-    tier = tier_name(series.tier)
-    return tier if series.case is None else f"{series.case} on {tier}"
+    of = ", ".join(filter(None, (series.case, series.strategy)))
+    return f"{of} on {tier_name(series.tier)}" if of else tier_name(series.tier)
 
 
 def times(series: Series) -> tuple[str, ...]:
@@ -77,11 +80,11 @@ def times(series: Series) -> tuple[str, ...]:
 def _table(series: Series, answer: Answer) -> Table:
     metric = times(series)[0]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column(f"{shorten(named(series), 12)}\n{KINDS[series.kind]}", justify="right", no_wrap=True, min_width=9)
+    table.add_column(f"\n{KINDS[series.kind]}", justify="right", no_wrap=True, min_width=9)
     p95 = f"p95\n{METRICS[metric].title}"
     for heading, width in (("per\nminute", 6), ("", 11), ("\n429s", 6), (p95, 8), ("", 11), ("per\nsuccess", 7)):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
-    table.add_column("", no_wrap=True, min_width=9)
+    table.add_column("", justify="right", no_wrap=True, min_width=VERDICT)
     for point, judged in zip(series.points, answer.judged, strict=True):
         time = point.p95.get(metric)
         table.add_row(
@@ -92,9 +95,15 @@ def _table(series: Series, answer: Answer) -> Table:
             column_text(None if time is None else time.value, "s"),
             Text("" if time is None else interval(time), style="dim"),
             DASH if point.cost_per_success is None else dollars(point.cost_per_success),
-            Text(verdict(judged, answer), style="bold green" if point.at == answer.at else "dim"),
+            Text(_short(judged, answer), style="bold green" if point.at == answer.at else "dim"),
         )
     return table
+
+
+def _short(judged: Judged, answer: Answer) -> str:
+    """The verdict, in its column."""
+    said = verdict(judged, answer)
+    return said if len(said) <= VERDICT else f"{judged.faults[0].condition}, {len(judged.faults) - 1} more"
 
 
 def _range(estimate: Estimate) -> str:

@@ -10,13 +10,18 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from bench.results.folder import RunInfo
 from bench.results.format import text, three
 from bench.results.metrics import METRICS
-from bench.results.recommendation import LIMITS, MOST_REFUSED, Answer, number_name
-from bench.results.sweep import KINDS, Estimate, Series
+from bench.results.recommendation import LIMITS, MOST_REFUSED, Answer, answer, number_name
+from bench.results.sweep import KINDS, Estimate, Series, of_run
+from reports.passes import Pass
 from reports.svg import Hint, Key, Plot, colour, drawing, inline, seconds_axis, stack
 from reports.sweep import cells, headings, named, times, verdict
 from reports.tables import Table
+
+FEWEST = 3
+"""Numbers of which the report of a run draws a curve."""
 
 TICKS = 9
 """Numbers that are named below the axis."""
@@ -27,29 +32,39 @@ COLOURS = ("service", "failed", "requests", "input")
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1, 2)))
 
 
-def sweep_figure(series: Series, answer: Answer, name: str) -> Plot:
+def sweep_figure(series: Series, found: Answer, name: str) -> Plot:
     """What was measured at each number, and which of them is recommended; `name` is the figure's id."""
     with drawing(name):
         figure, (goodput, refused, p95) = stack([1.9, 0.8, 1.5], gap=0.42)
         hints = [*_goodput(goodput, series), *_refused(refused, series), *_times(p95, series)]
         for ax in (goodput, refused, p95):
-            if answer.at is not None:
-                ax.axvline(answer.at, color=colour("good"), linewidth=5, alpha=0.25, zorder=0)
+            if found.at is not None:
+                ax.axvline(found.at, color=colour("good"), linewidth=5, alpha=0.25, zorder=0)
         _number_axis(p95, series)
-        alt = f"{answer.sentence} Goodput, 429s and p95 by number. The table has the numbers."
+        alt = f"{found.sentence} Goodput, 429s and p95 by number. The table has the numbers."
         svg = inline(figure, name, alt, hints)
-    return Plot(name, _title(series, answer), _note(series), svg, tuple(_key(series, answer)), _table(series, answer))
+    return Plot(name, _title(series, found), _note(series), svg, tuple(_key(series, found)), _table(series, found))
 
 
-def _title(series: Series, answer: Answer) -> str:
-    if answer.at is None:
-        return f"{named(series)}: no number qualifies" + (" for certain" if answer.found == "unsure" else "")
+def sweep_figures(info: RunInfo, passes: Sequence[Pass]) -> list[Plot]:
+    """A figure for each strategy of a run that was tried at three numbers or more, case by case."""
+    series = of_run(info, [(one.summary, one.columns) for one in passes], classes=False)
+    return [
+        sweep_figure(one, answer(one), f"sweep-{place}")
+        for place, one in enumerate(series)
+        if len(one.points) >= FEWEST
+    ]
+
+
+def _title(series: Series, found: Answer) -> str:
+    if found.at is None:
+        return f"{named(series)}: no number qualifies" + (" for certain" if found.found == "unsure" else "")
     best = max(series.points, key=lambda point: point.goodput.value)
-    mine = next(point for point in series.points if point.at == answer.at)
+    mine = next(point for point in series.points if point.at == found.at)
     of = mine.goodput.value / (best.goodput.value or 1.0)
     gives = "gives the most" if mine is best else f"gives {text(of, 'share')} of the most that was seen"
-    binds = f"; {answer.binds}" if answer.binds else ""
-    return f"{named(series)}: {number_name(series, answer.at)} {gives}{binds}"
+    binds = f"; {found.binds}" if found.binds else ""
+    return f"{named(series)}: {number_name(series, found.at)} {gives}{binds}"
 
 
 def _note(series: Series) -> str:
@@ -66,18 +81,18 @@ def _note(series: Series) -> str:
     return f"By number {KINDS[series.kind]} (across). The bars are 95 % intervals {of}.{bound}{demands}"
 
 
-def _key(series: Series, answer: Answer) -> list[Key]:
-    found = [Key("ink", "line", "succeeded a minute" + (", within the SLO" if series.demands else ""))]
+def _key(series: Series, found: Answer) -> list[Key]:
+    keys = [Key("ink", "line", "succeeded a minute" + (", within the SLO" if series.demands else ""))]
     if series.bound is not None:
-        found.append(Key("throttle", "dash", "what the tier lets through"))
-    found.append(Key("throttle", "area", "429s"))
-    found += [
+        keys.append(Key("throttle", "dash", "what the tier lets through"))
+    keys.append(Key("throttle", "area", "429s"))
+    keys += [
         Key(ink, "line" if place == 0 else "dash", f"p95 {METRICS[metric].title}")
         for place, (metric, ink) in enumerate(zip(times(series), COLOURS, strict=False))
     ]
-    if answer.at is not None:
-        found.append(Key("good", "area", "recommended"))
-    return found
+    if found.at is not None:
+        keys.append(Key("good", "area", "recommended"))
+    return keys
 
 
 def _goodput(ax: Axes, series: Series) -> list[Hint]:
@@ -163,9 +178,9 @@ def _ticks(at: Sequence[float]) -> list[float]:
     return kept[::-1]
 
 
-def _table(series: Series, answer: Answer) -> Table:
+def _table(series: Series, found: Answer) -> Table:
     rows = [
-        (f"{point.at:g}", *cells(series, point), verdict(judged, answer))
-        for point, judged in zip(series.points, answer.judged, strict=True)
+        (f"{point.at:g}", *cells(series, point), verdict(judged, found))
+        for point, judged in zip(series.points, found.judged, strict=True)
     ]
     return Table((KINDS[series.kind], *headings(series), "verdict: use, or what fails"), rows)

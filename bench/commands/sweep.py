@@ -16,9 +16,7 @@ def sweep(
     /,
     *,
     tier: Annotated[str | None, Parameter(help="Tiers to sweep, by commas: start,build; or all.")] = None,
-    strategy: Annotated[
-        str, Parameter(help="semaphore, pool or token_bucket.")
-    ] = "semaphore",
+    strategy: Annotated[str, Parameter(help="semaphore, pool or token_bucket.")] = "semaphore",
     in_flight: Annotated[str | None, Parameter(help="1..256 finds the knee in a range; 8,16,32 tries these.")] = None,
     share: Annotated[str | None, Parameter(help="Of token_bucket, the same: 10%..100%, or 50%,80%,90%.")] = None,
     seeds: Annotated[int, Parameter(help="Passes of each number.", validator=Number(gte=1, lte=100))] = 3,

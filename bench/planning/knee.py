@@ -1,7 +1,9 @@
 """Where to look next: from numbers tried to the one number that would tell most about the knee.
 
 A coarse geometric grid first; then, between the smallest number that qualifies and its neighbour below, which does not,
-the geometric middle, until the two are a step apart or their goodput cannot be told apart over the seeds.
+the geometric middle, until the two are a step apart or their goodput cannot be told apart over the seeds.  While none
+qualifies, the same between the largest number with which nothing is wrong but that it gives too little, and its
+neighbour above, with which something else is.
 """
 
 from __future__ import annotations
@@ -24,13 +26,10 @@ def grid(first: int, last: int) -> tuple[int, ...]:
 
 
 def next_number(series: Series) -> int | None:
-    """The number to try next; None when the knee is known as well as it can be.
-
-    Where none qualifies yet, the knee is looked for below the smallest number whose goodput is near the best.
-    """
+    """The number to try next; None when the knee is known as well as it can be."""
     judged = judge(series)
     above = _edge(judged)
-    if not above:
+    if above is None or not 0 < above < len(judged):
         return None
     below = above - 1
     low, high = (int(series.points[place].at) for place in (below, above))
@@ -42,9 +41,14 @@ def next_number(series: Series) -> int | None:
 
 
 def _edge(judged: Sequence[Judged]) -> int | None:
-    """The place of the smallest number that qualifies, or else of the smallest that gives enough."""
-    enough = (place for place, one in enumerate(judged) if one.gives_enough)
-    return next(enough, None) if (place := chosen(judged)) is None else place
+    """The place of the number below which the knee is: the smallest that qualifies; where none does, the first beyond
+    the largest that only gives too little, or where there is none of those, the smallest that gives enough."""
+    if (place := chosen(judged)) is not None:
+        return place
+    harmless = [place for place, one in enumerate(judged) if one.harmless]
+    if harmless:
+        return harmless[-1] + 1
+    return next((place for place, one in enumerate(judged) if one.gives_enough), None)
 
 
 def _alike(judged: Judged, below: Point, above: Point) -> bool:

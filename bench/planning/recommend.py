@@ -87,6 +87,13 @@ def _refuse(loaded: LoadedRun, summary: Summary) -> None:
     raise UsageError(f"{loaded.folder} has no strategy at two numbers or more ({names or 'nothing was run'})", ADVICE)
 
 
+def report(folder: Path) -> Sweep:
+    """Draw the page of a sweep again."""
+    sweep = read(folder)
+    write_pages(sweep, folder)
+    return sweep
+
+
 # What is shown
 
 

@@ -37,6 +37,9 @@ RUNNER_UP = 1.5
 BEYOND = 1.1
 """How many times what a tier lets through for long a goodput must be before it is said to come from the burst."""
 
+ROUNDS = 5
+"""How many times as many requests as there are in flight a backlog should have."""
+
 Verdict = Literal["ok", "failed", "unsure"]
 
 
@@ -47,7 +50,7 @@ class Check(msgspec.Struct, frozen=True):
     """`goodput`, `429s`, `failures`, or a metric of the SLO."""
     verdict: Verdict
     short: float
-    """By how much it misses, as a share of what was asked; 0 where it does not."""
+    """By how much it misses, as a share; 0 where it does not."""
     words: str
     """What was measured, such as `6 % of attempts are refused`."""
 
@@ -73,6 +76,11 @@ class Judged(msgspec.Struct, frozen=True):
     def gives_enough(self) -> bool:
         """Whether its goodput is near the best, whatever else is wrong with it."""
         return all(check.verdict == "ok" for check in self.checks if check.condition == "goodput")
+
+    @property
+    def harmless(self) -> bool:
+        """Whether nothing is wrong with it but that it may give too little."""
+        return all(check.verdict == "ok" for check in self.checks if check.condition != "goodput")
 
     @property
     def faults(self) -> tuple[Check, ...]:
@@ -119,7 +127,7 @@ EXITS = {"yes": Exit.OK, "no": Exit.THRESHOLDS, "unsure": Exit.INCONCLUSIVE}
 
 
 def recommend(label: str, series: Sequence[Series]) -> Recommendation:
-    """The answer to each series."""
+    """The answer to each series, in their order."""
     answers = tuple(answer(one) for one in series)
     codes = {EXITS[one.found] for one in answers if one.of is None}
     return Recommendation(SCHEMA_VERSION, label, answers, int(min(codes, key=PRECEDENCE.index, default=Exit.OK)))
@@ -131,7 +139,7 @@ def recommend(label: str, series: Sequence[Series]) -> Recommendation:
 def judge(series: Series) -> tuple[Judged, ...]:
     """Every number held against every condition."""
     sound = [point for point in series.points if point.failed <= MAX_FAILED] or series.points
-    best = max((point.goodput.value for point in sound), default=0.0)
+    best = max(sound, key=lambda point: point.goodput.value, default=None)
     return tuple(
         Judged(point.at, (_goodput(point, best), _refused(point), _failed(point), *_times(point, series)))
         for point in series.points
@@ -143,12 +151,13 @@ def chosen(judged: Sequence[Judged]) -> int | None:
     return next((place for place, one in enumerate(judged) if one.verdict == "ok"), None)
 
 
-def _goodput(point: Point, best: float) -> Check:
-    value = point.goodput.value
-    if not best:
-        return Check("goodput", "failed", 1.0, "nothing succeeds")
-    below = 1 - value / best
-    words = f"goodput is {share(below)} below the best" if below > 0 else "no other number gives more"
+def _goodput(point: Point, best: Point | None) -> Check:
+    if best is None or not best.goodput.value:
+        return Check("goodput", "failed", 1.0, "there is no goodput at any number")
+    below = 1 - point.goodput.value / best.goodput.value
+    words = "no other number gives more"
+    if below > 0:
+        words = f"goodput is {share(below)} below the best ({three(best.goodput.value)} a minute at {best.at:g})"
     return Check("goodput", "ok" if below <= NEAR else "failed", max(0.0, below - NEAR), words)
 
 
@@ -208,7 +217,8 @@ def answer(series: Series) -> Answer:
 
 def _no_answer(series: Series, judged: tuple[Judged, ...]) -> Answer:
     unsure = [one for one in judged if one.verdict == "unsure"]
-    closest = min(unsure or judged, key=lambda one: one.short)
+    harmless = [one for one in judged if one.harmless]
+    closest = min(unsure or harmless or judged, key=lambda one: one.short)
     faults = " and ".join(check.words for check in closest.faults)
     first, last = series.points[0].at, series.points[-1].at
     if unsure:
@@ -216,7 +226,11 @@ def _no_answer(series: Series, judged: tuple[Judged, ...]) -> Answer:
         said = f"It cannot be told which number to use on {_where(series)}: {may} may do, but {faults}"
     else:
         tried = f"from {first:g} to {number_name(series, last)}"
-        said = f"No number {tried} qualifies on {_where(series)}: {closest.at:g} comes closest, but {faults}"
+        gives = next(point.goodput.value for point in series.points if point.at == closest.at)
+        said = (
+            f"No number {tried} qualifies on {_where(series)}: {closest.at:g} comes closest with {three(gives)} a "
+            f"minute, but {faults}"
+        )
     return Answer(
         tier=series.tier,
         kind=series.kind,
@@ -248,8 +262,9 @@ def tier_name(tier: str) -> str:
 
 def _where(series: Series) -> str:
     """`Start`, `Start (case long)`, `Start for short answers`."""
-    case = f" (case {series.case})" if series.case else ""
-    return f"{tier_name(series.tier)}{case}{f' for {class_name(series.of)}' if series.of else ''}"
+    of = [*([f"case {series.case}"] if series.case else []), *([series.strategy] if series.strategy else [])]
+    which = f" ({', '.join(of)})" if of else ""
+    return f"{tier_name(series.tier)}{which}{f' for {class_name(series.of)}' if series.of else ''}"
 
 
 def class_name(of: str) -> str:
@@ -349,13 +364,8 @@ def _binds(series: Series) -> str | None:
 def _further(series: Series, judged: Sequence[Judged], place: int) -> Iterator[str]:
     """What a reader should know beside the sentence."""
     point = series.points[place]
-    if series.bound is not None and point.goodput.value > BEYOND * series.bound[0]:
-        rate, limiter = series.bound
-        yield (
-            f"For long, {tier_name(series.tier)} lets {three(rate)} a minute through ({LIMITS[limiter]}): these "
-            f"{count(point.requests // point.passes, 'request')} end while the first burst lasts.  More requests would "
-            "tell of steady use."
-        )
+    if series.of is None:
+        yield from _of_a_short_job(series, point)
     before = [one for one in judged[:place] if one.verdict == "unsure"]
     if before:
         yield (
@@ -365,6 +375,22 @@ def _further(series: Series, judged: Sequence[Judged], place: int) -> Iterator[s
         yield (
             f"{number_name(series, point.at)} is the largest that was tried, and goodput may rise further: "
             "try larger ones."
+        )
+
+
+def _of_a_short_job(series: Series, point: Point) -> Iterator[str]:
+    """Where what was measured holds for so small a job alone."""
+    requests = count(point.requests // point.passes, "request")
+    if series.bound is not None and point.goodput.value > BEYOND * series.bound[0]:
+        rate, limiter = series.bound
+        yield (
+            f"For long, {tier_name(series.tier)} lets {three(rate)} a minute through ({LIMITS[limiter]}): these "
+            f"{requests} end while the first burst lasts. More requests would tell of steady use."
+        )
+    elif not series.own_times and series.kind != "token_bucket" and point.requests < ROUNDS * point.at * point.passes:
+        yield (
+            f"{requests} are fewer than {ROUNDS} rounds of {point.at:g}: how they begin and end weighs as much as how "
+            "they go on. More requests would tell of steady use."
         )
 
 
@@ -391,13 +417,11 @@ def _what_to_change(series: Series, judged: Sequence[Judged], closest: Judged) -
             )
     if not any(point.goodput.value for point in series.points):
         yield "Nothing succeeds within the SLO at any number: look at the failures, or at the SLO."
-    clean = [one.at for one in judged if not {check.condition for check in one.faults} & {"429s"}]
-    if "429s" in missed and not clean:
+    harmless = [one.at for one in judged if one.harmless]
+    if not harmless and missed & {"429s", "failures"}:
         yield "Even the smallest number is refused: try smaller ones, pace it (token_bucket), or take a higher tier."
-    elif missed <= {"429s", "goodput"} and clean:
-        dirty = [one.at for one in judged if one.at > max(clean)]
-        if dirty:
-            yield (
-                f"Up to {max(clean):g} next to nothing is refused, from {min(dirty):g} on more than "
-                f"{share(MOST_REFUSED)}: try numbers between, or keep under the rates (token_bucket)."
-            )
+    elif harmless and max(harmless) < series.points[-1].at:
+        yield (
+            f"Up to {max(harmless):g} nothing else is wrong. More comes through cleanly by keeping under the rates "
+            "(token_bucket), or on a higher tier."
+        )

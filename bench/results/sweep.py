@@ -8,8 +8,9 @@ folders of its runs.  schema_version 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import takewhile
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -107,6 +108,8 @@ class Series(msgspec.Struct, frozen=True):
     case: str | None = None
     of: str | None = None
     """A class of requests: a stream, or the third with `short`, `medium` or `long` answers; None for all."""
+    strategy: str = ""
+    """What the strategies are called in common, where they have a name of their own."""
 
     @property
     def bound(self) -> tuple[float, str] | None:
@@ -166,10 +169,16 @@ Outcomes = dict[str | None, Outcome]
 # From passes to points
 
 
-def outcomes(columns: Columns, slo: Slo, time: str, limits: tuple[LimitUse, ...], day: date) -> Outcomes:
-    """A pass as points need it, whole and class by class.  `day` decides the prices."""
+def outcomes(
+    columns: Columns, slo: Slo, time: str, limits: tuple[LimitUse, ...], day: date, *, classes: bool = True
+) -> Outcomes:
+    """A pass as points need it, whole and class by class, unless without `classes`.  `day` decides the prices."""
     found: Outcomes = {None: _outcome(columns, slo, time, limits, day)}
-    return found | {name: _outcome(columns.only(chosen), slo, time, (), day) for name, chosen in _classes(columns)}
+    return (
+        found
+        if not classes
+        else found | {name: _outcome(columns.only(chosen), slo, time, (), day) for name, chosen in _classes(columns)}
+    )
 
 
 def _outcome(columns: Columns, slo: Slo, time: str, limits: tuple[LimitUse, ...], day: date) -> Outcome:
@@ -222,6 +231,7 @@ def series_of(
     own_times: bool,
     passes: Mapping[tuple[float, str], Sequence[Outcomes]],
     case: str | None = None,
+    strategy: str = "",
 ) -> tuple[Series, ...]:
     """The series of a tier and case, of all requests first, then class by class.  `passes` by number and strategy."""
     every = [one for each in passes.values() for one in each]
@@ -239,7 +249,7 @@ def series_of(
         for name in names
     ]
     return tuple(
-        Series(tier, kind, demands, time, own_times, tuple(points), case=case, of=name) for name, points in found
+        Series(tier, kind, demands, time, own_times, tuple(points), case, name, strategy) for name, points in found
     )
 
 
@@ -344,7 +354,7 @@ def _all_else(strategy: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(plain, order="sorted")
 
 
-def of_run(info: RunInfo, passes: Sequence[tuple[PassSummary, Columns]]) -> tuple[Series, ...]:
+def of_run(info: RunInfo, passes: Sequence[tuple[PassSummary, Columns]], *, classes: bool = True) -> tuple[Series, ...]:
     """Every series of a run: of each case, the strategies that differ in nothing but their number.
 
     Passes that were cut short are left out, and with them numbers of which no pass is left.
@@ -354,20 +364,24 @@ def of_run(info: RunInfo, passes: Sequence[tuple[PassSummary, Columns]]) -> tupl
     for case, scenario in _variants(info.scenario):
         slo = msgspec.convert(scenario.get("slo") or {}, Slo, strict=False)
         times = own_times(scenario)
-        whole = [one for one in passes if one[0].case == case and one[0].stopped is None]
         for kind, numbers in swept(scenario["strategies"]):
             by_number: dict[tuple[float, str], list[Outcomes]] = {}
-            for summary, columns in whole:
-                if summary.strategy in numbers:
-                    key = numbers[summary.strategy], summary.strategy
-                    time = shown_time(own_times=times)
-                    by_number.setdefault(key, []).append(outcomes(columns, slo, time, summary.limits, day))
-            if len(by_number) > 1:
-                found += series_of(
-                    tier=scenario["tier"], kind=kind, demands=slo.demands(), own_times=times, passes=by_number,
-                    case=case,
-                )  # fmt: skip
-    return tuple(found)
+            for summary, columns in passes:
+                if summary.case == case and summary.stopped is None and summary.strategy in numbers:
+                    one = outcomes(columns, slo, shown_time(own_times=times), summary.limits, day, classes=classes)
+                    by_number.setdefault((numbers[summary.strategy], summary.strategy), []).append(one)
+            found += series_of(
+                tier=scenario["tier"], kind=kind, demands=slo.demands(), own_times=times, passes=by_number,
+                case=case, strategy=_shared_name(kind, numbers),
+            )  # fmt: skip
+    return tuple(one for one in found if len(one.points) > 1)
+
+
+def _shared_name(kind: str, names: Collection[str]) -> str:
+    """What strategies that differ in their number are called in common, where that says more than their kind."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(min(names), max(names), strict=False))
+    shared = "".join(letter for letter, _ in alike).rstrip("-0123456789")
+    return "" if shared in (kind, kind.replace("_", "-"), "token-bucket-share") else shared
 
 
 def _variants(scenario: Mapping[str, Any]) -> list[tuple[str | None, dict[str, Any]]]:
