@@ -93,7 +93,7 @@ def _table(series: Series, answer: Answer) -> Table:
             Text(_range(point.goodput), style="dim"),
             share(point.refused_share) if point.refused else "0",
             column_text(None if time is None else time.value, "s"),
-            Text("" if time is None else interval(time), style="dim"),
+            Text("" if time is None else _range(time, 1000 if time.value < 1 else 1), style="dim"),
             DASH if point.cost_per_success is None else dollars(point.cost_per_success),
             Text(_short(judged, answer), style="bold green" if point.at == answer.at else "dim"),
         )
@@ -106,10 +106,11 @@ def _short(judged: Judged, answer: Answer) -> str:
     return said if len(said) <= VERDICT else f"{judged.faults[0].condition}, {len(judged.faults) - 1} more"
 
 
-def _range(estimate: Estimate) -> str:
+def _range(estimate: Estimate, scale: float = 1) -> str:
+    """The bounds as numbers, in the unit of the value beside them."""
     if estimate.lo is None or estimate.hi is None or estimate.lo == estimate.hi:
         return ""
-    return f"{three(estimate.lo)}-{three(estimate.hi)}"
+    return f"{three(estimate.lo * scale)}-{three(estimate.hi * scale)}"
 
 
 def verdict(judged: Judged, answer: Answer) -> str:

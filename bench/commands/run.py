@@ -122,7 +122,7 @@ def report(
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
 ) -> int:
-    """Rebuild the console summary and the HTML report of a run from its records; those of a sweep too.  Sends nothing."""
+    """Rebuild the console summary and the HTML report of a run from its records, or of a sweep.  Sends nothing."""
     from bench import api
     from bench.results.sweep import is_sweep
 

@@ -433,5 +433,8 @@ def _name(kind: Kind, number: int) -> str:
 
 
 def _words(wanted: Wanted) -> str:
-    """What a stage tries: `start 1, 2, 4; build 1, 2, 4`."""
-    return "; ".join(f"{cell.label} {', '.join(map(str, tried))}" for cell, tried in wanted)
+    """What a stage tries: `1, 2, 4 on start, build`."""
+    by_numbers: dict[tuple[int, ...], list[str]] = {}
+    for cell, tried in wanted:
+        by_numbers.setdefault(tried, []).append(cell.label)
+    return "; ".join(f"{', '.join(map(str, tried))} on {', '.join(cells)}" for tried, cells in by_numbers.items())
