@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -198,7 +199,7 @@ def test_a_larger_number_that_gives_no_more_changes_nothing(one: Series, part: f
 def test_a_grid_goes_from_end_to_end_by_doubling(first: int, width: int) -> None:
     found = grid(first, first + width)
     assert (found[0], found[-1]) == (first, first + width)
-    assert all(small < large <= 2 * small for small, large in zip(found, found[1:], strict=False))
+    assert all(small < large <= 2 * small for small, large in pairwise(found))
 
 
 def search(plant: Callable[[int], Point], last: int) -> tuple[Series, int]:
