@@ -61,7 +61,7 @@ def legend(series: Sequence[Series]) -> str:
     of = f"{count(passes, 'pass', 'passes')} a number" if passes > 1 else "one pass a number"
     demands = " · p95 below the SLO with its interval" if any(one.demands for one in series) else ""
     return (
-        f"qualifies: goodput within {share(NEAR)} of the best · 429s under {share(MOST_REFUSED)} of "
+        f"Qualifies: goodput within {share(NEAR)} of the best · 429s under {share(MOST_REFUSED)} of "
         f"attempts{demands} · intervals of 95 %, {of}"
     )
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from bench.results.answer import MAX_FAILED
 from bench.results.folder import RunInfo
 from bench.results.format import text, three
 from bench.results.metrics import METRICS
-from bench.results.recommendation import LIMITS, MOST_REFUSED, Answer, answer, number_name
+from bench.results.recommendation import LIMITS, MOST_REFUSED, Answer, answer, best_of, number_name
 from bench.results.sweep import KINDS, Estimate, Series, of_run
 from reports.passes import Pass
 from reports.svg import Hint, Key, Plot, colour, drawing, inline, seconds_axis, stack
@@ -59,10 +60,11 @@ def sweep_figures(info: RunInfo, passes: Sequence[Pass]) -> list[Plot]:
 def _title(series: Series, found: Answer) -> str:
     if found.at is None:
         return f"{named(series)}: no number qualifies" + (" for certain" if found.found == "unsure" else "")
-    best = max(series.points, key=lambda point: point.goodput.value)
+    best = best_of(series)
+    assert best is not None
     mine = next(point for point in series.points if point.at == found.at)
-    of = mine.goodput.value / (best.goodput.value or 1.0)
-    gives = "gives the most" if mine is best else f"gives {text(of, 'share')} of the most that was seen"
+    of = mine.goodput.value / best.goodput.value
+    gives = "gives the most" if mine is best else f"gives {text(of, 'share')} of the most"
     binds = f"; {found.binds}" if found.binds else ""
     return f"{named(series)}: {number_name(series, found.at)} {gives}{binds}"
 
@@ -78,7 +80,9 @@ def _note(series: Series) -> str:
     demands = " The thin lines at the p95 are the SLO." if series.demands else ""
     passes = max(point.passes for point in series.points)
     of = f"over {passes} passes of a number" if passes > 1 else "within the one pass of a number"
-    return f"By number {KINDS[series.kind]} (across). The bars are 95 % intervals {of}.{bound}{demands}"
+    failing = any(point.failed > MAX_FAILED for point in series.points)
+    hollow = f" Hollow marks: more than {text(MAX_FAILED, 'share')} of the requests fail for good." if failing else ""
+    return f"By number {KINDS[series.kind]} (across). The bars are 95 % intervals {of}.{bound}{demands}{hollow}"
 
 
 def _key(series: Series, found: Answer) -> list[Key]:
@@ -100,7 +104,10 @@ def _goodput(ax: Axes, series: Series) -> list[Hint]:
     ax.plot(at, [point.goodput.value for point in series.points], color=colour("ink"), marker="o", markersize=4)
     for point in series.points:
         _bar(ax, point.at, point.goodput, "ink")
-    top = max(point.goodput.value for point in series.points)
+        if point.failed > MAX_FAILED:
+            ax.plot([point.at], [point.goodput.value], color=colour("ink"), marker="o", markerfacecolor=colour("paper"))
+    most = max(point.goodput.value for point in series.points)
+    top = min(1.5 * most, max(point.goodput.hi or point.goodput.value for point in series.points))
     if series.bound is not None and series.bound[0] < 3 * top:
         ax.axhline(series.bound[0], color=colour("throttle"), linestyle=(0, (5, 2)), linewidth=1.3)
         top = max(top, series.bound[0])

@@ -136,10 +136,15 @@ def recommend(label: str, series: Sequence[Series]) -> Recommendation:
 # The rule
 
 
+def best_of(series: Series) -> Point | None:
+    """The point with the highest goodput, of those at which next to nothing fails for good, if there are any."""
+    sound = [point for point in series.points if point.failed <= MAX_FAILED] or series.points
+    return max(sound, key=lambda point: point.goodput.value, default=None)
+
+
 def judge(series: Series) -> tuple[Judged, ...]:
     """Every number held against every condition."""
-    sound = [point for point in series.points if point.failed <= MAX_FAILED] or series.points
-    best = max(sound, key=lambda point: point.goodput.value, default=None)
+    best = best_of(series)
     return tuple(
         Judged(point.at, (_goodput(point, best), _refused(point), _failed(point), *_times(point, series)))
         for point in series.points

@@ -173,12 +173,18 @@ def outcomes(
     columns: Columns, slo: Slo, time: str, limits: tuple[LimitUse, ...], day: date, *, classes: bool = True
 ) -> Outcomes:
     """A pass as points need it, whole and class by class, unless without `classes`.  `day` decides the prices."""
-    found: Outcomes = {None: _outcome(columns, slo, time, limits, day)}
-    return (
-        found
-        if not classes
-        else found | {name: _outcome(columns.only(chosen), slo, time, (), day) for name, chosen in _classes(columns)}
-    )
+    whole = _outcome(columns, slo, time, limits, day)
+    found: Outcomes = {None: whole}
+    for name, chosen in _classes(columns) if classes else ():
+        part = _outcome(columns.only(chosen), slo, time, (), day)
+        if not _in_streams(columns):  # how long the answers would have been that never came, nobody knows
+            part = msgspec.structs.replace(part, requests=whole.requests, failed=whole.failed)
+        found[name] = part
+    return found
+
+
+def _in_streams(columns: Columns) -> bool:
+    return len(columns.streams) > 1
 
 
 def _outcome(columns: Columns, slo: Slo, time: str, limits: tuple[LimitUse, ...], day: date) -> Outcome:
@@ -210,7 +216,7 @@ def _count(name: str, facts: PassFacts) -> int:
 def _classes(columns: Columns) -> Iterator[tuple[str, Bools]]:
     """The streams; or where there is one kind of traffic whose answers differ in length, its thirds by that."""
     requests = columns.requests
-    if len(columns.streams) > 1:
+    if _in_streams(columns):
         yield from ((name, requests.stream == place) for place, name in enumerate(columns.streams))
         return
     lengths = requests.output_tokens
