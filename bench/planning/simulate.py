@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ParamSpec, TypeVar
 
 from bench.clock import utc_now
 from bench.engine.observe import Observer, Observers
@@ -20,16 +14,12 @@ from bench.noting import info_of
 from bench.reading import summarize_run
 from bench.results.batches import BatchLog
 from bench.results.columns import Columns, ColumnsBuilder
-from bench.results.environment import machine
 from bench.results.folder import Ending, LoadedRun, PassNote
 from bench.results.record import OfPass, Record
 from bench.results.summary import Summary
 from bench.scenario.model import Budget, Scenario
 from bench.spending import surroundings
 from bench.targets.target import open_targets
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,52 +64,3 @@ def simulate(scenario: Scenario, *, observer: Observer | None = None, stop: Stop
     ending = Ending(notes, stop.reason, int(stop.exit_code))
     loaded = LoadedRun(Path(folder), info, summary=None, passes=columns, torn=0, ending=ending)
     return Simulated(summarize_run(loaded), columns)
-
-
-def simulate_many(scenarios: Sequence[Scenario], *, processes: int | None = None) -> Iterator[tuple[int, Summary]]:
-    """The summaries of many scenarios, each with its place in the sequence, as they are done.
-
-    In as many `processes` as the machine has cores, unless told.  Who stops listening stops what has not begun.
-    """
-    with workers(min(processes or machine().cores, len(scenarios))) as pool:
-        places = {pool.submit(_summary, scenario): place for place, scenario in enumerate(scenarios)}
-        for future in as_completed(places):
-            yield places[future], future.result()
-
-
-@contextmanager
-def workers(processes: int | None = None) -> Iterator[Executor]:
-    """Processes to simulate in, as many as the machine has cores, unless told; one is this very process.
-
-    Who leaves early stops what has not begun.
-    """
-    processes = machine().cores if processes is None else processes
-    if processes <= 1:
-        yield _ThisProcess()
-        return
-    # A new interpreter each: a copy of this one would take along the locks of its threads.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-class _ThisProcess(Executor):
-    """Does what is submitted when it is submitted."""
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as problem:
-            future.set_exception(problem)
-        return future
-
-
-def _summary(scenario: Scenario) -> Summary:
-    return simulate(scenario).summary
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -27,7 +27,8 @@ from bench.engine.stop import Stop, interruptible
 from bench.errors import UsageError
 from bench.noting import letters
 from bench.planning.knee import grid, next_number
-from bench.planning.simulate import simulate, workers
+from bench.planning.simulate import simulate
+from bench.planning.workers import Workers, workers
 from bench.results import folder as folders
 from bench.results import sweep as results
 from bench.results.slo import Slo
@@ -317,7 +318,7 @@ def _simulating(
         yield lambda wanted: _simulated(wanted, seeds, pool, tell, stop)
 
 
-def _simulated(wanted: Wanted, seeds: int, pool: Executor, tell: Tell, stop: Stop) -> Iterator[Found]:
+def _simulated(wanted: Wanted, seeds: int, pool: Workers, tell: Tell, stop: Stop) -> Iterator[Found]:
     words = _words(wanted)
     total = seeds * sum(len(tried) for _, tried in wanted)
     tell(0, total, words)
