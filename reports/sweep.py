@@ -84,7 +84,7 @@ def _table(series: Series, answer: Answer) -> Table:
     p95 = f"p95\n{METRICS[metric].title}"
     for heading, width in (("per\nminute", 6), ("", 11), ("\n429s", 6), (p95, 8), ("", 11), ("per\nsuccess", 7)):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
-    table.add_column("", justify="right", no_wrap=True, min_width=VERDICT)
+    table.add_column("use, or\nwhat fails", justify="right", no_wrap=True, min_width=VERDICT)
     for point, judged in zip(series.points, answer.judged, strict=True):
         time = point.p95.get(metric)
         table.add_row(

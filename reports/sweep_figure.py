@@ -155,7 +155,7 @@ def _times(ax: Axes, series: Series) -> list[Hint]:
         if (demand := series.demands.get(metric)) is not None:
             ax.axhline(demand, color=colour(ink), linewidth=0.8)
             seen.append(demand)
-    ax.set_title("p95, seconds" if seen else "p95: too few answers for one")
+    ax.set_title("p95, seconds" if hints else "p95: too few answers for one")
     seconds_axis(ax, min(seen, default=1.0), max(seen, default=1.0))
     return hints
 

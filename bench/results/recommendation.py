@@ -183,8 +183,7 @@ def _times(point: Point, series: Series) -> Iterator[Check]:
         p95 = point.p95.get(metric)
         name = METRICS[metric].title
         if p95 is None:
-            words = f"too few answers for a p95 of {name}"
-            yield Check(metric, "unsure", 0.0, words)
+            yield Check(metric, "unsure", 1.0, f"there are too few answers for a p95 of {name}")
             continue
         lo, hi = (p95.value if bound is None else bound for bound in (p95.lo, p95.hi))
         verdict: Verdict = "ok" if hi <= demand else "failed" if lo > demand else "unsure"
@@ -246,7 +245,7 @@ def _no_answer(series: Series, judged: tuple[Judged, ...]) -> Answer:
         of=series.of,
         closest=closest.at,
         binds=_binds(series),
-        advice=tuple(_more_runs(series, unsure) if unsure else _what_to_change(series, judged, closest)),
+        advice=tuple(_more_runs(series, closest) if unsure else _what_to_change(series, judged, closest)),
     )
 
 
@@ -399,14 +398,13 @@ def _of_a_short_job(series: Series, point: Point) -> Iterator[str]:
         )
 
 
-def _more_runs(series: Series, unsure: Sequence[Judged]) -> Iterator[str]:
-    thin = any(point.p95.get(metric) is None for point in series.points for metric in series.demands)
-    if thin:
+def _more_runs(series: Series, closest: Judged) -> Iterator[str]:
+    """What it takes to tell."""
+    point = next(one for one in series.points if one.at == closest.at)
+    if any(point.p95.get(metric) is None for metric in series.demands):
         yield f"A p95 needs {samples_needed(0.95)} answers a pass: send more requests."
     else:
-        yield "More seeds, or more requests a pass, make the interval narrower."
-    if len(unsure) == 1 and not thin:
-        yield "Or a demand that is a little less strict."
+        yield "More seeds, or more requests a pass, make the interval narrower; or ask for a little less."
 
 
 def _what_to_change(series: Series, judged: Sequence[Judged], closest: Judged) -> Iterator[str]:
