@@ -79,6 +79,8 @@ class Finished:
     summary: Summary
     comparison: Comparison | None = None
     """What was found when it was held against something else, if it was."""
+    spent: float | None = None
+    """US dollars as the budget counted them, what nobody knows at its worst; None for a run that is only read back."""
 
     @property
     def passes(self) -> tuple[PassSummary, ...]:
@@ -193,7 +195,7 @@ def run(
     if lasts:
         _tell_of_batches(folder, say)
     with _on_disk(folder):
-        return report(folder, against=against)
+        return replace(report(folder, against=against), spent=around.budget.spent)
 
 
 @contextmanager

@@ -20,9 +20,11 @@ from bench.commands.limits import limits
 from bench.commands.observe import observe
 from bench.commands.plan import plan
 from bench.commands.printing import command_line
+from bench.commands.recommend import recommend
 from bench.commands.run import report, resume, run
 from bench.commands.scenarios import scenarios, schema
 from bench.commands.serve import serve
+from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit
 
 app = App(
@@ -42,6 +44,8 @@ app.command(observe)
 app.command(limits)
 app.command(calibrate)
 app.command(plan)
+app.command(sweep)
+app.command(recommend)
 app.command(baseline)
 app.command(explain)
 app.command(scenarios)

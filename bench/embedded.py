@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import PathLike
@@ -19,7 +19,11 @@ from bench import api, comparing
 from bench.api import Finished
 from bench.engine.stop import Stop, interruptible
 from bench.errors import UsageError
+from bench.planning import recommend as recommending
+from bench.planning import sweep as sweeping
+from bench.planning.sweep import Swept
 from bench.results.plan import Plan
+from bench.results.recommendation import Recommendation
 from bench.scenario.model import Scenario
 
 
@@ -116,6 +120,50 @@ async def arun(
         raise
 
 
+def sweep(
+    scenario: str | PathLike[str],
+    *,
+    tiers: Sequence[str] = (),
+    strategy: str = "semaphore",
+    in_flight: str | None = None,
+    share: str | None = None,
+    seeds: int = 3,
+    processes: int | None = None,
+    out: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **overrides: Unpack[Overrides],
+) -> Swept:
+    """Try one number of a strategy at several values, closer and closer to the knee, on each of the `tiers`.
+
+    `in_flight` (of semaphore and pool) and `share` (of token_bucket) are as on the command line: "1..256" is a range to
+    find the knee in, "8,16,32" are exactly these.  Raises UsageError before anything was sent.
+    """
+    asked = sweeping.numbers(strategy, in_flight, share)
+    stop, scenarios = Stop(), [load(scenario, **each) for each in _by_tier(overrides, tiers)]
+
+    def swept() -> Swept:
+        with sweeping.progress(scenarios[0], quiet=quiet) as (tell, observer):
+            folder = None if out is None else Path(out)
+            found = sweeping.sweep(
+                scenarios, asked, seeds=seeds, out=folder, tell=tell, observer=observer, processes=processes, stop=stop
+            )
+        recommending.write_pages(found.sweep, found.folder)
+        return found
+
+    if not _in_a_loop():
+        return swept()
+    with interruptible(stop, api.to_stderr), ThreadPoolExecutor(1, "claude-bench") as thread:
+        return thread.submit(swept).result()
+
+
+def recommend(folder: str | PathLike[str]) -> Recommendation:
+    """Which number to use, from the folder of a sweep or of a run with one strategy at several numbers.
+
+    Raises UsageError where there is nothing to choose between.
+    """
+    return recommending.recommend(Path(folder))[0]
+
+
 def plan(
     scenario: Scenario | str | PathLike[str],
     *,
@@ -194,6 +242,16 @@ def _loaded(scenario: Scenario | str | PathLike[str], overrides: Overrides) -> S
             "Give overrides to bench.load, or change it with scenario.model_copy(update={...}).",
         )
     return scenario
+
+
+def _by_tier(overrides: Overrides, tiers: Sequence[str]) -> Iterator[Overrides]:
+    """The overrides with each of the tiers in turn; as they are where there are none."""
+    for tier in tiers:
+        each = overrides.copy()
+        each["tier"] = tier
+        yield each
+    if not tiers:
+        yield overrides
 
 
 def _flags(overrides: Overrides) -> dict[str, str]:

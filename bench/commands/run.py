@@ -177,8 +177,15 @@ def report(
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
 ) -> int:
-    """Rebuild the console summary and the HTML report of a run from its records.  Sends nothing."""
+    """Rebuild the console summary and the HTML report of a run from its records, or of a sweep.  Sends nothing."""
     from bench import api, comparing
+    from bench.results.sweep import is_sweep
+
+    if is_sweep(folder):
+        from bench.planning import recommend as recommending
+
+        swept = recommending.report(folder)
+        return printed(lambda: recommending.show_sweep(swept, folder, json=json, quiet=quiet), swept.exit_code)
 
     against = None if compare is None else comparing.against(compare, across=words(across))
     finished = api.report(folder, against=against, show_text=show_text)
