@@ -18,7 +18,7 @@ from bench.planning.choosing import answer, chosen, is_clean, verdict
 from bench.planning.demand import Demand, demand_of
 from bench.planning.difference import difference, why
 from bench.planning.shrink import of_the_whole, shrunk
-from bench.planning.simulate import simulate_many
+from bench.planning.workers import simulate_many
 from bench.planning.what_ifs import Other, sensitivity, what_ifs
 from bench.results.cost import prices_as_of
 from bench.results.plan import (
