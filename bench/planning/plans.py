@@ -70,7 +70,7 @@ def show(found: Plan, *, json: bool = False, quiet: bool = False) -> None:
 
 def write_page(found: Plan, path: Path) -> None:
     """Write the plan as an HTML page.  UsageError where it cannot be written."""
-    from reports import plan_page  # type: ignore[attr-defined]  # comes with the page of plans
+    from reports import plan_page
 
     try:
         plan_page.write(found, path)
