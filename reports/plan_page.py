@@ -8,21 +8,10 @@ from pathlib import Path
 import msgspec
 
 from bench.results.format import DASH, dollars, number, seconds, share, three
-from bench.results.plan import Cell, Plan, TierPlan
+from bench.results.plan import Cell, Plan, TierPlan, binding
 from reports.plan_figures import frontier, limits_used, sensitivity, what_if_table
 from reports.tables import Table
 from reports.templates import page_script, template
-
-BINDS = {
-    "requests": "requests a minute",
-    "input_tokens": "input tokens a minute",
-    "output_tokens": "output tokens a minute",
-    "in_flight": "requests in flight",
-    "arrivals": "when requests come",
-    "answers": "how long answers take",
-    "batches": "how long batches take",
-    "batch_queue": "the queue of batches",
-}
 
 
 def write(plan: Plan, path: Path) -> None:
@@ -100,7 +89,7 @@ def _row(cell: Cell) -> tuple[str, ...]:
         seconds(form.makespan),
         three(form.rate if played is None else played.throughput),
         DASH if response is None else seconds(response),
-        BINDS.get(form.binds, form.binds),
+        binding(form.binds),
         DASH if played is None else number(round(played.rate_limited)),
         DASH if played is None else number(round(played.failed)),
         _dollars(cell.spending.expected),
@@ -170,7 +159,7 @@ def _bounds(cell: Cell) -> Iterator[tuple[str, ...]]:
         pool = f" ({bound.pool})" if bound.pool else ""
         yield (
             f"{cell.tier}: {cell.strategy}",
-            BINDS.get(bound.name, bound.name) + pool,
+            binding(bound.name) + pool,
             seconds(bound.seconds),
             *(
                 DASH if value is None else number(round(value))
