@@ -79,6 +79,11 @@ def value_at(distribution: Distribution, z: float) -> float:
     return median * math.exp(math.log(p95 / median) / Z95 * z)
 
 
+def median(distribution: Distribution) -> float:
+    """The value in the middle of a distribution."""
+    return value_at(distribution, 0.0)
+
+
 class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One family.  Raises ValueError for values that make no sense."""
 

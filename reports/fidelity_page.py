@@ -12,10 +12,9 @@ from bench.results.format import seconds
 from bench.results.metrics import METRICS
 from reports.changes import signed
 from reports.fidelity import WITHIN, estimate_cells, failure_cells, headline, limits, row_cells
-from reports.html import page_script
 from reports.svg import WIDTH, Hint, Key, Plot, colour, drawing, inline
 from reports.tables import Table
-from reports.templates import template
+from reports.templates import page_script, template
 
 TOLD = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 """Shares whose quantiles are told in numbers."""
