@@ -79,12 +79,17 @@ def value_at(distribution: Distribution, z: float) -> float:
     return median * math.exp(math.log(p95 / median) / Z95 * z)
 
 
+def median(distribution: Distribution) -> float:
+    """The value in the middle of a distribution."""
+    return value_at(distribution, 0.0)
+
+
 def scaled(distribution: Distribution, factor: float) -> Distribution:
     """The same with every value so many times as large."""
     if isinstance(distribution, Quantiles):
         return Quantiles(tuple((share, value * factor) for share, value in distribution.quantiles))
-    median, p95 = distribution
-    return median * factor, p95 * factor
+    middle, p95 = distribution
+    return middle * factor, p95 * factor
 
 
 class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -32,7 +32,7 @@ from bench.results.statistics import samples_needed
 from bench.scenario.model import Fault, Latency, Scenario
 from bench.scenario.units import DURATION, SHARE
 from mock_server import faults, profile
-from mock_server.profile import PRESETS, Beside, Profile, Speed
+from mock_server.profile import PRESETS, Beside, Profile, Speed, median
 from mock_server.rng import Draws
 
 SIMULATIONS = 5
@@ -152,9 +152,7 @@ _ENOUGH = f"From {FEWEST} answers on the 95th percentile has an interval; a few 
 def _fit(seen: Seen, family: str, draws: Draws) -> Fitted:
     """Fit what is drawn for each answer of a family."""
     preset = PRESETS[family]
-    assert isinstance(preset.ttft, tuple)
-    assert isinstance(preset.tokens_per_second, tuple)
-    speed = fit(seen.timed, (preset.ttft[0], preset.tokens_per_second[0]), draws)
+    speed = fit(seen.timed, (median(preset.ttft), median(preset.tokens_per_second)), draws)
     lengths = seen.lengths
     if len(lengths) < FEWEST or (np.abs(lengths - 1) <= AS_EXPECTED).all():
         return Fitted(seen, speed, None)
