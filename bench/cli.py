@@ -13,7 +13,10 @@ from cyclopts import App, CycloptsError
 
 from bench.commands.baseline import list_, save, show
 from bench.commands.compare import compare
+from bench.commands.explain import explain
 from bench.commands.export import export
+from bench.commands.limits import limits
+from bench.commands.observe import observe
 from bench.commands.printing import command_line
 from bench.commands.recommend import recommend
 from bench.commands.run import report, resume, run
@@ -37,7 +40,10 @@ app.command(export)
 app.command(compare)
 app.command(sweep)
 app.command(recommend)
+app.command(observe)
+app.command(limits)
 app.command(baseline)
+app.command(explain)
 app.command(scenarios)
 app.command(serve)
 app.command(schema)

@@ -9,10 +9,9 @@ import msgspec
 from bench.results.format import count, text
 from bench.results.recommendation import Answer, Recommendation, tier_name
 from bench.results.sweep import Series, Sweep
-from reports.html import page_script
 from reports.sweep import legend, named
 from reports.sweep_figure import sweep_figure
-from reports.templates import template
+from reports.templates import page_script, template
 
 LOOKS = {"yes": "ok", "no": "failed", "unsure": "unsure"}
 """Class of an answer."""

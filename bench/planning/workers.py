@@ -18,7 +18,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, ParamSpec, Protocol, TypeVar, cast
 
-import bench
 from bench.planning.simulate import simulate
 from bench.results.environment import machine
 from bench.results.summary import Summary
@@ -105,7 +104,7 @@ class _There:
 @contextmanager
 def _worker() -> Iterator[subprocess.Popen[bytes]]:
     """A process that does what it reads from its input until that ends.  Ctrl-C is for its parent alone."""
-    path = os.pathsep.join(filter(None, [str(Path(bench.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "bench.planning.workers"],
         stdin=subprocess.PIPE,
