@@ -61,7 +61,7 @@ SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KE
 Against: TypeAlias = Callable[[Path], Comparison | None]
 """How the run in a folder is held against something else; nothing is found of one that recorded nothing."""
 
-_DRAWING = Lock()
+DRAWING = Lock()
 """One report at a time: the settings of matplotlib are the whole program's."""
 
 
@@ -344,7 +344,7 @@ def report(folder: str | PathLike[str], *, against: Against | None = None, show_
     if comparison is not None:
         summary = counted(summary, comparison)
         folders.write_summary(folder, summary)
-    with _DRAWING:
+    with DRAWING:
         write(replace(loaded, summary=summary), folder / folders.REPORT, comparison, texts)
     return Finished(folder, summary, comparison)
 

@@ -6,6 +6,7 @@ A page of a sweep has one for each tier and case; so has the report of a run tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -48,13 +49,11 @@ def sweep_figure(series: Series, found: Answer, name: str) -> Plot:
 
 
 def sweep_figures(info: RunInfo, passes: Sequence[Pass]) -> list[Plot]:
-    """A figure for each strategy of a run that was tried at three numbers or more, case by case."""
+    """A figure for each strategy of a run that was tried at three numbers or more, case by case, with its answer."""
     series = of_run(info, [(one.summary, one.columns) for one in passes], classes=False)
-    return [
-        sweep_figure(one, answer(one), f"sweep-{place}")
-        for place, one in enumerate(series)
-        if len(one.points) >= FEWEST
-    ]
+    drawn = [(one, answer(one), f"sweep-{place}") for place, one in enumerate(series) if len(one.points) >= FEWEST]
+    plots = [(found, sweep_figure(one, found, name)) for one, found, name in drawn]
+    return [replace(plot, note=f"{found.sentence} {plot.note}") for found, plot in plots]
 
 
 def _title(series: Series, found: Answer) -> str:

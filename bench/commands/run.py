@@ -182,14 +182,18 @@ def report(
     from bench.results.sweep import is_sweep
 
     if is_sweep(folder):
-        from bench.planning import recommend as recommending
-
-        swept = recommending.report(folder)
-        return printed(lambda: recommending.show_sweep(swept, folder, json=json, quiet=quiet), swept.exit_code)
+        return passed(_report_sweep(folder, compare, json=json, quiet=quiet), exit_zero=exit_zero)
 
     against = None if compare is None else comparing.against(compare, across=words(across))
     finished = api.report(folder, against=against, show_text=show_text)
     return passed(_show(finished, json=json, quiet=quiet), exit_zero=exit_zero)
+
+
+def _report_sweep(folder: Path, compare: str | None, *, json: bool, quiet: bool) -> int:
+    from bench.planning import recommend as recommending
+
+    swept = recommending.report(folder, compare=compare)
+    return printed(lambda: recommending.show_sweep(swept, folder, json=json, quiet=quiet), swept.exit_code)
 
 
 def _show(finished: object, *, json: bool, quiet: bool) -> int:

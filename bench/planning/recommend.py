@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bench.api import DRAWING
 from bench.errors import UsageError
 from bench.reading import summarize_run
 from bench.results import folder as folders
@@ -87,8 +88,10 @@ def _refuse(loaded: LoadedRun, summary: Summary) -> None:
     raise UsageError(f"{loaded.folder} has no strategy at two numbers or more ({names or 'nothing was run'})", ADVICE)
 
 
-def report(folder: Path) -> Sweep:
-    """Draw the page of a sweep again."""
+def report(folder: Path, *, compare: str | None = None) -> Sweep:
+    """Draw the page of a sweep again.  UsageError when it is to be compared, which only runs are."""
+    if compare is not None:
+        raise UsageError(f"{folder} is a sweep: only runs are compared", "Compare runs of the recommended number.")
     sweep = read(folder)
     write_pages(sweep, folder)
     return sweep
@@ -127,7 +130,8 @@ def write_pages(sweep: Sweep, folder: Path, also: Path | None = None) -> None:
     """Write the page of a sweep into its folder, and where it is wanted too.  UsageError when it cannot be written."""
     from reports.sweep_page import render
 
-    page = render(sweep, *recommend_swept(sweep, folder))
+    with DRAWING:
+        page = render(sweep, *recommend_swept(sweep, folder))
     for path in filter(None, (folder / PAGE, also)):
         try:
             path.write_text(page, encoding="utf-8")

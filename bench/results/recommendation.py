@@ -37,6 +37,9 @@ RUNNER_UP = 1.5
 BEYOND = 1.1
 """How many times what a tier lets through for long a goodput must be before it is said to come from the burst."""
 
+EDGE = 1.2
+"""Trouble at a number that is at most this many times the recommended one is worth a warning."""
+
 ROUNDS = 5
 """How many times as many requests as there are in flight a backlog should have."""
 
@@ -146,7 +149,7 @@ def judge(series: Series) -> tuple[Judged, ...]:
     """Every number held against every condition."""
     best = best_of(series)
     return tuple(
-        Judged(point.at, (_goodput(point, best), _refused(point), _failed(point), *_times(point, series)))
+        Judged(point.at, (_goodput(series, point, best), _refused(point), _failed(point), *_times(point, series)))
         for point in series.points
     )
 
@@ -156,13 +159,14 @@ def chosen(judged: Sequence[Judged]) -> int | None:
     return next((place for place, one in enumerate(judged) if one.verdict == "ok"), None)
 
 
-def _goodput(point: Point, best: Point | None) -> Check:
+def _goodput(series: Series, point: Point, best: Point | None) -> Check:
     if best is None or not best.goodput.value:
         return Check("goodput", "failed", 1.0, "there is no goodput at any number")
     below = 1 - point.goodput.value / best.goodput.value
     words = "no other number gives more"
     if below > 0:
-        words = f"goodput is {share(below)} below the best ({three(best.goodput.value)} a minute at {best.at:g})"
+        most = f"{three(best.goodput.value)} a minute at {_short(series, best.at)}"
+        words = f"goodput is {share(below)} below the best ({most})"
     return Check("goodput", "ok" if below <= NEAR else "failed", max(0.0, below - NEAR), words)
 
 
@@ -229,11 +233,11 @@ def _no_answer(series: Series, judged: tuple[Judged, ...]) -> Answer:
         may = number_name(series, closest.at)
         said = f"It cannot be told which number to use on {_where(series)}: {may} may do, but {faults}"
     else:
-        tried = f"from {first:g} to {number_name(series, last)}"
+        tried = f"from {_short(series, first)} to {number_name(series, last)}"
         gives = next(point.goodput.value for point in series.points if point.at == closest.at)
         said = (
-            f"No number {tried} qualifies on {_where(series)}: {closest.at:g} comes closest with {three(gives)} a "
-            f"minute, but {faults}"
+            f"No number {tried} qualifies on {_where(series)}: {_short(series, closest.at)} comes closest with "
+            f"{three(gives)} a minute, but {faults}"
         )
     return Answer(
         tier=series.tier,
@@ -257,6 +261,11 @@ def number_name(series: Series, at: float) -> str:
         case "token_bucket":
             return f"{share(at / 100)} of the rates"
     return f"{at:g} in flight"
+
+
+def _short(series: Series, at: float) -> str:
+    """A number whose unit was named before."""
+    return share(at / 100) if series.kind == "token_bucket" else f"{at:g}"
 
 
 def tier_name(tier: str) -> str:
@@ -332,7 +341,7 @@ def _beside(series: Series, recommended: Point, other: Point) -> str:
     trouble = f" and {refused_words(other)}" if other.refused_share or recommended.refused_share else ""
     binding = _binds(series)
     because = f" ({binding})" if binding and other.at > recommended.at else ""
-    return f"at {other.at:g} {goodput}{trouble}{because}"
+    return f"at {_short(series, other.at)} {goodput}{trouble}{because}"
 
 
 def refused_words(point: Point) -> str:
@@ -375,7 +384,13 @@ def _further(series: Series, judged: Sequence[Judged], place: int) -> Iterator[s
         yield (
             f"{before[0].at:g} may do as well, but {before[0].faults[0].words}: more seeds or more requests would tell."
         )
-    if place == len(series.points) - 1:
+    beyond = series.points[place + 1] if place + 1 < len(series.points) else point
+    if beyond.refused_share >= MOST_REFUSED and beyond.at <= EDGE * point.at:
+        yield (
+            f"That is close to the edge: at {_short(series, beyond.at)}, {refused_words(beyond)}. In life take a "
+            "little less, or keep under the rates (token_bucket)."
+        )
+    if place == len(series.points) - 1 and not (series.kind == "token_bucket" and point.at == 100):
         yield (
             f"{number_name(series, point.at)} is the largest that was tried, and goodput may rise further: "
             "try larger ones."
@@ -420,11 +435,14 @@ def _what_to_change(series: Series, judged: Sequence[Judged], closest: Judged) -
             )
     if not any(point.goodput.value for point in series.points):
         yield "Nothing succeeds within the SLO at any number: look at the failures, or at the SLO."
+    if series.of is None:
+        yield from _of_a_short_job(series, next(point for point in series.points if point.at == closest.at))
     harmless = [one.at for one in judged if one.harmless]
     if not harmless and missed & {"429s", "failures"}:
-        yield "Even the smallest number is refused: try smaller ones, pace it (token_bucket), or take a higher tier."
+        yield f"Even {number_name(series, series.points[0].at)} is too much: try less, or a higher tier."
     elif harmless and max(harmless) < series.points[-1].at:
+        paced = "" if series.kind == "token_bucket" else " by keeping under the rates (token_bucket), or"
         yield (
-            f"Up to {max(harmless):g} nothing else is wrong. More comes through cleanly by keeping under the rates "
-            "(token_bucket), or on a higher tier."
+            f"Up to {_short(series, max(harmless))} nothing else is wrong. More comes through cleanly{paced} on a "
+            "higher tier."
         )

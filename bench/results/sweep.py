@@ -39,7 +39,7 @@ SWEEP, PAGE = "sweep.json", "sweep.html"
 LEVEL = 0.95
 """Of the intervals."""
 
-KINDS = {"semaphore": "in flight", "pool": "workers", "token_bucket": "% of the rates"}
+KINDS = {"semaphore": "in flight", "pool": "workers", "token_bucket": "% of rates"}
 """The strategies that have a number to sweep, and what it counts."""
 
 CLASSES = ("short", "medium", "long")

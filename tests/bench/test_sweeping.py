@@ -153,7 +153,7 @@ def test_a_run_with_several_numbers_is_recommended_from_case_by_case(capsys: Pri
     assert "(case large)" in said
     page = Path("run/report.html").read_text()
     assert page.count('<figure id="sweep-') == 2
-    assert "Small" not in page.split('id="sweep-0"')[1][:300]
+    assert "Use 8 in flight on Start (case small): " in page
 
 
 REFUSED = [
