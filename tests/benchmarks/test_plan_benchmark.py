@@ -12,7 +12,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import api
-from bench.planning.plan import CURRENT, plan
+from bench.planning.plan import plan
+from bench.planning.tiers import CURRENT
 from bench.scenario.load import shipped
 from bench.scenario.model import Scenario
 
