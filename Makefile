@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench docs claims examples wheel clean
+.PHONY: demo test lint soak bench docs measured examples pictures wheel clean
 
 demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, thirty times faster than life
 	$(BIN)/claude-bench run summarize-100 --target mock --speed 30
@@ -18,20 +18,28 @@ lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+soak: .venv/dev.stamp  ## run what takes long and print its figures; SOAK_MINUTES (10) is how long the one over HTTP goes
+	$(BIN)/python -m pytest -m soak -s -v
+
 bench: .venv/dev.stamp  ## measure our own speed; prints ratios, passes or fails nothing
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc -s
 
-docs: .venv/run.stamp  ## rewrite what is generated: the schema for editors, the page of metrics
+docs: .venv/run.stamp  ## rewrite what is generated: the schema for editors, the page of metrics, what commands print
 	$(BIN)/claude-bench schema --write
 	$(BIN)/python -m reports.definitions > docs/metrics.md
+	$(BIN)/python tests/pages.py
 
-claims: .venv/run.stamp  ## run every command of the page of claims again and write down what was measured
-	$(BIN)/python docs/claims.py > docs/claims.measured && mv docs/claims.measured docs/claims.md
+measured: .venv/run.stamp  ## run every command of docs/claims.md and docs/choosing.md again and write down what came out
+	for page in claims choosing; do \
+	  $(BIN)/python docs/measured.py $$page > docs/$$page.new && mv docs/$$page.new docs/$$page.md || exit 1; done
 
 examples: .venv/run.stamp  ## run three scenarios again and keep their reports as examples
 	for name in adaptive-or-fixed batch-or-live agents-growing-context; do \
 	    rm -rf runs/$$name && $(BIN)/claude-bench run $$name --out runs/$$name --quiet && \
 	    cp runs/$$name/report.html reports/examples/$$name.html || exit 1; done
+
+pictures: .venv/dev.stamp  ## take the README's pictures of those reports, with Chromium
+	$(BIN)/python docs/pictures.py
 
 wheel: .venv/dev.stamp  ## build the wheel, install it in a fresh environment, run it from an empty folder
 	sh tests/installed_wheel.sh $(BIN)/python

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 import msgspec
 import numpy as np
@@ -24,20 +25,24 @@ from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
 from bench.engine.surroundings import Surroundings
-from bench.errors import TargetError, UsageError
+from bench.errors import DiskError, TargetError, UsageError
 from bench.noting import hash_of, info_of, letters
 from bench.reading import judge_of, summarize_run
 from bench.results import folder as folders
 from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
 from bench.results.columns import Columns
+from bench.results.comparison import Comparison, counted
 from bench.results.cost import prices_of
+from bench.results.durable import carried_to_disk
 from bench.results.folder import Ending, Journal, LoadedRun, PassNote, Recipe, RunInfo
 from bench.results.format import count
 from bench.results.record import OfPass, Record, read_records
 from bench.results.redact import bare_url, redact
+from bench.results.sends import Send, SendLog
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, PassSummary, Summary
-from bench.resuming import unfinished
+from bench.results.texts import Texts, read_texts
+from bench.resuming import after
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
 from bench.scenario.model import Scenario
@@ -52,6 +57,9 @@ if TYPE_CHECKING:
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KEY")
 """Environment variables whose values never reach a file."""
 
+
+Against: TypeAlias = Callable[[Path], Comparison | None]
+"""How the run in a folder is held against something else; nothing is found of one that recorded nothing."""
 
 _DRAWING = Lock()
 """One report at a time: the settings of matplotlib are the whole program's."""
@@ -69,6 +77,8 @@ class Finished:
     folder: Path
     """What was recorded, and report.html."""
     summary: Summary
+    comparison: Comparison | None = None
+    """What was found when it was held against something else, if it was."""
 
     @property
     def passes(self) -> tuple[PassSummary, ...]:
@@ -153,12 +163,15 @@ def run(
     command: Sequence[str] = (),
     stop: Stop | None = None,
     strict: bool = False,
+    against: Against | None = None,
+    keep_text: bool = False,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
 
     `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
-    the run early, `strict` fails what cannot be told or believed, `say` tells a person at once what cannot wait.
+    the run early, `strict` fails what cannot be told or believed, `against` holds the run against something else in the
+    end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
     Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     refuse_unbounded(scenario)
@@ -166,19 +179,57 @@ def run(
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
         info = info_of(scenario, folder.name, now, command, strict=strict)
-        folders.write_info(folder, info, _secrets())
-        with (
-            Journal(folder / folders.RECORDS, may_wait=all(one.virtual for one in targets.values())) as journal,
-            BatchLog(folder, info.token) as batches,
-            interruptible(stop, say),
-        ):
-            around = surroundings(
-                scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, now.date()
-            )
-            _run_passes(scenario, targets, around, folder)
-    if not all(one.resets for one in targets.values()):
+        with _on_disk(folder):
+            folders.write_info(folder, info, _secrets())
+            lasts = not all(one.resets for one in targets.values())
+            with (
+                _kept(folder, info, targets) as (journal, batches, sends),
+                Texts(folder, _secrets()) if keep_text else nullcontext() as texts,
+                interruptible(stop, say),
+            ):
+                watching = _aborting(scenario, info, stop, observer)
+                around = surroundings(scenario, journal.append, batches, watching, stop, now.date(), sends)
+                _run_passes(scenario, targets, replace(around, texts=texts), folder)
+    if lasts:
         _tell_of_batches(folder, say)
-    return report(folder)
+    with _on_disk(folder):
+        return report(folder, against=against)
+
+
+@contextmanager
+def _kept(
+    folder: Path, info: RunInfo, targets: Mapping[str | None, Target], unknown: Sequence[Send] | None = None
+) -> Iterator[tuple[Journal, BatchLog, SendLog | None]]:
+    """What a run writes as it goes.  `unknown`, of one that is resumed, is what was in flight when it was killed.
+
+    What is sent, and that it shall outlast a power cut, is only written down of targets that can cost money.
+    """
+    paid = not all(one.resets for one in targets.values())
+    virtual = all(one.virtual for one in targets.values())
+    with (
+        Journal(folder / folders.RECORDS, may_wait=virtual, resumed=unknown is not None) as journal,
+        BatchLog(folder, info.token) as batches,
+        SendLog(folder, unknown or ()) if paid else nullcontext() as sends,
+        carried_to_disk([journal.file, sends.file] if sends else []),
+    ):
+        yield journal, batches, sends
+
+
+@contextmanager
+def _on_disk(folder: Path) -> Iterator[None]:
+    """Say in words when the disk takes no more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        raise DiskError(
+            f"cannot write to {folder}: {error.strerror}",
+            f"Make room.  `claude-bench report {folder}` shows what was kept, `claude-bench resume` goes on.",
+        ) from error
+
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def resume(
@@ -188,11 +239,11 @@ def resume(
     observer: Observer | None = None,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
-    """Bring a run to its end that was killed or stopped.  Nothing that was submitted in a batch is submitted again.
+    """Bring a run to its end that was killed or stopped.  Nothing that has its record is sent again, and no batch.
 
-    Batches and hybrids go on where they were, passes that had not begun are run.  A live pass that was cut off stays as
-    it is: its times would hold the pause.  `scenario` is for runs whose scenario did not come from a file.  Raises
-    UsageError when there is nothing to go on with.
+    Every pass goes on where it was; the pause is no time of a live one.  What was in flight at a kill is sent again,
+    since nobody knows how it ended; the record says so.  `scenario` is for runs whose scenario did not come from a
+    file.  Raises UsageError when there is nothing to go on with.
     """
     loaded = folders.load(folder)
     scenario = scenario or _same_scenario(loaded)
@@ -201,19 +252,19 @@ def resume(
             f"{folder} was run on {scenario.target}, which ended with it, batches and all",
             "Run the scenario again: it costs nothing.",
         )
-    over, cut_off = unfinished(loaded, scenario)
-    for name in cut_off:
-        say(f"{name} was cut off and stays as it is: with a pause in it, its times would mean nothing; run it again")
+    notes = [note for note in loaded.ending.passes if note.stopped is None]
     stop, info, day = Stop(), loaded.info, date.fromisoformat(loaded.info.started_at[:10])
-    notes = [note for note in loaded.ending.passes if note.of_pass in over]
     with (
         open_targets(scenario) as targets,
-        Journal(folder / folders.RECORDS, resumed=True) as journal,
-        BatchLog(folder, loaded.info.token) as batches,
+        _on_disk(folder),
+        _kept(folder, info, targets, loaded.unknown) as (journal, batches, sends),
         interruptible(stop, say),
     ):
-        around = surroundings(scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, day)
-        _run_passes(scenario, targets, _after(around, folder), folder, notes, without=over, resumed=True)
+        watching = _aborting(scenario, info, stop, observer)
+        around = surroundings(scenario, journal.append, batches, watching, stop, day, sends)
+        around = after(around, read_records(folder / folders.RECORDS), loaded.unknown)
+        over = {note.of_pass for note in notes}
+        _run_passes(scenario, targets, around, folder, notes, without=over, resumed=True)
     _tell_of_batches(folder, say)
     return report(folder)
 
@@ -238,16 +289,6 @@ def _same_scenario(loaded: LoadedRun) -> Scenario:
     return scenario
 
 
-def _after(around: Surroundings, folder: Path) -> Surroundings:
-    """The surroundings of a run of which a part is done: recorded, and paid for."""
-    recorded: dict[OfPass, set[int]] = {}
-    for record in read_records(folder / folders.RECORDS):
-        recorded.setdefault(record.of_pass, set()).add(record.seq)
-        around.budget.sent += len(record.attempts)
-        around.budget.spent += sum(around.cost(record.model, attempt) or 0.0 for attempt in record.attempts)
-    return replace(around, recorded=recorded)
-
-
 def _tell_of_batches(folder: Path, say: Callable[[str], None]) -> None:
     """Say which batches go on although the run has ended."""
     if running := unfetched(read_events(folder / BATCHES)):
@@ -270,7 +311,8 @@ def _run_passes(
     _write_ending(folder, notes, around.stop)
     try:
         for end in run_passes(scenario, targets, around, without=without):
-            notes.append(PassNote(end.strategy, end.number, end.stopped, _overhead(end, folder), end.case))
+            overhead = _overhead(end, folder)
+            notes.append(PassNote(end.strategy, end.number, end.stopped, overhead, end.case, end.resumed_at))
             _write_ending(folder, notes, around.stop)
     except TargetError as lost:
         if not notes and not resumed:
@@ -284,28 +326,47 @@ def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
     folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
 
 
-def report(folder: str | PathLike[str]) -> Finished:
-    """Work out summary and HTML report again from the records of a run.  Sends nothing."""
+def report(folder: str | PathLike[str], *, against: Against | None = None, show_text: bool = False) -> Finished:
+    """Work out summary and HTML report again from the records of a run.  Sends nothing.
+
+    What is found when the run is held `against` something else becomes a section, and counts for the exit code.  With
+    `show_text` the prompts and answers that were kept are shown; UsageError when none were.
+    """
     from reports.html import write
 
     loaded = folders.load(folder := Path(folder))
+    texts = tuple(read_texts(folder)) if show_text else ()
     summary = summarize_run(loaded)
     folders.write_summary(folder, summary)
+    comparison = None if against is None else against(folder)
+    if comparison is not None:
+        summary = counted(summary, comparison)
+        folders.write_summary(folder, summary)
     with _DRAWING:
-        write(replace(loaded, summary=summary), folder / folders.REPORT)
-    return Finished(folder, summary)
+        write(replace(loaded, summary=summary), folder / folders.REPORT, comparison, texts)
+    return Finished(folder, summary, comparison)
 
 
 def show(finished: Finished, *, json: bool = False, quiet: bool = False) -> None:
     """Print a finished run: the summary as JSON on standard output, or for people."""
+    found = finished.comparison
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(finished.summary), indent=2) + b"\n")
     elif quiet:
         print(finished.summary.answer)
+        if found is not None:
+            from reports.changes import headline
+
+            print("  ".join(headline(found)))
     else:
+        from reports.comparison import print_comparison
         from reports.console import print_summary
 
-        print_summary(finished.summary, finished.folder, _console(sys.stdout))
+        console = _console(sys.stdout)
+        print_summary(finished.summary, finished.folder, console)
+        if found is not None:
+            console.print()
+            print_comparison(found, console)
 
 
 @contextmanager
@@ -499,4 +560,5 @@ def _secrets() -> list[str]:
 def _console(stream: TextIO, *, terminal: bool | None = None) -> Console:
     from rich.console import Console
 
-    return Console(file=stream, force_jupyter=False, force_terminal=terminal)
+    # Names come from files of anybody: brackets and colons in them are theirs.
+    return Console(file=stream, force_jupyter=False, force_terminal=terminal, markup=False, emoji=False)

@@ -13,7 +13,10 @@ from cyclopts import App, CycloptsError
 
 from bench.commands.baseline import list_, save, show
 from bench.commands.compare import compare
+from bench.commands.explain import explain
 from bench.commands.export import export
+from bench.commands.limits import limits
+from bench.commands.observe import observe
 from bench.commands.plan import plan
 from bench.commands.printing import command_line
 from bench.commands.run import report, resume, run
@@ -35,7 +38,10 @@ app.command(report)
 app.command(export)
 app.command(compare)
 app.command(plan)
+app.command(observe)
+app.command(limits)
 app.command(baseline)
+app.command(explain)
 app.command(scenarios)
 app.command(serve)
 app.command(schema)

@@ -124,6 +124,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def calendar(clock: Clock, epoch: float | None) -> Callable[[float], float]:
+    """What turns a moment of the recent past, in seconds of this clock, into a Unix time.
+
+    `epoch` is that of its second 0; None is the wall clock's, which unlike this one goes on while a machine sleeps, so
+    that it is looked at each time.  Where time is scaled the calendar is too.
+    """
+    if epoch is None and clock.speed == 1:
+        return lambda moment: utc_now().timestamp() - (clock.now() - moment)
+    start = utc_now().timestamp() - clock.now() / clock.speed if epoch is None else epoch
+    return lambda moment: start + moment
+
+
 def monotonic() -> float:
     """Seconds of the machine's steady clock, for durations outside an event loop."""
     return time.monotonic()

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bench.clock import utc_now
 from bench.engine.observe import Observer
 from bench.errors import UsageError
 from bench.finding import BASELINES, find, refuse_differences, saved
-from bench.results.baseline import Runs
+from bench.noting import info_of
+from bench.results.baseline import Runs, of_plan, of_run
 from bench.results.calibration import Calibration, calibrate
 from bench.results.changes import MIN_EFFECT, Pair
 from bench.results.comparison import Comparison, Terms, compare
+from bench.results.folder import load_summary
 from bench.results.measures import Measure, parse_gate
 from bench.scenario.load import shipped
+from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
 from bench.scenario.units import SHARE
 
@@ -43,13 +47,47 @@ def compare_sides(
     questions in more than what is named in `across`, or have nothing in common.
     """
     sides = mine, theirs = find(base, baselines), find(new, baselines)
-    _refuse_unknown_parts(sides, across)
-    settings = refuse_differences(f"{base} and {new}", mine, theirs, across)
+    settings, pairs = _agreed((base, new), mine, theirs, across, strategies)
     terms = Terms(_gate(sides, gate), _min_effect(sides, min_effect), strict, tuple(across))
-    pairs = _pairs(mine, theirs, strategies)
-    if mine.exact and theirs.exact and "seed" not in across:
-        _refuse_other_seeds(mine, theirs, pairs)
     return compare(mine, theirs, pairs, terms, labels=(base, new), settings=settings)
+
+
+def against(
+    base: str,
+    *,
+    scenario: Scenario | None = None,
+    across: Sequence[str] = (),
+    strict: bool = False,
+    baselines: Path = BASELINES,
+) -> Callable[[Path], Comparison | None]:
+    """How the run in a folder is held against `base`, which is read now: a glob does not catch what is yet to be run.
+
+    With the `scenario` that is to be run, what could not be compared is refused at once, before anything is sent, as
+    `compare_sides` refuses it.  Nothing is found of a run that was stopped before it had recorded anything.
+    """
+    mine = find(base, baselines)
+    if scenario is not None:
+        _agreed((base, "this run"), mine, _planned(scenario), across)
+
+    def held(folder: Path) -> Comparison | None:
+        theirs = of_run(*load_summary(folder))
+        if not theirs.strategies:
+            return None
+        settings, pairs = _agreed((base, str(folder)), mine, theirs, across)
+        terms = Terms(_gate((mine, theirs), ()), _min_effect((mine, theirs), None), strict, tuple(across))
+        return compare(mine, theirs, pairs, terms, labels=(base, str(folder)), settings=settings)
+
+    return held
+
+
+def _planned(scenario: Scenario) -> Runs:
+    passes = [
+        (case, strategy.name, number)
+        for number in range(scenario.repeat)
+        for case, variant in scenario.variants
+        for strategy in variant.strategies
+    ]
+    return of_plan(info_of(scenario, "", utc_now()), passes)
 
 
 def calibrate_named(
@@ -176,7 +214,7 @@ def _print_json(found: Comparison | Calibration) -> None:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(file=sys.stdout)
+    return Console(file=sys.stdout, markup=False, emoji=False)  # brackets and colons in names are theirs
 
 
 # By what it is judged
@@ -210,6 +248,18 @@ def _own(sides: Sequence[Runs]) -> Mapping[str, Any]:
 
 
 # What may be compared
+
+
+def _agreed(
+    labels: tuple[str, str], base: Runs, new: Runs, across: Sequence[str], strategies: Sequence[str] = ()
+) -> tuple[list[str], list[Pair]]:
+    """Where two questions differ, as they may, and the strategies to compare.  UsageError when they cannot be."""
+    _refuse_unknown_parts((base, new), across)
+    settings = refuse_differences(" and ".join(labels), base, new, across)
+    pairs = _pairs(base, new, strategies)
+    if base.exact and new.exact and "seed" not in across:
+        _refuse_other_seeds(base, new, pairs)
+    return settings, pairs
 
 
 def _refuse_unknown_parts(sides: Sequence[Runs], across: Sequence[str]) -> None:

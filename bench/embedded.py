@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from bench import api
+from bench import api, comparing
 from bench.api import Finished
 from bench.engine.stop import Stop, interruptible
 from bench.errors import UsageError
@@ -64,19 +64,28 @@ def run(
     *,
     out: str | PathLike[str] | None = None,
     quiet: bool = False,
+    strict: bool = False,
+    compare: str | PathLike[str] | None = None,
+    across: Sequence[str] = (),
+    keep_text: bool = False,
     **overrides: Unpack[Overrides],
 ) -> Finished:
     """Run a scenario to its end and return what was found, with the folder that holds records and report.
 
     `scenario` is a shipped name, a file, or a Scenario, which is taken as it is, without `overrides`.  `out` is the
-    folder to make (default: a new one under runs/); `quiet` shows no progress.  Ctrl-C, or interrupting the cell, stops
-    sending and returns what was measured.  Raises UsageError before anything was sent, TargetError when nobody answers.
+    folder to make (default: a new one under runs/); `quiet` shows no progress; `strict`, `compare`, `across` and
+    `keep_text` are the flags of that name.  What was found, a failed threshold or a regression too, is never an
+    exception: `summary.exit_code` has what the command would return, `summary.reasons` why.  Ctrl-C, or interrupting
+    the cell, stops sending and returns what was measured.  Raises UsageError before anything was sent, TargetError when
+    nobody answers.
     """
-    stop, loaded = Stop(), _loaded(scenario, overrides)
+    run = _prepared(
+        scenario, overrides, out, quiet=quiet, strict=strict, compare=compare, across=across, keep_text=keep_text
+    )
     if not _in_a_loop():
-        return _run(loaded, out, stop, quiet=quiet)
-    with interruptible(stop, api.to_stderr), ThreadPoolExecutor(1, "claude-bench") as thread:
-        return thread.submit(_run, loaded, out, stop, quiet=quiet).result()
+        return run(stop := Stop())
+    with interruptible(stop := Stop(), api.to_stderr), ThreadPoolExecutor(1, "claude-bench") as thread:
+        return thread.submit(run, stop).result()
 
 
 async def arun(
@@ -84,14 +93,20 @@ async def arun(
     *,
     out: str | PathLike[str] | None = None,
     quiet: bool = False,
+    strict: bool = False,
+    compare: str | PathLike[str] | None = None,
+    across: Sequence[str] = (),
+    keep_text: bool = False,
     **overrides: Unpack[Overrides],
 ) -> Finished:
     """The same, while the caller's event loop goes on.
 
     Cancelling it gives up what is in flight; records and report of what was measured are there when it returns.
     """
-    stop, loaded = Stop(), _loaded(scenario, overrides)
-    running = asyncio.ensure_future(asyncio.to_thread(_run, loaded, out, stop, quiet=quiet))
+    run = _prepared(
+        scenario, overrides, out, quiet=quiet, strict=strict, compare=compare, across=across, keep_text=keep_text
+    )
+    running = asyncio.ensure_future(asyncio.to_thread(run, stop := Stop()))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -133,14 +148,41 @@ def plan(
         return thread.submit(asked).result()
 
 
-def _run(scenario: Scenario, out: str | PathLike[str] | None, stop: Stop, *, quiet: bool) -> Finished:
-    api.refuse_unbounded(scenario)
-    if scenario.target == "api" and not quiet:
-        from bench.planning.plans import show_before_sending
+def _prepared(
+    scenario: Scenario | str | PathLike[str],
+    overrides: Overrides,
+    out: str | PathLike[str] | None,
+    *,
+    quiet: bool,
+    strict: bool,
+    compare: str | PathLike[str] | None,
+    across: Sequence[str],
+    keep_text: bool,
+) -> Callable[[Stop], Finished]:
+    """A run of which all that can be refused has been looked at."""
+    loaded = _loaded(scenario, overrides)
+    against = (
+        None if compare is None else comparing.against(str(compare), scenario=loaded, across=across, strict=strict)
+    )
 
-        show_before_sending(scenario)
-    with api.progress(quiet=quiet) as observer:
-        return api.run(scenario, out=None if out is None else Path(out), observer=observer, stop=stop)
+    def run(stop: Stop) -> Finished:
+        if loaded.target == "api" and not quiet:
+            from bench.planning.plans import show_before_sending
+
+            api.refuse_unbounded(loaded)
+            show_before_sending(loaded)
+        with api.progress(quiet=quiet) as observer:
+            return api.run(
+                loaded,
+                out=None if out is None else Path(out),
+                observer=observer,
+                stop=stop,
+                strict=strict,
+                against=against,
+                keep_text=keep_text,
+            )
+
+    return run
 
 
 def _loaded(scenario: Scenario | str | PathLike[str], overrides: Overrides) -> Scenario:

@@ -3,6 +3,7 @@
     BenchError                 1   a bug in claude-bench
     ├── UsageError             2   a bad flag, scenario or file; nothing was sent
     │   └── ScenarioError      2   every problem of a scenario file at once
+    ├── DiskError              5   what is measured cannot be kept
     └── TargetError            7   unreachable, key or model refused
 
 A failed request is data (a record with a cause), never one of these.  So is a run that a budget or a person stopped:
@@ -92,6 +93,12 @@ class ScenarioError(UsageError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda p: (p.file, p.line, p.column))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class DiskError(BenchError):
+    """What is measured cannot be written down: the disk is full, or gone."""
+
+    exit_code = Exit.NOT_VALID
 
 
 class TargetError(BenchError):

@@ -93,7 +93,7 @@ def summarize_run(loaded: LoadedRun) -> Summary:
     ending = loaded.ending
     reasons = [(Exit(ending.exit_code), ending.stopped)] if ending.stopped is not None else []
     question, *cases = questions.values()
-    return summarize(question, passes, thresholds, reasons, cases, strict=loaded.info.strict)
+    return summarize(question, passes, thresholds, reasons, cases, strict=loaded.info.strict, unknown=loaded.unknown)
 
 
 def judge_of(info: RunInfo) -> Callable[[Condition, Columns], ThresholdResult | None]:

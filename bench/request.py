@@ -7,6 +7,12 @@ from typing import Any, Literal
 
 import msgspec
 
+_UNSEEN, _UNSEEN_WITH_TOOLS = 100, 1_000
+"""Input tokens that the API may add to what a request says.  Where there are tools it is a system prompt of up to 530
+(page on their pricing, read 2026-11-20); taken twice for models that the page does not have."""
+
+_encode = msgspec.json.Encoder().encode
+
 
 class RequestSpec(msgspec.Struct, frozen=True):
     """A Messages API request and what the workload expects of it."""
@@ -35,3 +41,12 @@ class RequestSpec(msgspec.Struct, frozen=True):
     """How long the API is asked to keep parts of it; None is not at all."""
     cached_tokens: int = 0
     """Input tokens that it is expected to read from the cache, which are free of the input limit."""
+    bound: int | None = None
+    """`most_input_tokens`, of one that keeps no longer what it says."""
+
+    @property
+    def most_input_tokens(self) -> int:
+        """Input tokens that it cannot exceed whatever the tokenizer: no token is less than a byte of its JSON."""
+        if self.bound is not None:
+            return self.bound
+        return len(_encode(self.params)) + (_UNSEEN_WITH_TOOLS if "tools" in self.params else _UNSEEN)

@@ -1,27 +1,34 @@
-"""What of a run is left to do.  Pure."""
+"""What of a run is done, told to the process that goes on with it."""
 
 from __future__ import annotations
 
-from bench.results.folder import LoadedRun
-from bench.results.format import pass_name
-from bench.results.record import OfPass
-from bench.scenario.model import Scenario
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bench.engine.surroundings import Surroundings
+from bench.results.record import Attempt, OfPass, Record
+from bench.results.sends import Send
 
 
-def unfinished(loaded: LoadedRun, scenario: Scenario) -> tuple[set[OfPass], list[str]]:
-    """The passes that need no more, and the names of those among them that were cut off.
+def after(around: Surroundings, records: Iterable[Record], unknown: Iterable[Send]) -> Surroundings:
+    """The surroundings of a run of which a part is done: recorded and paid for, or sent and perhaps paid for.
 
-    A pass through batches goes on wherever it was.  A live one either came to its end, or was cut off and cannot go on,
-    or had not begun.
+    The budget counts the latter as the most that they can have cost.
     """
-    ended = {note.of_pass for note in loaded.ending.passes if note.stopped is None}
-    begun = {columns.of_pass for columns in loaded.passes}
-    over, cut_off = set(ended), []
-    for number in range(scenario.repeat):
-        for case, variant in scenario.variants:
-            for strategy in variant.strategies:
-                of_pass = (case, strategy.name, number)
-                if of_pass in begun - ended and strategy.batch is None:
-                    over.add(of_pass)
-                    cut_off.append(pass_name(strategy.name, number, case))
-    return over, cut_off
+    recorded: dict[OfPass, dict[int, Record]] = {}
+    for record in records:
+        recorded.setdefault(record.of_pass, {})[record.seq] = record
+        around.budget.sent += len(record.attempts)
+        around.budget.spent += sum(_most(around.cost(record.model, one), one) for one in record.attempts)
+    tried: dict[OfPass, dict[int, tuple[Attempt, ...]]] = {}
+    for send in unknown:
+        around.budget.sent += 1
+        around.budget.spent += send.worst or 0.0
+        of_pass = tried.setdefault(send.of_pass, {})
+        of_pass[send.seq] = (*of_pass.get(send.seq, ()), send.attempt())
+    return replace(around, recorded=recorded, tried=tried)
+
+
+def _most(cost: float | None, attempt: Attempt) -> float:
+    """What an attempt can have cost at most."""
+    return attempt.at_most if attempt.at_most is not None else cost or 0.0

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 
 from bench.engine.budget import BudgetGuard
 from bench.engine.observe import Observer
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
+from bench.errors import Exit
 from bench.request import RequestSpec
 from bench.results.batches import BatchLog
 from bench.results.cost import prices_of, worst_case
-from bench.results.record import Attempt, Record
+from bench.results.record import Attempt, OfPass, Record
+from bench.results.sends import Send, SendLog
 from bench.scenario.model import Scenario
 
 
@@ -23,12 +26,16 @@ def surroundings(
     observer: Observer,
     stop: Stop,
     day: date,
+    sends: SendLog | None = None,
 ) -> Surroundings:
-    """What the passes of a scenario share, with its budget and the prices of that day."""
+    """What the passes of a scenario share, with its budget and the prices of that day.
+
+    `sends` is told what is about to be sent, where that may cost money.
+    """
     budget = scenario.budget
     bounded = budget.max_cost is not None
     return Surroundings(
-        journal=journal,
+        journal=partial(_keep, journal, sends, stop),
         observer=observer,
         budget=BudgetGuard(budget.max_cost, budget.max_requests, budget.max_time),
         stop=stop,
@@ -36,7 +43,27 @@ def surroundings(
         worst_case=(lambda spec: worst_of(spec, day)) if bounded else (lambda _spec: 0.0),
         worst_in_batch=(lambda spec: worst_of(spec, day, batched=True)) if bounded else (lambda _spec: 0.0),
         batches=batches,
+        sending=None if sends is None else partial(_note, sends, day, stop),
     )
+
+
+def _keep(journal: Callable[[Record], None], sends: SendLog | None, stop: Stop, record: Record) -> None:
+    try:
+        journal(record)
+    except OSError as error:
+        stop.cut_short(f"a record cannot be written: {error.strerror}", Exit.NOT_VALID)
+    else:
+        if sends is not None:
+            sends.recorded(record)
+
+
+def _note(sends: SendLog, day: date, stop: Stop, of_pass: OfPass, spec: RequestSpec, number: int, now: float) -> None:
+    case, strategy, repeat = of_pass
+    worst = worst_of(spec, day) or None
+    try:
+        sends.write(Send(strategy, repeat, spec.seq, number, now, worst, case))
+    except OSError as error:
+        stop.cut_short(f"a send cannot be written down: {error.strerror}", Exit.NOT_VALID)
 
 
 def cost_of(model: str, attempt: Attempt, day: date) -> float | None:
@@ -52,7 +79,7 @@ def cost_of(model: str, attempt: Attempt, day: date) -> float | None:
 
 
 def worst_of(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
-    """The most dollars that one attempt can cost; 0 where no price is known."""
+    """The most dollars that one attempt can cost, however its text is cut into tokens; 0 where no price is known."""
     model, most = spec.params["model"], spec.params["max_tokens"]
-    worst = worst_case(model, spec.input_tokens, most, day, spec.cache, batched=batched)
+    worst = worst_case(model, spec.most_input_tokens, most, day, spec.cache, batched=batched)
     return 0.0 if worst is None else worst

@@ -72,6 +72,11 @@ class Account:
             self._workspace_purse(workspace).pay(dollars, unix)
 
     @property
+    def spent(self) -> float:
+        """US dollars so far, if anybody counts."""
+        return sum(self._purse.spent.values())
+
+    @property
     def workspaces(self) -> Iterable[str]:
         """Names of the workspaces that the keys file describes."""
         return self._described.workspaces

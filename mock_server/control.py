@@ -66,6 +66,8 @@ class OrganizationState(msgspec.Struct, frozen=True):
     obedient_returns: int
     batch_queue: int
     """Requests of batches that wait to be processed."""
+    spent: float
+    """US dollars so far, where a cap, a limit or a credit has them counted; else 0."""
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -139,6 +141,7 @@ def read_state(server: Server) -> State:
                 sum(count for tenant, count in engine.returns.early.items() if tenant.organization == name),
                 sum(count for tenant, count in engine.returns.obedient.items() if tenant.organization == name),
                 engine.batches.waiting(name, now),
+                account.spent,
             )
             for name, account in engine.accounts().items()
         ],

@@ -85,7 +85,7 @@ class Engine:
             plan = self._serve(question, key, now, output_tokens, stop_reason, tenant)
         if plan.retry_after is not None:
             self.returns.told(key[:-1], now + plan.retry_after)
-        return self.faults.disguise(plan) if plan.error else plan
+        return self.faults.disguise(self.faults.hold_up(plan)) if plan.error else plan
 
     def _serve(
         self,
@@ -334,7 +334,7 @@ class Engine:
             cause=struck.name,
             retry_after=struck.retry_after,
         )
-        return self.faults.disguise(refused, endpoint)
+        return self.faults.disguise(self.faults.hold_up(refused, endpoint), endpoint)
 
     def _struck(self, question: Question, struck: Struck, key: tuple[int, ...], now: float, tenant: Tenant) -> Plan:
         """The plan of a request that a fault refuses."""

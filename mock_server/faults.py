@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
+from itertools import count
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
@@ -88,6 +89,7 @@ FAILURES = frozenset(name for name, refusal in REFUSALS.items() if refusal.error
 """Those in which the service itself fails: the only ones that befall a request of a message batch."""
 
 FLAWS = {
+    "freeze": "the server stands still from `start` to `end`, or for `delay` (10 s): all that comes is that late",
     "reset": "the connection is reset before any byte of an answer, after `delay` (0 s)",
     "slow_headers": "everything comes `delay` (10 s) late",
     "stall": "a stream stops somewhere in its middle for `delay` (an hour), then goes on",
@@ -96,7 +98,8 @@ FLAWS = {
     "malformed_json": "the body of an answer that is not streamed is half of a JSON object",
     "malformed_sse": "one event somewhere in the middle of a stream has half of a JSON object as its data",
 }
-"""Faults that spoil an answer.  The request came in and used up its share of the limits."""
+"""Faults that spoil an answer.  The request came in and used up its share of the limits.  A freeze holds up refusals
+too, and what is under way when it begins."""
 
 DISGUISES = {
     "retry_after_zero": "a refusal's retry-after is 0, which the SDK takes for none",
@@ -110,7 +113,7 @@ DISGUISES = {
 KINDS = {name: refusal.meaning for name, refusal in REFUSALS.items()} | FLAWS | DISGUISES
 """All faults, in the order in which they get their chance: the first that strikes refuses or spoils a request."""
 
-_DELAYS = {"slow_headers": 10.0, "stall": 3_600.0}
+_DELAYS = {"freeze": 10.0, "slow_headers": 10.0, "stall": 3_600.0}
 _WHOLE_ONLY = ("malformed_json",)
 _STREAMS_ONLY = ("stall", "stream_error", "malformed_sse")
 
@@ -155,9 +158,32 @@ class Faults:
         """The plan of an answer with what befalls it."""
         unfit = _WHOLE_ONLY if plan.stream else _STREAMS_ONLY
         for name, fault in self._at[endpoint].items():
-            if name in FLAWS and name not in unfit and self._strikes(name, fault, plan.key, plan.arrived):
+            if name == "freeze":
+                if (frozen := self._frozen(fault, plan)) is not None:
+                    return frozen
+            elif name in FLAWS and name not in unfit and self._strikes(name, fault, plan.key, plan.arrived):
                 return _spoiled(plan, name, fault)
         return plan
+
+    def hold_up(self, plan: Plan, endpoint: Endpoint = "messages") -> Plan:
+        """The plan of a refusal with when it comes: not while the server stands still."""
+        fault = self._at[endpoint].get("freeze")
+        frozen = self._frozen(fault, plan) if fault else None
+        if frozen is None:
+            return plan
+        return replace(plan, first_token=frozen.ended, last_token=frozen.ended, ended=frozen.ended)
+
+    def _frozen(self, fault: Fault, plan: Plan) -> Plan | None:
+        """The plan with what comes after the first freeze of its time; None where there is none."""
+        if plan.ended < fault.start or Draws(*plan.key, "fault", "freeze").uniform() >= fault.rate:
+            return None
+        for begin, end in _freezes(fault, self._seed, plan.arrived):
+            if begin > plan.ended:
+                break
+            if end > plan.arrived:
+                at = max(begin, plan.arrived)
+                return replace(plan, cause="freeze", flaw=Flaw("stall", at, end - at), ended=plan.ended + end - at)
+        return None
 
     def disguise(self, plan: Plan, endpoint: Endpoint = "messages") -> Plan:
         """The plan of a refusal with what it says of trying again."""
@@ -195,6 +221,24 @@ def in_episode(seed: int, name: str, on: float, off: float, now: float) -> bool:
     block = int(now // length)
     since = now - block * length
     return next(active for until, active in _switches(seed, name, on, off, block) if since < until)
+
+
+def _freezes(fault: Fault, seed: int, since: float) -> Iterator[tuple[float, float]]:
+    """When the server stands still, and until when; those that are over at `since` may be left out."""
+    if not (fault.on and fault.off):
+        length = _DELAYS["freeze"] if fault.delay is None else fault.delay
+        yield fault.start, fault.start + length if fault.end is None else fault.end
+        return
+    length, last = _BLOCK * (fault.on + fault.off), math.inf if fault.end is None else fault.end
+    for block in count(int(since // length)):
+        begin = block * length
+        for until, active in _switches(seed, "freeze", fault.on, fault.off, block):
+            end = block * length + min(until, length)
+            if active and end > fault.start:
+                yield max(begin, fault.start), min(end, last)
+            if end >= last:
+                return
+            begin = end
 
 
 @lru_cache(maxsize=256)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,6 +126,17 @@ TIERS = {
     )
 }
 """All tiers by name."""
+
+_LADDERS = (
+    ("start", "build", "scale"),
+    ("tier-1", "tier-2", "tier-3", "tier-4"),
+    ("tutorial-1", "tutorial-2", "tutorial-3", "tutorial-4"),
+)
+
+
+def tier_above(name: str) -> Tier | None:
+    """The next tier up; None for the highest that is published, and for one that is on no ladder."""
+    return next((TIERS[up] for ladder in _LADDERS for own, up in pairwise(ladder) if own == name), None)
 
 
 def limits_for(tier_name: str, model_id: str) -> Limits:

@@ -34,7 +34,8 @@ def print_baselines(found: Sequence[tuple[str, Runs]], folder: Path, console: Co
     table.add_column("runs", justify="right", no_wrap=True)
     table.add_column("last began, UTC", justify="right", no_wrap=True)
     for name, runs in found:
-        table.add_row(name, runs.name, runs.asked["target"], str(len(runs.runs)), _began(runs))
+        shown = (name, runs.name, runs.asked["target"], str(len(runs.runs)), _began(runs))
+        table.add_row(*map(Text, shown))
     console.print(table)
 
 

@@ -9,10 +9,9 @@ from bench.results.comparison import Comparison
 from bench.results.measures import parse_measure
 from reports.changes import MAIN, advice, change_text, headline, place, settings, sides, terms
 from reports.forest import forest, table
-from reports.html import page_script
 from reports.svg import Plot
 from reports.tables import Table
-from reports.templates import template
+from reports.templates import page_script, template
 
 LOOKS = {"REGRESSED": "failed", "NOT VALID": "failed", "INCONCLUSIVE": "unsure"}
 """Class of the verdict; all others are good news or none."""
@@ -20,24 +19,31 @@ LOOKS = {"REGRESSED": "failed", "NOT VALID": "failed", "INCONCLUSIVE": "unsure"}
 
 def render(found: Comparison) -> str:
     """The page of a comparison.  The same comparison gives the same bytes."""
-    word, about = headline(found)
     return template("comparison.html").render(
-        word=word.capitalize() + ("" if about.startswith("in ") else "."),
-        look=LOOKS.get(word, "ok"),
-        about=about,
-        advice=list(advice(found)),
-        facts=_facts(found),
-        strategies=[_strategy(found, number, name) for number, name in enumerate(found.strategies)],
-        terms=[terms(found), *settings(found)],
-        ids=[("base", found.base.ids), ("new", found.new.ids)],
+        **told(found),
+        facts=[*sides(found), *_facts(found)],
         **page_script(),
         comparison_json=msgspec.json.encode(found).decode().replace("<", "\\u003c"),
     )
 
 
+def told(found: Comparison) -> dict[str, object]:
+    """What the page tells, and the section of a report too: the verdict, each strategy, by what it was judged."""
+    word, about = headline(found)
+    return {
+        "word": word.capitalize() + ("" if about.startswith("in ") else "."),
+        "look": LOOKS.get(word, "ok"),
+        "about": about,
+        "advice": list(advice(found)),
+        "sides": list(sides(found)),
+        "strategies": [_strategy(found, number, name) for number, name in enumerate(found.strategies)],
+        "terms": [terms(found), *settings(found)],
+        "ids": [("base", found.base.ids), ("new", found.new.ids)],
+    }
+
+
 def _facts(found: Comparison) -> list[tuple[str, str]]:
     return [
-        *sides(found),
         ("gates", ", ".join(dict.fromkeys(parse_measure(one.measure).title for one in found.gated)) or "none"),
         ("exit code", str(int(found.exit_code))),
     ]

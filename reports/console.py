@@ -19,6 +19,7 @@ from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summ
 from reports.batches import print_batches
 from reports.fan_out import FAN_OUT_HEADINGS, FAN_OUT_SIDES, fan_out_rows
 from reports.money import months
+from reports.observation import print_observations
 from reports.passes import models_of
 from reports.turns import turn_table
 from reports.waste import waste
@@ -96,6 +97,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     if summary.thresholds:
         _print_thresholds(summary, console)
     _print_table("strategy", [(one, one) for one in summary.passes], COLUMNS, console)
+    print_observations(summary.passes, console)
     for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
         _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
     print_models(summary.passes, console)

@@ -283,18 +283,28 @@ def cost(passes: Sequence[Pass], case: str | None = None) -> Plot | None:
 
 def _cost_finding(passes: Sequence[Pass]) -> str:
     """By success, since what failed is cheap."""
-    each = {run.name: run.summary.values["cost_per_success"] for run in passes}
+    what = "an answered prompt" if all(run.summary.fan_out for run in passes) else "a success"
+    each = {run.name: _cost_of_one(run) for run in passes}
     known = {name: value for name, value in each.items() if value is not None}
     if not known:
         return "Nothing succeeded, so nothing can be said of the cost of a success"
     least, most = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
     if known[most] > known[least] * 1.02:
         return (
-            f"A success costs least with {least}, {text(known[least], 'USD')}; with {most} {text(known[most], 'USD')}"
+            f"{what.capitalize()} costs least with {least}, {text(known[least], 'USD')}; with {most} "
+            f"{text(known[most], 'USD')}"
         )
     total, output = (sum(getattr(run.summary.cost, kind) or 0.0 for run in passes) for kind in ("total", "output"))
     same = ", whatever the strategy" if len(known) > 1 else ""
-    return f"A success costs {text(known[least], 'USD')}{same}; {text(output / (total or 1), 'share')} of it is output"
+    part = text(output / (total or 1), "share")
+    return f"{what.capitalize()} costs {text(known[least], 'USD')}{same}; {part} of it is output"
+
+
+def _cost_of_one(run: Pass) -> float | None:
+    """Dollars of a success; where several models are asked the same, of a prompt that got its answer."""
+    if (asked := run.summary.fan_out) is None or run.summary.cost.total is None:
+        return run.summary.values["cost_per_success"]
+    return run.summary.cost.total / asked.answered if asked.answered else None
 
 
 def _left_out(shown: Sequence[Pass], passes: Sequence[Pass]) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -18,21 +16,25 @@ import msgspec
 from bench.errors import UsageError
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES
+from bench.results.comparison import Comparison
 from bench.results.folder import RECORDS, LoadedRun
 from bench.results.format import DASH, count, number, pass_name, text
 from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
+from bench.results.texts import Text
 from reports import batches, figures, money, tables, turns
+from reports.comparison_page import told
 from reports.fan_out import fan_out
+from reports.hours import observations
 from reports.passes import Pass, by_case
 from reports.tables import Table
-from reports.templates import FOLDER, template
+from reports.templates import page_script, template
 from reports.timeline import timeline
 from reports.turns import turn_table
 from reports.waste import waste
-from reports.words import measured, notices, thresholds_met
+from reports.words import measured, notices, thresholds_met, verdict
 
 TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
@@ -45,26 +47,31 @@ TURN_TABLES = 12
 """Passes that have such a table."""
 
 
-def write(run: LoadedRun, path: Path) -> None:
+def write(run: LoadedRun, path: Path, comparison: Comparison | None = None, texts: Sequence[Text] = ()) -> None:
     """Write the report of a run."""
-    path.write_text(render(run), encoding="utf-8")
+    path.write_text(render(run, comparison, texts), encoding="utf-8")
 
 
-def render(run: LoadedRun) -> str:
-    """The report of a run as HTML.  UsageError when the run has no summary."""
+def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence[Text] = ()) -> str:
+    """The report of a run as HTML, with what it was compared with and prompts and answers, if any are given.
+
+    UsageError when the run has no summary.
+    """
     if run.summary is None:
         raise UsageError(f"{run.folder} has no summary: the run did not come to its end")
     passes = _passes(run, run.summary)
     return template("report.html").render(
-        **_head(run, run.summary, passes),
+        **_head(run, run.summary, passes, comparison, texts),
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
         fan_out=fan_out(passes),
         turns=[(one.name, turn_table(one.summary.turns, TURNS)) for one in passes[:TURN_TABLES] if one.summary.turns],
         turns_note=turns.NOTE,
+        observations=observations(passes),
         figures=_figures(passes),
         limits=tables.limits(passes),
+        by_model=money.by_model(passes),
         otherwise=money.alternatives(passes),
         otherwise_note=money.NOTE,
         months=money.months([one.summary for one in passes]),
@@ -72,17 +79,13 @@ def render(run: LoadedRun) -> str:
         batches=batches.batches(run.summary.passes),
         batches_note=batches.NOTE,
         errors=_errors(run, passes),
+        texts=_texts(texts),
+        compared=None if comparison is None else {"base": comparison.base.label, **told(comparison)},
         repeat=_repeat(run),
-        metrics=METRICS.values(),
+        metrics=METRICS,
         **page_script(),
         summary_json=msgspec.json.encode(run.summary).decode().replace("<", "\\u003c"),
     )
-
-
-def page_script() -> dict[str, str]:
-    """A page's script and what its Content-Security-Policy calls it."""
-    script = (FOLDER / "report.js").read_text(encoding="utf-8")
-    return {"script": script, "script_hash": f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"}
 
 
 def _passes(run: LoadedRun, summary: Summary) -> list[Pass]:
@@ -102,7 +105,9 @@ def _any_success(passes: Sequence[Pass]) -> bool:
 # The head, and what to believe
 
 
-def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str, object]:
+def _head(
+    run: LoadedRun, summary: Summary, passes: Sequence[Pass], comparison: Comparison | None, texts: Sequence[Text]
+) -> dict[str, object]:
     costs = [one.summary.cost.total for one in passes if one.summary.cost.total is not None]
     asked = summary.cases or (summary,)
     several = dict.fromkeys(own.name for one in passes for own in one.summary.models)
@@ -122,17 +127,21 @@ def _head(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> dict[str,
         ("strategies", "Strategies"),
         *([("fan-out", "Fan-out")] if any(one.summary.fan_out for one in passes) else []),
         *([("turns", "Turns")] if any(one.summary.turns for one in passes) else []),
+        *([("hours", "Time of day")] if any(one.summary.observation for one in passes) else []),
         *([("latency", "Latency"), ("time", "Where the time went")] if _any_success(passes) else []),
         ("timeline", "Timeline"),
         ("limits", "Limits"),
         *([("batches", "Batches")] if any(one.batches for one in summary.passes) else []),
         ("money", "Cost"),
         ("errors", "Errors"),
+        *([("texts", "Texts")] if texts else []),
+        *([("comparison", "Comparison")] if comparison is not None else []),
         ("repeat", "Repeat it"),
         ("definitions", "Definitions"),
     ]
     return {
         "summary": summary,
+        "verdict": verdict(summary, compared=comparison is not None),
         "facts": facts,
         "sections": sections,
         "answers": [(one.name, *_sentences(one.answer)) for one in summary.cases]
@@ -196,7 +205,7 @@ def _trust(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> list[str
     return lines
 
 
-def _threshold(result: ThresholdResult) -> dict[str, str]:
+def _threshold(result: ThresholdResult) -> dict[str, object]:
     return {
         "name": pass_name(result.strategy, result.pass_, result.case),
         "metric": result.metric,
@@ -205,7 +214,16 @@ def _threshold(result: ThresholdResult) -> dict[str, str]:
         "verdict": result.verdict,
         "look": {"ok": "ok", "inconclusive": "unsure"}.get(result.verdict, "failed"),
         "detail": result.detail,
+        "bullet": _bullet(result),
     }
+
+
+def _bullet(result: ThresholdResult) -> tuple[float, float] | None:
+    """Value and limit as per cent of a bar that holds both; None where there are no such two."""
+    if result.value is None or not result.limit or result.value < 0:
+        return None
+    full = max(result.value, result.limit) * 1.25
+    return round(result.value / full * 100, 1), round(result.limit / full * 100, 1)
 
 
 def _figures(passes: Sequence[Pass]) -> dict[str, object]:
@@ -266,6 +284,16 @@ def _request_ids(run: LoadedRun) -> dict[tuple[tuple[str | None, str, int], str]
             if len(ids) < 3:
                 ids.append(last.request_id)
     return found
+
+
+def _texts(texts: Iterable[Text]) -> dict[str, list[tuple[str, Text]]]:
+    """By pass, each with what it is called."""
+    by_pass: dict[str, list[tuple[str, Text]]] = {}
+    for one in texts:
+        came = "answered" if one.cause is None else CAUSES[one.cause].meaning
+        about = ", ".join(filter(None, (f"request {one.seq}", one.model, came, one.request_id)))
+        by_pass.setdefault(pass_name(one.strategy, one.pass_, one.case), []).append((about, one))
+    return by_pass
 
 
 # How to repeat it

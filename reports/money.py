@@ -9,10 +9,31 @@ from bench.results.summary import Monthly, PassSummary
 from reports.passes import Pass
 from reports.tables import Table
 
+KINDS = ("input", "cache_write", "cache_read", "output")
+"""Of tokens, as `Cost` calls them."""
+
 NOTE = (
     "Estimates: the work of the requests that succeeded at list prices, without retries. Other models are taken to "
     "give the same text; newer ones need more tokens for it."
 )
+
+
+def by_model(passes: Sequence[Pass]) -> Table | None:
+    """What each of several models cost in each pass, by kind of token; None where only one was asked."""
+    rows = [
+        (
+            one.name,
+            own.name,
+            *(text(getattr(own.cost, kind), "USD") for kind in ("total", *KINDS)),
+            text(own.values["wasted_cost"], "USD"),
+            text(own.values["cost_per_success"], "USD"),
+        )
+        for one in passes
+        for own in one.summary.models
+        if own.cost is not None
+    ]
+    kinds = (kind.replace("_", " ") for kind in KINDS)
+    return Table(("strategy", "model", "total", *kinds, "of it wasted", "per success"), rows) if rows else None
 
 
 def alternatives(passes: Sequence[Pass]) -> Table | None:

@@ -74,11 +74,6 @@ class Group:
     title: str
     columns: tuple[Column, ...]
 
-    @property
-    def headings(self) -> list[str]:
-        """What stands over each column."""
-        return [column.heading for column in self.columns]
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -258,7 +253,8 @@ def _interval(quantile: Quantile, unit: str) -> str:
         return f"needs {quantile.needed:,}"
     low, high = column_text(quantile.lo, unit), column_text(quantile.hi, unit)
     number_low, _, unit_low = low.partition(" ")
-    return f"{number_low if high.endswith(f' {unit_low}') else low} {DASH} {high}"
+    low = number_low if high.endswith(f" {unit_low}") else low
+    return f"{low} {DASH} {high}".replace(f" {unit_low}", f"\u00a0{unit_low}")  # paper is narrow: no unit alone
 
 
 def _best(found: Sequence[Quantile], better: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""What happened when: requests, in flight, 429s and the room left under each limit, on one time axis."""
+"""What happened when: requests, in flight, their rate, 429s and the room left under each limit, on one time axis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from bench.results.columns import AttemptColumns, Bools, Columns, Floats, unneeded
+from bench.results.columns import CAUSE_NAMES, AttemptColumns, Bools, Columns, Floats, unneeded
 from bench.results.format import text
 from bench.results.limits import rate_limited
 from reports.passes import Pass
@@ -23,31 +23,34 @@ HINTS = 50
 
 
 def timeline(run: Pass, name: str) -> Plot:
-    """What happened when: requests, in flight, 429s and the room left under each limit, on one time axis."""
+    """Requests, in flight, their rate, 429s and the room left under each limit, one below the other."""
     attempts = run.columns.attempts
     end = float(attempts.ended.max()) or 1.0
     scale, unit = _time_unit(end)
     rejected = rate_limited(attempts)
     peak = int(_in_flight(attempts, np.array([0.0, end])).max())
     title = _timeline_finding(run, end, peak, rejected)
-    heights = [2.1, 0.75, *([0.55] if rejected.any() else []), 0.85]
+    told = any(np.isfinite(getattr(attempts, f"{column}_remaining")).any() for _, _, column in _LIMITS)
+    heights = [2.1, 0.75, 0.75, *([0.55] if rejected.any() else []), *([0.85] if told else [])]
     with drawing(name):
         figure, axes = stack(heights)
         spans = len(run.columns.requests) <= SPANS
         (_span_panel if spans else _dot_panel)(axes[0], run.columns, rejected, scale)
         hints = _in_flight_panel(axes[1], attempts, end, scale)
-        if rejected.any():
-            _rejected_panel(axes[2], attempts.ended[rejected], end, scale)
-        limits = _limits_panel(axes[-1], attempts, end, scale)
+        _rate_panel(axes[2], run.columns, end, scale)
+        keys = _rejected_panel(axes[3], attempts, end, scale) if rejected.any() else []
+        limits = _limits_panel(axes[-1], attempts, end, scale) if told else []
         axes[-1].set_xlim(0, end / scale)
         axes[-1].set_xlabel(f"{unit} since the strategy began")
         svg = inline(figure, name, f"Timeline of {run.name}. {title}. The table has the numbers.", hints)
     return Plot(
         name,
         title,
-        _timeline_note(run, spans),
+        _timeline_note(run, spans, told),
         svg,
-        _timeline_key(spans, limits, *(bool(some(attempts).any()) for some in (rate_limited, _lost, unneeded))),
+        _timeline_key(
+            spans, [*keys, *limits], *(bool(some(attempts).any()) for some in (rate_limited, _lost, unneeded))
+        ),
         _timeline_table(run, end),
     )
 
@@ -117,13 +120,49 @@ def _in_flight_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: floa
     ]
 
 
-def _rejected_panel(ax: Axes, moments: Floats, end: float, scale: float) -> None:
-    width = next((w for w in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600) if end / w <= 120), 3600)
-    counts, edges = np.histogram(moments, np.arange(0, end + width, width))
-    ax.stairs(counts, edges / scale, fill=True, color=colour("throttle"), linewidth=0)
-    ax.set_ylim(0, counts.max() * 1.15)
+def _rate_panel(ax: Axes, columns: Columns, end: float, scale: float) -> None:
+    """Attempts sent and requests answered, by the minute."""
+    width = _width(end, 60, least=1.0)
+    edges = np.arange(0, end + width, width)
+    for moments, name, dash in (
+        (columns.attempts.sent, "ink", (0, (4, 2))),
+        (columns.requests.ended[columns.requests.ok], "service", "solid"),
+    ):
+        counts, _ = np.histogram(moments, edges)
+        ax.stairs(counts * 60 / width, edges / scale, color=colour(name), linestyle=dash, baseline=None)
+    ax.set_ylim(0, None)
+    ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.set_title(f"sent (dashed) and answered per minute, in each {width:g} s")
+
+
+_CAUSES = {"requests": "requests", "input_tokens": "input", "output_tokens": "output"}
+"""Colours of 429s whose limit is known."""
+
+
+def _rejected_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) -> list[Key]:
+    """429s by the limit that said no, one upon the other."""
+    width = _width(end, 120, least=0.1)
+    edges = np.arange(0, end + width, width)
+    below, said, keys = np.zeros(len(edges) - 1), [], []
+    for code in np.unique(attempts.cause[rate_limited(attempts)]):
+        cause = CAUSE_NAMES[code]
+        words, name = cause.replace("_", " "), _CAUSES.get(cause, "throttle")
+        counts, _ = np.histogram(attempts.ended[attempts.cause == code], edges)
+        ax.stairs(below + counts, edges / scale, baseline=below, fill=True, color=colour(name), linewidth=0)
+        below = below + counts
+        said.append(f"{words} {int(counts.sum()):,}")
+        keys.append(Key(name, "area", f"429: {words}"))
+    ax.set_ylim(0, below.max() * 1.15)
     ax.yaxis.set_major_locator(MaxNLocator(2, integer=True))
-    ax.set_title(f"429s in each {text(float(width), 's')}")
+    ax.set_title(f"429s in each {width:g} s: {', '.join(said)}")
+    return keys
+
+
+def _width(end: float, most: int, *, least: float) -> float:
+    """Round seconds that part the time into so many bins at most."""
+    widths = (w for w in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0) if w >= least)
+    return next((w for w in widths if end / w <= most), 3600.0)
 
 
 _LIMITS = (
@@ -134,7 +173,7 @@ _LIMITS = (
 
 
 def _limits_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) -> list[Key]:
-    """What the rate-limit headers said was left; without such headers, the requests sent per minute."""
+    """What the rate-limit headers said was left."""
     edges = np.linspace(0, end, _BINS + 1)
     keys = []
     for (name, dash, column), look in zip(_LIMITS, ("line", "dash", "dots"), strict=True):
@@ -143,19 +182,11 @@ def _limits_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float) 
         if len(moments):
             ax.step(moments / scale, least * 100, where="post", color=colour(name), linestyle=dash)
             keys.append(Key(name, look, f"{column.replace('_', ' ')} left"))
-    if keys:
-        ax.set_title("left of each limit")
-        ax.set_ylim(-4, 104)
-        ax.yaxis.set_major_locator(FixedLocator([0, 50, 100]))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-        return keys
-    width = max(end / 60, 1.0)
-    counts, steps = np.histogram(attempts.sent, np.arange(0, end + width, width))
-    ax.stairs(counts * 60 / width, steps / scale, color=colour("requests"), baseline=None)
-    ax.set_ylim(0, None)
-    ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    ax.set_title("requests sent per minute (the answers carried no rate-limit headers)")
-    return [Key("requests", "line", "requests sent per minute")]
+    ax.set_title("left of each limit")
+    ax.set_ylim(-4, 104)
+    ax.yaxis.set_major_locator(FixedLocator([0, 50, 100]))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+    return keys
 
 
 def _segments(ax: Axes, starts: Floats, ends: Floats, rows: Floats, name: str, width: float) -> None:
@@ -200,11 +231,12 @@ def _least(moments: Floats, values: Floats, edges: Floats) -> tuple[Floats, Floa
     return edges[:-1][filled], least[filled]
 
 
-def _timeline_note(run: Pass, spans: bool) -> str:
+def _timeline_note(run: Pass, spans: bool, told: bool) -> str:
     requests = len(run.columns.requests)
     what = "one line a request, waiting thin, in service thick" if spans else "one dot an attempt"
     attempts = len(run.columns.attempts)
-    return f"{requests:,} requests, {attempts:,} attempts; {what}. Limits as the headers of the answers told them."
+    limits = "Limits as the headers of the answers told them." if told else "The answers carried no rate-limit headers."
+    return f"{requests:,} requests, {attempts:,} attempts; {what}. {limits}"
 
 
 def _timeline_key(spans: bool, limits: list[Key], rejected: bool, failed: bool, spare: bool) -> tuple[Key, ...]:

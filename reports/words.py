@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from bench.errors import Exit
 from bench.results.format import pass_name, text, three
 from bench.results.metrics import METRICS
 from bench.results.summary import Summary, ThresholdResult
@@ -59,6 +60,30 @@ def measured(result: ThresholdResult) -> str:
     name, _ = split_tags(result.metric)
     metric = WORDS.get(name, {}).get(aggregate, name)
     return text(result.value, METRICS[metric].unit)
+
+
+_VERDICTS = {
+    Exit.REGRESSED: "Regressed",
+    Exit.INCONCLUSIVE: "Inconclusive",
+    Exit.NOT_VALID: "Not valid",
+    Exit.BUDGET: "Stopped by its budget",
+    Exit.TARGET: "The target was lost",
+    Exit.THRESHOLDS: "Failed",
+    Exit.INTERRUPTED: "Interrupted",
+    Exit.TERMINATED: "Terminated",
+}
+
+
+def verdict(summary: Summary, *, compared: bool = False) -> tuple[str, str, str] | None:
+    """How a run ended: class, word and why.  None of one that nothing was demanded of and nothing ended early."""
+    if summary.exit_code == Exit.OK:
+        met = thresholds_met(summary) if summary.thresholds else "no gate regressed" if compared else None
+        return None if met is None else ("ok", "Passed", met)
+    code = Exit(summary.exit_code)
+    look = "unsure" if code is Exit.INCONCLUSIVE else "failed"
+    why = [thresholds_met(summary)] if code is Exit.THRESHOLDS else [*summary.reasons[:3]]
+    more = len(summary.reasons) - len(why) if code is not Exit.THRESHOLDS else 0
+    return look, _VERDICTS.get(code, f"Exit code {code:d}"), "; ".join([*why, *([f"{more} more"] if more else [])])
 
 
 def thresholds_met(summary: Summary) -> str:

@@ -69,6 +69,14 @@ def test_every_workflow_to_copy_is_valid(kind: str, content: object) -> None:
     jsonschema.validate(content, schemas.get_builtin_schema(f"vendor.{kind}"))
 
 
+def test_all_workflows_name_the_repository_in_the_one_way_that_is_explained_first() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text()
+    named = set(re.findall(r"[\w.-]+/claude-bench@\w+", page))
+    assert named == {"your-organisation/claude-bench@v0"}
+    assert f"written\n`{named.pop()}` here" in page.partition("```")[0]
+    assert "pip install claude-bench" not in page, "of that name there is nothing of ours on PyPI"
+
+
 def test_workflows_give_the_action_only_inputs_that_it_has() -> None:
     inputs = YAML(typ="safe").load((ROOT / "action.yml").read_text())["inputs"]
     page = (ROOT / "docs" / "ci.md").read_text()

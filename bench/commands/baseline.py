@@ -12,6 +12,7 @@ from bench.errors import Exit
 
 def save(
     name: Annotated[str, Parameter(help="What to call it.")],
+    /,
     *runs: Annotated[str, Parameter(help="Run folders, globs or reports.")],
     add: Annotated[bool, Parameter(negative="", help="Keep the runs it has, the last ten of all.")] = False,
     baselines: Annotated[Path, Parameter(help="Folder of the baselines.")] = Path("baselines"),
@@ -33,6 +34,7 @@ def list_(*, baselines: Annotated[Path, Parameter(help="Folder of the baselines.
 
 def show(
     name: Annotated[str, Parameter(help="Its name.")],
+    /,
     *,
     baselines: Annotated[Path, Parameter(help="Folder of the baselines.")] = Path("baselines"),
 ) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bench.commands.printing import command_line, printed, words
+from bench.commands.printing import command_line, passed, printed, words
 from bench.errors import Exit
 
 
@@ -28,6 +28,7 @@ def compare(
         str | None, Parameter(name=["--target", "-t"], help="To calibrate a scenario: sim, mock, api or a URL.")
     ] = None,
     strict: Annotated[bool, Parameter(negative="", help="Fail, with 4, when a gate is inconclusive.")] = False,
+    exit_zero: Annotated[bool, Parameter(negative="", help="Return 0 whatever is found.")] = False,
     html: Annotated[Path | None, Parameter(help="Write a page with the intervals drawn.")] = None,
     junit: Annotated[Path | None, Parameter(help="Write JUnit XML, a case a gate.")] = None,
     baselines: Annotated[Path, Parameter(help="Folder of the baselines.")] = Path("baselines"),
@@ -70,4 +71,4 @@ def compare(
         exporting.export_comparison(compared, junit)
     code = printed(lambda: comparing.show(compared, json=json, quiet=quiet), compared.exit_code)
     ci.publish_comparison(compared, os.environ, api.to_stderr)
-    return code
+    return passed(code, exit_zero=exit_zero)

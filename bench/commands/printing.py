@@ -1,4 +1,4 @@
-"""What all commands do at their end: print what was found, return its exit code."""
+"""What commands have in common: they ask before they spend, print what was found, return its exit code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
+
+from bench.errors import INTERRUPTIONS, Exit, UsageError
 
 command_line: ContextVar[list[str]] = ContextVar("command_line")
 """The command line that is being run, as the run folder notes it down."""
@@ -20,6 +22,26 @@ def printed(show: Callable[[], None], exit_code: int) -> int:
         # Whoever read (head, say) has seen enough.  The exit code stays that of what was found.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return exit_code
+
+
+def passed(exit_code: int, *, exit_zero: bool) -> int:
+    """The exit code for those who read it elsewhere: 0 whatever was found, unless a person or a system ended it."""
+    return Exit.OK if exit_zero and exit_code not in INTERRUPTIONS else exit_code
+
+
+def agreed(offer: str, *, yes: bool) -> None:
+    """Show what would be sent and what it costs, and let a person agree to it.
+
+    `yes` is agreement given before.  UsageError where there is none, and nobody to ask.
+    """
+    print(offer, file=sys.stderr, flush=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("that costs money, and there is nobody to ask", "Agree with --yes.")
+    print("Send it? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was sent")
 
 
 def words(flag: str | None) -> list[str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.commands.printing import command_line, printed
-from bench.errors import INTERRUPTIONS, Exit
+from bench.commands.printing import command_line, passed, printed, words
+from bench.errors import Exit
 
 if TYPE_CHECKING:
     from bench.scenario.model import Scenario
@@ -57,6 +57,15 @@ def run(
     yes: Annotated[
         bool, Parameter(name=["--yes", "-y"], negative="", help="Before a run on the API, do not ask.")
     ] = False,
+    compare: Annotated[
+        str | None, Parameter(help="Hold it against this in the end: a run, a quoted glob, a baseline, a report.")
+    ] = None,
+    across: Annotated[
+        str | None, Parameter(help="What may differ from what it is compared with, by commas: model,tier.")
+    ] = None,
+    keep_text: Annotated[
+        bool, Parameter(negative="", help="Keep some prompts and answers in a private file of the run's folder.")
+    ] = False,
     strict: Annotated[
         bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
     ] = False,
@@ -90,20 +99,35 @@ def run(
         strategies=strategy.split(",") if strategy else [],
         cases=case.split(",") if case else [],
     )
+    from bench import ci, comparing
+
+    against = (
+        comparing.against(compare, scenario=loaded, across=words(across), strict=strict)
+        if compare is not None
+        else None
+    )
     if loaded.target == "api" and not _agreed(loaded, yes=yes, quiet=quiet):
         api.to_stderr("nothing was sent")
         return Exit.INTERRUPTED
-    from bench import ci
-
     with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
         with api.watched(
             loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr
         ) as observer:
-            finished = api.run(loaded, out=out, observer=observer, command=command_line.get(), strict=strict)
+            finished = api.run(
+                loaded,
+                out=out,
+                observer=observer,
+                command=command_line.get(),
+                strict=strict,
+                against=against,
+                keep_text=keep_text,
+            )
         code = _show(finished, json=json, quiet=quiet)
         ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
+        if finished.comparison is not None:
+            ci.publish_comparison(finished.comparison, os.environ, api.to_stderr)
         page.hand_over(finished)
-    return Exit.OK if exit_zero and code not in INTERRUPTIONS else code
+    return passed(code, exit_zero=exit_zero)
 
 
 def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> bool:
@@ -121,6 +145,7 @@ def resume(
     folder: Annotated[Path, Parameter(help="The folder of a run that was killed or stopped.")],
     /,
     *,
+    exit_zero: Annotated[bool, Parameter(negative="", help="Return 0 whatever is found.")] = False,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
 ) -> int:
@@ -132,20 +157,32 @@ def resume(
 
     with api.progress(quiet=quiet) as observer:
         finished = api.resume(folder, observer=observer)
-    return _show(finished, json=json, quiet=quiet)
+    return passed(_show(finished, json=json, quiet=quiet), exit_zero=exit_zero)
 
 
 def report(
     folder: Annotated[Path, Parameter(help="The folder of a finished, stopped or killed run.")],
     /,
     *,
+    compare: Annotated[
+        str | None, Parameter(help="Hold it against this: a run, a quoted glob, a baseline, a report.")
+    ] = None,
+    across: Annotated[
+        str | None, Parameter(help="What may differ from what it is compared with, by commas: model,tier.")
+    ] = None,
+    show_text: Annotated[
+        bool, Parameter(negative="", help="Show the prompts and answers that run --keep-text has kept.")
+    ] = False,
+    exit_zero: Annotated[bool, Parameter(negative="", help="Return 0 whatever is found.")] = False,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
 ) -> int:
     """Rebuild the console summary and the HTML report of a run from its records.  Sends nothing."""
-    from bench import api
+    from bench import api, comparing
 
-    return _show(api.report(folder), json=json, quiet=quiet)
+    against = None if compare is None else comparing.against(compare, across=words(across))
+    finished = api.report(folder, against=against, show_text=show_text)
+    return passed(_show(finished, json=json, quiet=quiet), exit_zero=exit_zero)
 
 
 def _show(finished: object, *, json: bool, quiet: bool) -> int:

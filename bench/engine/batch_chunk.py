@@ -48,4 +48,4 @@ class Chunk:
 def lightened(spec: RequestSpec) -> RequestSpec:
     """A request without what it says: enough for its record and its cost."""
     params = {name: spec.params[name] for name in ("model", "max_tokens")}
-    return msgspec.structs.replace(spec, params=params)
+    return msgspec.structs.replace(spec, params=params, bound=spec.most_input_tokens)

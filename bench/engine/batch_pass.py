@@ -132,7 +132,7 @@ class BatchPass:
         for known in past.batches.values():
             items = {seq: light[seq] for seq in known.seqs() if seq in light}
             for spec in items.values():
-                self._around.budget.reserve(self._around.worst_in_batch(spec))
+                self._around.budget.commit(self._around.worst_in_batch(spec))
             if not items:
                 continue
             if known.id is None:
@@ -190,21 +190,63 @@ class BatchPass:
             chunk = self._chunk()
             for spec in specs:
                 await self._calls.pause(min(spec.intended, self._cancel_at()))
-                if self._around.stop.reason is not None:
-                    self._drop(chunk.items)
-                    self._close(chain([spec], specs))
+                fits = self._may_submit() and self._around.budget.takes(self._around.worst_in_batch(spec))
+                if not fits and self._may_submit():
+                    chunk = await self._sent_off(chunk)
+                    fits = await self._room_for(spec)
+                if not fits:
+                    await self._submit_no_more(chunk, chain([spec], specs))
                     return
-                if self._is(self._cancel_at()):
-                    await self._give_up((*chunk.items.values(), *self._reserved(chain([spec], specs))))
-                    return
-                if self._refused(spec):
-                    self._close(chain([spec], specs))
-                    break
                 chunk = await self._add(spec, chunk)
-            if chunk.items:
-                await self._create(chunk)
+            if self._may_submit():
+                await self._sent_off(chunk)
+            else:
+                await self._submit_no_more(chunk, ())
         except LeftError:
             return
+
+    def _may_submit(self) -> bool:
+        """Whether neither a stop nor the time to cancel has come."""
+        return self._around.stop.reason is None and not self._is(self._cancel_at())
+
+    async def _sent_off(self, chunk: Chunk) -> Chunk:
+        """Create the batch of what has gathered, if anything has; returns the next chunk."""
+        if not chunk.items:
+            return chunk
+        await self._create(chunk)
+        return self._chunk()
+
+    async def _room_for(self, spec: RequestSpec) -> bool:
+        """Wait until the budget has room for a request, which is then reserved there.  False when that is too late."""
+        budget, stop, worst = self._around.budget, self._around.stop, self._around.worst_in_batch(spec)
+        while self._may_submit():
+            asked = asyncio.ensure_future(budget.reserve(worst))
+            timer = self._clock.call_at(self._cancel_at(), asked.cancel) if self._cancel_at() < math.inf else None
+            try:
+                with stop.heard_by(asked.cancel):
+                    await asyncio.wait({asked})
+            finally:
+                asked.cancel()
+                if timer is not None:
+                    timer.cancel()
+            if asked.cancelled():
+                continue
+            if (why := asked.result()) is None:
+                return True
+            stop.request(why, Exit.BUDGET)
+        if self._leftover is None:
+            stop.request("the budget held requests back until the deadline", Exit.BUDGET)
+        return False
+
+    async def _submit_no_more(self, chunk: Chunk, rest: Iterable[RequestSpec]) -> None:
+        """A stop, or the time to cancel, has come before these were in a batch."""
+        await self._calls.pause(self._clock.now())
+        if self._around.stop.reason is not None:
+            self._drop(chunk.items)
+            self._close(rest)
+        else:
+            self._release(chunk.items)
+            await self._give_up((*chunk.items.values(), *map(lightened, rest)))
 
     def _chunk(self) -> Chunk:
         self._next += 1
@@ -219,6 +261,7 @@ class BatchPass:
             line = self._line(spec, chunk)
         if not chunk.fits(line):
             words = f"alone it is {len(line):,} bytes; a batch may have {self._batching.max_bytes:,.0f}"
+            self._release({spec.seq: spec})
             self._fail([spec], "too_large", words)
             return chunk
         chunk.add(spec, line)
@@ -230,26 +273,11 @@ class BatchPass:
     def _line(self, spec: RequestSpec, chunk: Chunk) -> bytes:
         return self._client.line(self._names.of(chunk.number, spec.seq), spec)
 
-    def _refused(self, spec: RequestSpec) -> bool:
-        """Whether the budget forbids another request, which ends the run; if not, it is reserved there."""
-        worst = self._around.worst_in_batch(spec)
-        if (why := self._around.budget.refuses(worst)) is not None:
-            self._around.stop.request(why, Exit.BUDGET)
-            return True
-        self._around.budget.reserve(worst)
-        return False
-
-    def _reserved(self, specs: Iterable[RequestSpec]) -> Iterator[RequestSpec]:
-        """Requests as they are when the budget has let them pass."""
-        for spec in specs:
-            self._around.budget.reserve(self._around.worst_in_batch(spec))
-            yield lightened(spec)
-
     def _release(self, items: Mapping[int, RequestSpec]) -> None:
         """Forget that these were to be sent."""
         for seq, spec in items.items():
             self._latest.pop(seq, None)
-            self._around.budget.settle(self._around.worst_in_batch(spec), 0.0)
+            self._around.budget.take_back(self._around.worst_in_batch(spec))
 
     def _drop(self, items: Mapping[int, RequestSpec]) -> None:
         """Send these no more."""
@@ -270,6 +298,10 @@ class BatchPass:
         while True:
             try:
                 await self._calls.turn()
+                if self._around.stop.reason is not None:
+                    self._withdraw(intended, "stopped")
+                    self._drop(chunk.items)
+                    return
                 sent = self._clock.now()
                 state = await self._client.create(chunk.number, body)
             except BatchCallError as refused:
@@ -278,8 +310,9 @@ class BatchPass:
                     return
                 if not CAUSES[refused.cause].retryable:
                     self._withdraw(intended, refused.cause)
+                    self._release(chunk.items)
                     self._fail(list(chunk.items.values()), refused.cause, refused.message, refused.status)
-                    self._stop_if_useless(refused.cause, refused.message)
+                    self._around.stop.request_if_useless(refused.cause, refused.message)
                     return
                 wait = refused.retry_after or next(tries)
             else:
@@ -291,12 +324,9 @@ class BatchPass:
             except LeftError:
                 self._withdraw(intended, "interrupted")
                 raise
-            if self._around.stop.interrupted:
-                self._withdraw(intended, "interrupted")
-                self._drop(chunk.items)
-                return
             if self._is(self._cancel_at()):
                 self._withdraw(intended, "deadline")
+                self._release(chunk.items)
                 await self._give_up(chunk.items.values())
                 return
 
@@ -403,8 +433,7 @@ class BatchPass:
         """Read the results; what they do not have is lost."""
         hidden_until = self._clock.now() + self._batching.hidden_for
         await self._calls.until_it_works(lambda: self._read_results(batch), hidden_until=hidden_until)
-        missing = list(batch.items.values())
-        batch.items.clear()
+        missing = self._never_told(batch)
         self._fail(missing, "lost", "the results of its batch do not have it", batch=batch)
         self._log.write(Collected(*self._key, batch.number, self._clock.now(), case=self._case))
 
@@ -443,7 +472,7 @@ class BatchPass:
             batch.again[seq] = spec
         else:
             self._keep(spec, attempt)
-            self._stop_if_useless(attempt.cause, attempt.message)
+            self._around.stop.request_if_useless(attempt.cause, attempt.message)
 
     def _deserves_more(self, seq: int, attempt: Attempt) -> bool:
         if attempt.cause is None or (self._around.stop.reason is not None and not self._calls.leaving):
@@ -457,9 +486,12 @@ class BatchPass:
     # Records
 
     def _keep(self, spec: RequestSpec, *last: Attempt) -> None:
-        attempts = (*self._earlier.pop(spec.seq, ()), *last)
-        record = record_of(self._of_pass, spec, attempts)
+        self.keep(spec, (*self._earlier.pop(spec.seq, ()), *last))
         self._came_back(spec)
+
+    def keep(self, spec: RequestSpec, attempts: tuple[Attempt, ...]) -> None:
+        """Keep the record of a request that is over, as these attempts have left it."""
+        record = record_of(self._of_pass, spec, attempts)
         self._around.journal(record)
         costs = [self._around.cost(record.model, one) for one in attempts]
         known = [cost for cost in costs if cost is not None]
@@ -474,8 +506,8 @@ class BatchPass:
         for spec in specs:
             sent, batch_id = (batch.sent, batch.id) if batch else (now, None)
             attempt = Attempt(sent, now, status, cause=cause, message=message or None, batch=batch_id)
-            cost = self._around.cost(spec.params["model"], attempt) if batch else 0.0
-            self._around.budget.settle(self._around.worst_in_batch(spec), cost)
+            if batch is None and spec.seq not in self._earlier:
+                self._around.observer.sent(self._strategy.name)
             self._keep(spec, attempt)
 
     async def _give_up(self, specs: Iterable[RequestSpec]) -> None:
@@ -483,20 +515,20 @@ class BatchPass:
         if self._leftover is None:
             self._fail(specs, "deadline", "it was in no batch yet when the deadline came")
             return
-        given_up = {spec.seq: spec for spec in specs}
-        self._release(given_up)
-        await self._leftover({seq: tuple(self._earlier.pop(seq, ())) for seq in given_up})
+        await self._leftover({spec.seq: tuple(self._earlier.pop(spec.seq, ())) for spec in specs})
 
     def _lose(self, batch: _Batch, message: str) -> None:
-        missing = list(batch.items.values())
-        batch.items.clear()
+        missing = self._never_told(batch)
         self._fail(missing, "lost", message, batch=batch)
         self._log.write(Lost(*self._key, batch.number, self._clock.now(), case=self._case))
 
-    def _stop_if_useless(self, cause: str | None, message: str | None) -> None:
-        """End the run on a failure that every further request would share."""
-        if cause is not None and (ends := CAUSES[cause].ends_run) is not None:
-            self._around.stop.request(f"{CAUSES[cause].meaning}{f': {message}' if message else ''}", ends)
+    def _never_told(self, batch: _Batch) -> list[RequestSpec]:
+        """What a batch will never tell of; nobody knows what of it was processed, and billed."""
+        missing = list(batch.items.values())
+        batch.items.clear()
+        for spec in missing:
+            self._around.budget.settle(self._around.worst_in_batch(spec), None)
+        return missing
 
     def _unreachable(self, failed: BatchCallError) -> None:
         """A call that does not succeed: the batch goes on, and can be fetched when the reason is gone."""

@@ -1,8 +1,27 @@
-"""The budget guard: nothing is sent that could break the budget, even if all in flight cost the most they can."""
+"""The budget guard: nothing is sent that could break the budget, even if all in flight cost the most they can.
+
+What does not fit now may fit once an answer has come and has cost less than it could have.  So whoever wants to send
+waits, first come first served, and is refused only when nothing is in flight any more.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from bench.results.format import dollars
+from bench.results.record import Attempt, Usage
+
+Refusal: TypeAlias = str
+"""Why an attempt must not be sent, in words."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    worst: float
+    answer: asyncio.Future[Refusal | None]
 
 
 @dataclass(slots=True)
@@ -16,37 +35,93 @@ class BudgetGuard:
     spent: float = 0.0
     at_risk: float = 0.0
     """Worst case of all attempts in flight."""
+    in_flight: int = 0
     sent: int = 0
     time_used: float = 0.0
     """Scenario seconds of the passes that have ended."""
+    _waiting: deque[_Waiting] = field(default_factory=deque, init=False, repr=False)
 
     @property
     def time_left(self) -> float | None:
         """Scenario seconds the pass that begins now may take."""
         return None if self.max_time is None else max(0.0, self.max_time - self.time_used)
 
-    def refuses(self, worst: float) -> str | None:
-        """Why an attempt that may cost `worst` must not be sent; None when it may."""
-        if self.max_requests is not None and self.sent >= self.max_requests:
-            return f"the budget of {self.max_requests:,} requests is used up"
-        if self.max_cost is not None and self.spent + self.at_risk + worst > self.max_cost:
-            return (
-                f"the next request could break the budget of ${self.max_cost:,.2f} "
-                f"(${self.spent:,.4f} spent, ${self.at_risk:,.4f} at risk in flight, up to ${worst:,.4f} more)"
-            )
-        return None
+    def takes(self, worst: float) -> bool:
+        """Reserve an attempt that may cost `worst`, if it fits and nobody waits."""
+        fits = not self._waiting and self._refusal(worst) is None
+        if fits:
+            self.commit(worst)
+        return fits
 
-    def reserve(self, worst: float) -> None:
-        """Count an attempt about to be sent."""
+    async def reserve(self, worst: float) -> Refusal | None:
+        """Reserve an attempt that may cost `worst` as soon as it fits.  Returns why it never will, if so."""
+        if self.takes(worst):
+            return None
+        waiting = _Waiting(worst, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._look()
+        try:
+            return await waiting.answer
+        except asyncio.CancelledError:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+                self._look()
+            elif not waiting.answer.cancelled() and waiting.answer.result() is None:
+                self.take_back(worst)
+            raise
+
+    def commit(self, worst: float) -> None:
+        """Count an attempt that is about to be sent, or is on its way already."""
         self.sent += 1
+        self.in_flight += 1
         self.at_risk += worst
 
     def take_back(self, worst: float) -> None:
         """Uncount an attempt that is not sent after all."""
         self.sent -= 1
-        self.at_risk -= worst
+        self._land(worst)
 
     def settle(self, worst: float, cost: float | None) -> None:
         """Count an attempt that ended.  An unknown cost is taken at its worst."""
-        self.at_risk -= worst
-        self.spent += worst if cost is None else cost
+        self.spent += worst if cost is None else max(0.0, cost)
+        self._land(worst)
+
+    def _land(self, worst: float) -> None:
+        self.in_flight -= 1
+        self.at_risk = self.at_risk - worst if self.in_flight else 0.0  # without what rounding has left
+        self._look()
+
+    def _look(self) -> None:
+        """Let those go on that need not wait any more, the first in line first."""
+        while self._waiting:
+            first = self._waiting[0]
+            why = self._refusal(first.worst)
+            if why is not None and self.in_flight:
+                return
+            self._waiting.popleft()
+            if first.answer.done():  # given up in this very moment
+                continue
+            if why is None:
+                self.commit(first.worst)
+            first.answer.set_result(why)
+
+    def _refusal(self, worst: float) -> Refusal | None:
+        if self.max_requests is not None and self.sent >= self.max_requests:
+            return f"the budget of {self.max_requests:,} requests is used up"
+        if self.max_cost is not None and self.spent + self.at_risk + worst > self.max_cost:
+            return (
+                f"the next request could break the budget of {dollars(self.max_cost)} "
+                f"({dollars(self.spent)} spent, up to {dollars(worst)} more)"
+            )
+        return None
+
+
+def certain(cost: float | None, attempt: Attempt) -> float | None:
+    """The dollars of an attempt if no more can have been billed; None where nobody knows.
+
+    A stream that was cut off has told what it began with, not what it had produced.  A failure of the service is free;
+    but a proxy's, which bears no request id, says nothing of what the service did.
+    """
+    refused = attempt.status is not None and (400 <= attempt.status < 500 or attempt.request_id is not None)
+    whole = attempt.ok or attempt.batch is not None or attempt.stop_reason is not None
+    return cost if whole or (refused and attempt.usage is None) or attempt.usage == Usage() else None

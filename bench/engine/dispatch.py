@@ -36,7 +36,7 @@ class Pass:
             spec, ticket = through
             if ticket is None or not self.flight.wanted(spec):
                 self.flight.drop(spec, ticket)
-            elif (exchange := Exchange(self._terms, spec, ticket)).begins():
+            elif await (exchange := Exchange(self._terms, spec, ticket)).begins():
                 group.create_task(self.flight.carry(exchange))
             else:
                 return

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from bench.clock import Clock
+from bench.engine.budget import certain
 from bench.engine.life import Life
 from bench.engine.race import Race, Runner
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.request import RequestSpec
-from bench.results.causes import CAUSES
 from bench.results.record import Attempt, OfPass, Record, Usage
 from bench.scenario.model import Strategy
 from bench.strategies.admission import Admission
@@ -64,30 +64,34 @@ class Exchange:
         self._ticket = ticket
         self._worst = terms.around.worst_case(spec)
         """The most dollars an attempt can cost."""
-        self._attempts: list[Attempt] = []
-        self._cost: float | None = 0.0
+        self._attempts = [*terms.around.tried.get(terms.of_pass, {}).get(spec.seq, ())]
+        self._cost: float | None = None if self._attempts else 0.0
         """Dollars of all attempts; None as soon as one is unknown."""
-        self._sends = self._tries = 0
+        self._sends = self._tries = len(self._attempts)
         """Attempts sent; tries are the same but for hedges."""
         self._slots = 1
         self._deadline = math.inf
         self._waits = False
         self._life = Life()
 
-    def begins(self) -> bool:
-        """Whether the budget allows a first attempt, which is then reserved there.  If not, all is given back."""
-        if self._refused():
-            self._terms.admission.release()
-            return False
-        self._terms.around.observer.sent(self._terms.strategy.name)
-        return True
+    async def begins(self) -> bool:
+        """Wait until the budget allows a first attempt.  False when it never will; then the slot is given back."""
+        allowed = False
+        try:
+            allowed = await self._allowed()
+        finally:
+            if not allowed:
+                self._terms.admission.release()
+        if allowed:
+            self._terms.around.observer.sent(self._terms.strategy.name)
+        return allowed
 
     async def run(self) -> Record:
         """Attempt until success, or until retry policy, time, budget or a stop give up; then keep the record."""
         self._life.begin()
         self._deadline = self._terms.clock.now() + self._terms.longest
         await self._try()
-        while (delay := self._delay()) is not None and await self._let_through_again(delay) and not self._refused():
+        while (delay := self._delay()) is not None and await self._let_through_again(delay):
             await self._try()
         self._life.end()
         if self._slots:
@@ -102,15 +106,20 @@ class Exchange:
         if in_flight or self._waits:
             self._life.give_up(cause)
 
-    def _refused(self) -> bool:
-        """Whether the budget forbids another attempt, which ends the run; if not, the attempt is reserved there."""
-        around = self._terms.around
-        if (why := around.budget.refuses(self._worst)) is not None:
-            around.stop.request(why, Exit.BUDGET)
-            self._terms.admission.forgo(self._ticket)
-            return True
-        around.budget.reserve(self._worst)
-        return False
+    async def _allowed(self) -> bool:
+        """Reserve an attempt in the budget as soon as it fits.  If not, the ticket is void; a refusal ends the run."""
+        budget, stop, allowed = self._terms.around.budget, self._terms.around.stop, False
+        try:
+            if (why := await budget.reserve(self._worst)) is not None:
+                stop.request(why, Exit.BUDGET)
+            elif stop.reason is not None:
+                budget.take_back(self._worst)
+            else:
+                allowed = True
+        finally:
+            if not allowed:
+                self._terms.admission.forgo(self._ticket)
+        return allowed
 
     async def _try(self) -> None:
         """An attempt; where the strategy hedges and it is late, another beside it."""
@@ -118,7 +127,7 @@ class Exchange:
         if (hedging := self._terms.hedging) is None:
             self._attempts.append(await self._attempt(self._life, Watch(), self._ticket))
             return
-        if self._tries == 1:
+        if self._sends == 0:
             hedging.requests += 1
         race = Race(self._terms.clock, self._life)
         sent = await race.run(self._first, self._hedge, hedging.after, hedging.may)
@@ -134,8 +143,7 @@ class Exchange:
         terms, around = self._terms, self._terms.around
         assert terms.hedging is not None
         ticket = None
-        if around.stop.reason is None and around.budget.refuses(self._worst) is None:
-            around.budget.reserve(self._worst)
+        if around.stop.reason is None and around.budget.takes(self._worst):
             ticket = await self._ticket_for_hedge(runner)
         if ticket is None:
             terms.hedging.take_back()
@@ -177,10 +185,13 @@ class Exchange:
             self._terms.admission.forgo(ticket)
             return attempt
         cost = around.cost(self.spec.params["model"], attempt)
+        known = certain(cost, attempt)
+        if known is None and self._worst:
+            attempt = replace(attempt, at_most=self._worst)
         self._cost = None if cost is None or self._cost is None else self._cost + cost
-        around.budget.settle(self._worst, cost)
+        around.budget.settle(self._worst, known)
         self._terms.admission.settle(ticket, attempt)
-        self._stop_if_useless(attempt)
+        around.stop.request_if_useless(attempt.cause, attempt.message)
         return attempt
 
     async def _send(self, life: Life, watch: Watch) -> Attempt:
@@ -188,23 +199,16 @@ class Exchange:
         sent = self._terms.clock.now()
         if life.cause == "outrun":
             return unsent(sent)
+        if self._terms.around.sending is not None:
+            self._terms.around.sending(self._terms.of_pass, self.spec, self._sends, sent)
         if life.cause is not None or self._terms.around.stop.cut:
-            return Attempt(sent=sent, ended=sent, cause=life.cause or "cancelled")
+            return replace(unsent(sent), cause=life.cause or "cancelled")
         watch.within = self._deadline - sent
         try:
             return await self._terms.client.send(self.spec, self._sends, watch)
         except asyncio.CancelledError:
             cause = life.cause_of_death()
             return replace(watch.seen or Attempt(sent=sent, ended=self._terms.clock.now()), cause=cause)
-
-    def _stop_if_useless(self, attempt: Attempt) -> None:
-        """End the run on a failure that every further request would share."""
-        if attempt.cause is None:
-            return
-        cause = CAUSES[attempt.cause]
-        if cause.ends_run is not None:
-            words = f": {attempt.message}" if attempt.message else ""
-            self._terms.around.stop.request(f"{cause.meaning}{words}", cause.ends_run)
 
     def _delay(self) -> float | None:
         """Seconds to wait before the next attempt; None where there is to be none."""
@@ -216,7 +220,7 @@ class Exchange:
         return None if delay is None or terms.clock.now() + delay >= self._deadline else delay
 
     async def _let_through_again(self, delay: float) -> bool:
-        """Wait out the delay, then for a place; False when a stop or the request's own time ended that."""
+        """Wait out the delay, then for a place and the budget; False when a stop or its own time ended that."""
         terms = self._terms
         if not terms.strategy.hold_slot:
             terms.admission.release()
@@ -228,7 +232,8 @@ class Exchange:
             async with terms.clock.timeout(left):
                 let_through = terms.admission.pace if self._slots else terms.admission.acquire
                 self._ticket = await let_through(reservation(self.spec))
-            self._slots = 1
+                self._slots = 1
+                return await self._allowed()
         except TimeoutError:
             return False
         except asyncio.CancelledError:
@@ -237,10 +242,6 @@ class Exchange:
             return False
         finally:
             self._waits = False
-        if terms.around.stop.reason is not None:
-            terms.admission.forgo(self._ticket)
-            return False
-        return True
 
 
 def unsent(now: float) -> Attempt:

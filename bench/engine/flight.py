@@ -19,6 +19,7 @@ class Flight:
     def __init__(self, line: Line, terms: Terms, groups: Groups | None = None) -> None:
         self._line = line
         self._terms = terms
+        self._recorded = terms.around.recorded.get(terms.of_pass, {})
         self._groups = groups
         self._live: set[Exchange] = set()
         if groups is not None:
@@ -26,10 +27,16 @@ class Flight:
 
     def wanted(self, spec: RequestSpec) -> bool:
         """Whether anybody still waits for its answer."""
-        return self._groups is None or self._groups.wanted(spec)
+        return spec.seq not in self._recorded and (self._groups is None or self._groups.wanted(spec))
 
     def drop(self, spec: RequestSpec, ticket: Ticket | None = None) -> None:
-        """Keep the record of a request that nobody wants any more; with a ticket, its place is free again."""
+        """Keep the record of a request that nobody wants any more; with a ticket, its place is free again.
+
+        One that an earlier process has recorded has its record: what follows on it comes now.
+        """
+        if (record := self._recorded.get(spec.seq)) is not None:
+            self._ended(spec, record)
+            return
         if ticket is not None:
             self._terms.admission.forgo(ticket)
             self._terms.admission.release()

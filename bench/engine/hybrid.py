@@ -86,13 +86,19 @@ class HybridPass:
         return self._deadline - RESERVE - self._time(self._rest)
 
     async def _rescue(self, leftovers: Leftovers) -> None:
-        """Send live what did not get through a batch; its record has what was tried there."""
+        """Send live what did not get through a batch.  Its record has what was tried there, even after a stop."""
+        tried = {seq: attempts for seq, attempts in leftovers.items() if attempts}
 
         def journal(record: Record) -> None:
+            tried.pop(record.seq, None)
             self._around.journal(_with(record, leftovers[record.seq]))
 
         around = replace(self._around, journal=journal, observer=_Resent(self._around.observer, leftovers))
         await self._send(leftovers.__contains__, around)
+        if tried and not self._around.stop.interrupted:  # after an interrupt they can be resumed
+            for spec in requests_of(self._scenario, self._mark):
+                if spec.seq in tried:
+                    self._batches.keep(spec, tried[spec.seq])
 
     async def _send(self, wanted: Callable[[int], bool], around: Surroundings) -> None:
         await self._live.send((only(source, wanted) for source in sources_of(self._scenario, self._mark)), around)

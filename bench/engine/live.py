@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from bench.clock import Clock
 from bench.engine.dispatch import Pass
@@ -13,7 +13,9 @@ from bench.engine.groups import Groups, groups_of
 from bench.engine.lanes import Lane, entries_of, lanes_of
 from bench.engine.pool import Pool
 from bench.engine.surroundings import Surroundings
+from bench.request import RequestSpec
 from bench.results.format import pass_name
+from bench.results.record import Record
 from bench.scenario.model import Scenario, Strategy
 from bench.strategies.hedging import Hedging
 from bench.targets.client import Client
@@ -29,6 +31,7 @@ class LivePass:
     ) -> None:  # fmt: skip
         self._scenario, self._case, self._strategy, self._number = scenario, case, strategy, number
         self._client, self._clock, self._around = client, clock, around
+        self._of_pass = (case, strategy.name, number)
         self._entries = entries_of(scenario, strategy, clock)
         self._longest = math.inf if scenario.timeout.request is None else scenario.timeout.request
         self._hedging = None if strategy.hedge is None else Hedging(strategy.hedge)
@@ -41,11 +44,17 @@ class LivePass:
 
     async def send(self, sources: Iterable[Source], around: Surroundings, groups: Groups | None = None) -> None:
         """Send what these have.  Limits hold for all that is sent at any time, and so does what is learned of them."""
-        wanted = None if groups is None else groups.wanted
+        wanted = self._wanted(around.recorded.get(self._of_pass, {}), groups)
         lanes = lanes_of(sources, self._entries, self._clock, by_priority=self._strategy.priority, wanted=wanted)
         async with asyncio.TaskGroup() as together:
             for lane in lanes:
                 together.create_task(self._sender(lane, around, groups).run())
+
+    def _wanted(self, recorded: Mapping[int, Record], groups: Groups | None) -> Callable[[RequestSpec], bool] | None:
+        """Whether a request is still to be sent; None where all are."""
+        if not recorded:
+            return None if groups is None else groups.wanted
+        return lambda spec: spec.seq not in recorded and (groups is None or groups.wanted(spec))
 
     def _sender(self, lane: Lane, around: Surroundings, groups: Groups | None) -> Pass | Pool:
         terms = Terms(

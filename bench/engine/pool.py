@@ -86,6 +86,8 @@ class Pool:
         self.flight = Flight(line, terms, groups)
         """What it has on its way."""
         self._reader: asyncio.Task[None] | None = None
+        self._waiting: set[asyncio.Task[object]] = set()
+        """Workers whose request has not been let through yet."""
 
     async def run(self) -> None:
         """Send all requests and return when each has its final record, or when a stop has run its course."""
@@ -111,14 +113,25 @@ class Pool:
             if not self.flight.wanted(spec):
                 self.flight.drop(spec)
                 continue
-            ticket = await self._terms.admission.acquire(reservation(spec))
-            exchange = Exchange(self._terms, spec, ticket)
-            if not exchange.begins():
+            if (exchange := await self._let_through(spec)) is None:
                 return
             await self.flight.carry(exchange)
+
+    async def _let_through(self, spec: RequestSpec) -> Exchange | None:
+        """Wait until a request may go, which a stop ends; None where the budget forbids it."""
+        worker = asyncio.current_task()
+        assert worker is not None
+        self._waiting.add(worker)
+        try:
+            exchange = Exchange(self._terms, spec, await self._terms.admission.acquire(reservation(spec)))
+            return exchange if await exchange.begins() else None
+        finally:
+            self._waiting.discard(worker)
 
     def _on_stop(self) -> None:
         assert self._reader is not None
         self._reader.cancel()
+        for worker in self._waiting:
+            worker.cancel()
         self._queue.close(empty=True)
         self.flight.stop()

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bench.clock import Clock
+import msgspec
+
+from bench.clock import Clock, calendar
 from bench.clock import run as run_loop
 from bench.engine.batch_pass import BatchPass
+from bench.engine.budget import certain
 from bench.engine.hybrid import HybridPass
 from bench.engine.live import LivePass
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
-from bench.results.record import OfPass
-from bench.scenario.model import Scenario, Strategy
+from bench.results.record import OfPass, Record
+from bench.scenario.model import Rounds, Scenario, Strategy
+from bench.targets.keeping import Keeping
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, warmup_of
+from bench.workload.streams import traffic_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class PassEnd:
     """Why it ended early, in words."""
     server_latencies: dict[str, float] | None
     """Seconds each request took in the server, by request id, where the target tells."""
+    resumed_at: float | None = None
+    """Seconds since its start at which it went on after a pause, which does not count; None if it came through."""
 
 
 def run_passes(
@@ -70,12 +77,34 @@ async def _run_pass(
         if strategy.kind != "batch":
             await _warm_up(seeded, session, around)
         await session.reset()
-        clock.restart()
+        resumed_at = _reached(strategy, around.recorded.get((case, strategy.name, number), {}))
+        clock.restart(resumed_at or 0.0)
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
-        await _send_all(seeded, case, strategy, number, session, clock, around)
+        if around.texts is not None:
+            session = replace(session, client=Keeping(session.client, around.texts, (case, strategy.name, number)))
+        await _send_all(seeded, case, strategy, number, session, clock, _dated(around, scenario, target, clock))
         around.observer.pass_ended()
         latencies = await session.server_latencies()
-    return PassEnd(case, strategy.name, number, around.stop.reason, latencies)
+    return PassEnd(case, strategy.name, number, around.stop.reason, latencies, resumed_at)
+
+
+def _reached(strategy: Strategy, recorded: Mapping[int, Record]) -> float | None:
+    """Where the clock of a live pass goes on that an earlier process has begun: the pause is no time of the pass."""
+    if not recorded or strategy.batch is not None:
+        return None
+    return max(record.attempts[-1].ended for record in recorded.values())
+
+
+def _dated(around: Surroundings, scenario: Scenario, target: Target, clock: Clock) -> Surroundings:
+    """Where requests come in rounds: the same, with records that tell the time of day.  To the millisecond."""
+    if not any(isinstance(traffic.arrivals, Rounds) for traffic in traffic_of(scenario)):
+        return around
+    at = calendar(clock, target.epoch)
+
+    def keep(record: Record) -> None:
+        around.journal(msgspec.structs.replace(record, at=round(at(record.first_sent), 3)))
+
+    return replace(around, journal=keep)
 
 
 async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:
@@ -88,12 +117,15 @@ async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:
 async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -> None:
     """Send what is not counted, one after another.  The budget counts it all the same."""
     for spec in warmup_of(scenario):
-        worst = around.worst_case(spec)
-        if around.stop.reason is not None or around.budget.refuses(worst):
+        if around.stop.reason is not None:
             return
-        around.budget.reserve(worst)
+        worst = around.worst_case(spec)
+        if (why := await around.budget.reserve(worst)) is not None:
+            around.stop.request(why, Exit.BUDGET)
+            return
         attempt = await session.client.send(spec, 1)
-        around.budget.settle(worst, around.cost(spec.params["model"], attempt))
+        around.budget.settle(worst, certain(around.cost(spec.params["model"], attempt), attempt))
+        around.stop.request_if_useless(attempt.cause, attempt.message)
 
 
 async def _send_all(

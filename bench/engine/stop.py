@@ -14,6 +14,7 @@ from functools import partial
 from types import FrameType
 
 from bench.errors import Exit
+from bench.results.causes import CAUSES
 
 _SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
@@ -43,6 +44,16 @@ class Stop:
         if self.reason is None:
             self.reason, self.exit_code = reason, exit_code
             self._tell()
+
+    def cut_short(self, reason: str, exit_code: Exit) -> None:
+        """Stop sending and give up what is in flight, because going on would cost and be of no use."""
+        self.cut = True
+        self.request(reason, exit_code)
+
+    def request_if_useless(self, cause: str | None, message: str | None) -> None:
+        """Stop sending after a failure that every further request would share."""
+        if cause is not None and (ends := CAUSES[cause].ends_run) is not None:
+            self.request(f"{CAUSES[cause].meaning}{f': {message}' if message else ''}", ends)
 
     def interrupt(self, exit_code: Exit = Exit.INTERRUPTED) -> None:
         """Ctrl-C, or SIGTERM: the first stops sending, the second gives up what is in flight."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bench.engine.budget import BudgetGuard
@@ -11,6 +11,7 @@ from bench.engine.stop import Stop
 from bench.request import RequestSpec
 from bench.results.batches import BatchLog
 from bench.results.record import Attempt, OfPass, Record
+from bench.results.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +31,11 @@ class Surroundings:
     """The same inside a message batch."""
     batches: BatchLog | None = None
     """Keeps what happens to message batches."""
-    recorded: Mapping[OfPass, Container[int]] = field(default_factory=dict)
-    """Requests that an earlier process has recorded already, by pass."""
+    sending: Callable[[OfPass, RequestSpec, int, float], None] | None = None
+    """Told of each attempt before it is sent: its pass and request, the how-manieth it is, and when."""
+    texts: Texts | None = None
+    """Keeps prompts and answers, where that was asked for."""
+    recorded: Mapping[OfPass, Mapping[int, Record]] = field(default_factory=dict)
+    """What an earlier process has recorded, by pass and request."""
+    tried: Mapping[OfPass, Mapping[int, tuple[Attempt, ...]]] = field(default_factory=dict)
+    """Attempts that an earlier process has sent for requests that it has not recorded."""

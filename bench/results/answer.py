@@ -15,6 +15,7 @@ from statistics import median
 
 from bench.results.fan_out_answer import fan_out_sentences
 from bench.results.format import count, dollars, seconds, share
+from bench.results.observation import observed_sentences
 from bench.results.question import Question
 from bench.results.summary import Distribution, PassSummary
 
@@ -74,6 +75,9 @@ def verdict(question: Question, passes: Sequence[PassSummary]) -> str:
 
 
 def _sentences(question: Question, passes: Sequence[PassSummary]) -> Iterator[str]:
+    if len(passes) == 1 and (seen := passes[0].observation) is not None:
+        yield from observed_sentences(passes[0], seen)
+        return
     names = dict.fromkeys(one.strategy for one in passes)
     by_name = {name: tuple(one for one in passes if one.strategy == name) for name in names}
     strategies = [

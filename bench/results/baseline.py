@@ -15,6 +15,7 @@ import msgspec
 from bench.errors import UsageError
 from bench.results.folder import RunInfo
 from bench.results.measures import values_of
+from bench.results.record import OfPass
 from bench.results.summary import Summary
 
 SCHEMA_VERSION = 1
@@ -105,13 +106,26 @@ def of_run(info: RunInfo, summary: Summary) -> Runs:
         machine=f"{machine.platform}, {machine.cpu}, {machine.cores} cores",
         passes=_passes(summary),
     )
-    asked = {
+    return Runs(summary.name, _asked(info), (run,), gate=info.scenario.get("gate", {}))
+
+
+def of_plan(info: RunInfo, passes: Sequence[OfPass]) -> Runs:
+    """A run that has not begun, as far as one can tell whether it will be comparable: its passes have no values."""
+    planned = tuple(
+        PassValues(strategy, number, info.seed + number, {}, case=case) for case, strategy, number in passes
+    )
+    run = RunValues(info.id, info.started_at, passes=planned)
+    return Runs(info.scenario["name"], _asked(info), (run,), gate=info.scenario.get("gate", {}))
+
+
+def _asked(info: RunInfo) -> dict[str, Any]:
+    """Whatever shapes the numbers of a run."""
+    return {
         **{key: value for key, value in info.scenario.items() if key not in _SHAPELESS},
         "tier": {"name": info.tier, **(info.limits or {})},
         **({"limits": {name: case.limits for name, case in info.cases.items()}} if info.cases else {}),
         "strategies": {one["name"]: one for one in info.scenario.get("strategies", [])},
     }
-    return Runs(summary.name, asked, (run,), gate=info.scenario.get("gate", {}))
 
 
 def of_report(name: str, summary: Summary) -> Runs:

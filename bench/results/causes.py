@@ -56,6 +56,7 @@ CAUSES = {
         Cause("expired", "the message batch expired before the request was processed", retryable=True),
         Cause("deadline", "not back from its message batch by the deadline"),
         Cause("lost", "the message batch or its results cannot be had any more"),
+        Cause("killed", "in flight when claude-bench was killed: nobody knows how it ended", retryable=True),
         Cause("outrun", "cancelled: another answer was there first", unneeded=True),
         Cause("unsent", "never sent: another answer was there first", unneeded=True),
         Cause("cancelled", "given up by claude-bench: the run was cut short"),

@@ -82,6 +82,8 @@ class RequestColumns:
     """Whether its answer ends the conversation."""
     group: Ints
     """Which prompt that several models are asked at once; -1 where one model is asked."""
+    at: Floats
+    """Unix time of the first send, in seconds; NaN where it was not kept."""
 
     @property
     def makespan(self) -> float:
@@ -169,6 +171,8 @@ class AttemptColumns:
     """Whether it was a request of a message batch."""
     hedge: Bools
     """Whether it was sent beside another one that was late."""
+    at_most: Floats
+    """The most dollars it can have cost, where nobody has said what it used; NaN elsewhere."""
 
     def __len__(self) -> int:
         return len(self.request)
@@ -427,6 +431,7 @@ def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
         _place(record.turn),
         record.final,
         _place(record.group),
+        _number(record.at),
     )
 
 
@@ -454,6 +459,7 @@ def _pack_attempt(request: int, attempt: Attempt) -> bytes:
         _number(limits.output_tokens_remaining),
         attempt.batch is not None,
         attempt.hedge,
+        _number(attempt.at_most),
     )
 
 

@@ -17,6 +17,7 @@ from bench.results.changes import MIN_EFFECT, Change, Held, Pair, judge, whole_r
 from bench.results.format import count
 from bench.results.measures import Measure, parse_measure
 from bench.results.metrics import METRICS
+from bench.results.summary import Summary
 
 SCHEMA_VERSION = 1
 
@@ -125,6 +126,15 @@ def compare(
         notes=tuple(_notes(base, new, pairs, terms)),
         reasons=tuple(text for _, text in reasons),
         exit_code=min((code for code, _ in reasons), key=PRECEDENCE.index, default=Exit.OK),
+    )
+
+
+def counted(summary: Summary, found: Comparison) -> Summary:
+    """The summary of a run whose exit code, and the reasons for it, are those of a comparison too."""
+    return msgspec.structs.replace(
+        summary,
+        reasons=(*summary.reasons, *(f"compared with {found.base.label}: {reason}" for reason in found.reasons)),
+        exit_code=min((Exit(summary.exit_code), Exit(found.exit_code)), key=PRECEDENCE.index),
     )
 
 

@@ -50,7 +50,7 @@ class Prices:
 
     def of(self, usage: Usage) -> float:
         """What one attempt cost."""
-        rates = self.rates[bisect_left(self.above, usage.total_input, lo=1) - 1]
+        rates = self.rates_of(usage.total_input)
         return (
             usage.input_tokens * rates[0]
             + usage.output_tokens * rates[1]
@@ -58,6 +58,10 @@ class Prices:
             + usage.cache_write_5m * rates[3]
             + usage.cache_write_1h * rates[4]
         )
+
+    def rates_of(self, prompt: int) -> tuple[float, ...]:
+        """US dollars per token, for each of `KINDS`, where the whole prompt has so many tokens."""
+        return self.rates[bisect_left(self.above, prompt, lo=1) - 1]
 
     def by_kind(self, tokens: Ints) -> Floats:
         """What many attempts, a row each with a column for each of `KINDS`, cost by kind.  Counts are summed first."""

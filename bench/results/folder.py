@@ -4,6 +4,8 @@
       run.json        what was asked and what it was measured with
       records.jsonl   one line a request, written as each ends
       batches.jsonl   what happened to message batches, where there are any
+      sends.jsonl     what was sent and has no end on record, while a run that costs money goes on, or after a kill
+      texts.jsonl     prompts and answers, where they were asked for; only its owner may read it
       passes.json     how each pass ended, and what the server said of it
       summary.json    what it came to
       report.html
@@ -33,6 +35,7 @@ from bench.results.environment import Machine
 from bench.results.limits import Pool
 from bench.results.record import OfPass, Record, to_line
 from bench.results.redact import bare_url, redact
+from bench.results.sends import SENDS, Send, read_sends, without_end
 from bench.results.summary import Overhead, Summary
 
 SCHEMA_VERSION = 1
@@ -121,6 +124,8 @@ class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """Why it ended early, in words."""
     overhead: Overhead | None = None
     case: str | None = None
+    resumed_at: float | None = None
+    """Seconds since its start at which it went on after a pause, which does not count; None if it came through."""
 
     @property
     def of_pass(self) -> OfPass:
@@ -156,6 +161,8 @@ class LoadedRun:
     ending: Ending = _NO_ENDING
     batches: tuple[Event, ...] = ()
     """What happened to its message batches."""
+    unknown: tuple[Send, ...] = ()
+    """Attempts that were sent and whose end is not on record."""
 
 
 class Journal:
@@ -167,17 +174,17 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, may_wait: bool = False, resumed: bool = False) -> None:
-        self._file: BinaryIO = append_to(path) if resumed else path.open("xb")
+        self.file: BinaryIO = append_to(path) if resumed else path.open("xb")
         self._may_wait = may_wait
-        if not lock(self._file):
-            self._file.close()
+        if not lock(self.file):
+            self.file.close()
             raise UsageError(f"another claude-bench is at work in {path.parent}", "Wait for its end, or end it.")
 
     def append(self, record: Record) -> None:
         """Write one record."""
-        self._file.write(to_line(record))
+        self.file.write(to_line(record))
         if not self._may_wait:
-            self._file.flush()
+            self.file.flush()
 
     def __enter__(self) -> Journal:
         return self
@@ -185,7 +192,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self.file.close()
 
 
 def create(root: Path, name: str, target: str, now: datetime, letters: str) -> Path:
@@ -235,15 +242,16 @@ def write_summary(folder: Path, summary: Summary) -> None:
 
 def load(folder: Path) -> LoadedRun:
     """Read a run folder.  UsageError when it is missing, is not a run, or was written by another version."""
-    info = _info(folder)
+    info, passes = _info(folder), read_passes(folder / RECORDS)
     return LoadedRun(
         folder=folder,
         info=info,
         summary=_summary(folder),
-        passes=read_passes(folder / RECORDS),
+        passes=passes,
         ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
         torn=_torn(folder / RECORDS),
         batches=tuple(read_events(folder / BATCHES)),
+        unknown=_unknown(folder / SENDS, passes),
     )
 
 
@@ -302,6 +310,13 @@ def _write(path: Path, value: object) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
     part.replace(path)
+
+
+def _unknown(path: Path, passes: Iterable[Columns]) -> tuple[Send, ...]:
+    """What was sent and has no end on record."""
+    if not (sends := read_sends(path)):
+        return ()
+    return tuple(without_end(sends, {one.of_pass: set(one.requests.seq.tolist()) for one in passes}))
 
 
 def _torn(path: Path) -> int:

@@ -7,12 +7,14 @@ from itertools import chain
 
 import numpy as np
 
-from bench.results.columns import Columns, Floats
+from bench.results.columns import Columns, Floats, ended_by
 from bench.results.format import count, dollars, number, seconds, share
 from bench.results.limits import Pool
 from bench.results.question import Question
+from bench.results.sends import Send
 from bench.results.statistics import samples_needed
-from bench.results.summary import Overhead, PassSummary, Warning
+from bench.results.summary import Observation, Overhead, PassSummary, Warning
+from mock_server.tiers import TIERS
 
 MANY_FAILED = 0.05
 """Share of failed requests from which on the latency of the others says little about the whole."""
@@ -33,11 +35,13 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_few_samples(summary),
             *_overhead(summary.overhead),
             *_late_sends(columns, summary),
-            *chain.from_iterable(_other_limits(own, pool.limits) for own, pool in _by_pool(columns, question)),
+            *chain.from_iterable(_other_limits(own, pool) for own, pool in _by_pool(columns, question)),
             *(() if summary.kind in ("batch", "hybrid") else _too_much_offered(columns, question)),
             *_rate_limited(summary),
             *_dear_cache(summary),
             *_unknown_waste(summary),
+            *_killed(columns),
+            *_one_day(summary.observation),
         )
     )
 
@@ -45,6 +49,31 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
 def run_warnings(question: Question, passes: Sequence[PassSummary]) -> tuple[Warning, ...]:
     """What concerns all passes alike."""
     return tuple((*_unknown_price(question, passes), *_scaled(question)))
+
+
+def no_end_on_record(unknown: Sequence[Send]) -> Iterator[Warning]:
+    """What may have been billed although no record says so."""
+    if unknown:
+        known = [send.worst for send in unknown if send.worst is not None]
+        most = f"up to {dollars(sum(known))}" if len(known) == len(unknown) else "at a price that is not known,"
+        yield Warning(
+            "no_end_on_record",
+            f"Of {count(len(unknown), 'attempt')} no end is on record: in flight when the run was killed, or still.",
+            f"They may have been answered, and billed: {most} that no other number contains.",
+            "`claude-bench resume` sends them again, and counts this against the budget.",
+        )
+
+
+def _killed(columns: Columns) -> Iterator[Warning]:
+    killed = ended_by("killed", of=columns.attempts)
+    if killed.any():
+        worst = float(np.nansum(columns.attempts.at_most[killed]))
+        yield Warning(
+            "killed",
+            f"The run was killed with {count(int(killed.sum()), 'attempt')} in flight; resumed, it sent them again.",
+            f"They may have been answered, and billed: up to {dollars(worst)} that the cost does not contain.",
+            "The usage page of the Console says what was billed.",
+        )
 
 
 def _stopped(reason: str | None) -> Iterator[Warning]:
@@ -113,18 +142,37 @@ def _by_pool(columns: Columns, question: Question) -> list[tuple[Columns, Pool]]
     return [(columns if len(pools) == 1 else columns.of_models(pool.models), pool) for pool in pools]
 
 
-def _other_limits(columns: Columns, limits: Mapping[str, float | None]) -> Iterator[Warning]:
-    for limiter in ("requests", "input_tokens", "output_tokens"):
-        seen: Floats = getattr(columns.attempts, f"{limiter}_limit")
-        told, assumed = seen[~np.isnan(seen)], limits.get(limiter)
-        if assumed and len(told) and told[-1] != assumed:
+def _other_limits(columns: Columns, pool: Pool) -> Iterator[Warning]:
+    """Limits of which the responses say something else than the tier; silent where either says nothing."""
+    named = {limiter: limit for limiter in LIMITERS if (limit := _named(columns, limiter)) is not None}
+    for limiter, limit in named.items():
+        assumed = pool.limits.get(limiter, limit)
+        if assumed != limit:
             yield Warning(
                 "other_limit",
-                f"The responses name a limit of {number(float(told[-1]))} {_words(limiter)} a minute; "
-                f"the tier says {number(assumed)}.",
-                "Use of limits is computed from the tier, and a pacer keeps to it.",
-                "Choose the tier that your organisation is on.",
+                f"The responses name a limit of {number(limit)} {_words(limiter)} a minute; "
+                f"the tier has {'none' if assumed is None else number(assumed)}.",
+                "Use of limits is computed from the tier, a pacer keeps to it, and so does any simulation.",
+                _right_tier(pool.models[0], named),
             )
+
+
+LIMITERS = ("requests", "input_tokens", "output_tokens")
+
+
+def _named(columns: Columns, limiter: str) -> float | None:
+    """The limit that the last response to name one named."""
+    seen: Floats = getattr(columns.attempts, f"{limiter}_limit")
+    known = seen[~np.isnan(seen)]
+    return float(known[-1]) if len(known) else None
+
+
+def _right_tier(model: str, named: Mapping[str, float]) -> str:
+    for name, tier in TIERS.items():
+        limits = tier.limits_of(model)._asdict()
+        if all(limits[limiter] == limit for limiter, limit in named.items()):
+            return f"Run it with --tier {name}, which has the limits that were named."
+    return "Let claude-bench limits write your organisation's own to a file, and run it with --tier limits.json."
 
 
 def _too_much_offered(columns: Columns, question: Question) -> Iterator[Warning]:
@@ -192,6 +240,18 @@ def _unknown_waste(summary: PassSummary) -> Iterator[Warning]:
             f"{count(silent, 'attempt')} ended without a word on what was used.",
             "The service may have finished and billed them: giving up refunds nothing.  Cost and waste leave them out.",
             "Stream: a stream says at its beginning what its prompt takes.  Or allow more time.",
+        )
+
+
+def _one_day(seen: Observation | None) -> Iterator[Warning]:
+    once = [hour for hour in seen.hours if hour.days == 1] if seen else []
+    if seen and once:
+        which = "Each hour" if len(once) == len(seen.hours) else f"{len(once)} of {len(seen.hours)} hours"
+        yield Warning(
+            "one_day",
+            f"{which} was seen on one day only." if which == "Each hour" else f"{which} were seen on one day only.",
+            "What comes back every day and what was of that day alone cannot be told apart.",
+            "Observe for a week (--for 7d) before planning by the time of day.",
         )
 
 

@@ -81,6 +81,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     limits: RateLimits | None = None
     batch: str | None = None
     """The id of the message batch that it was a request of; such an attempt has batch prices."""
+    at_most: float | None = None
+    """The most US dollars it can have cost, where nobody has said all that it used and there is a budget."""
     hedge: bool = False
     """Whether it was sent beside another one that was late."""
 
@@ -119,6 +121,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which prompt that several models are asked at once."""
     case: str | None = None
     """Which case of the scenario the pass is of."""
+
+    at: float | None = None
+    """The time of day at which it was first sent, as a Unix time in seconds; kept of requests that come in rounds."""
 
     @property
     def of_pass(self) -> OfPass:

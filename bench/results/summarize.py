@@ -16,10 +16,12 @@ from bench.results.conversations import turns
 from bench.results.cost import cost_of, prices_as_of
 from bench.results.fan_out import FanOut, Prompts, prompts
 from bench.results.format import pass_name
-from bench.results.health import VALIDITY, pass_warnings, run_warnings
+from bench.results.health import VALIDITY, no_end_on_record, pass_warnings, run_warnings
 from bench.results.limits import Pool, limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
+from bench.results.observation import observation_of
 from bench.results.question import Question
+from bench.results.sends import Send
 from bench.results.statistics import distribution
 from bench.results.summary import (
     SCHEMA_VERSION,
@@ -71,6 +73,7 @@ def summarize_pass(
         alternatives=alternatives(columns, question.day),
         monthly=_monthly(facts, question),
         batches=batches,
+        observation=observation_of(columns),
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 
@@ -86,14 +89,14 @@ def _facts(columns: Columns, question: Question, pools: Sequence[Pool] | None = 
     )
 
 
-_MONTH = 365.25 / 12 * 86_400
+MONTH = 365.25 / 12 * 86_400
 """Seconds."""
 
 
 def _monthly(facts: PassFacts, question: Question) -> Monthly | None:
     if question.volume is None:
         return None
-    requests, succeeded = question.volume * _MONTH, int(facts.columns.requests.ok.sum())
+    requests, succeeded = question.volume * MONTH, int(facts.columns.requests.ok.sum())
     cost = None if facts.cost.total is None or not succeeded else facts.cost.total / succeeded * requests
     return Monthly(requests, cost, question.spend_cap)
 
@@ -133,7 +136,7 @@ def _models(columns: Columns) -> tuple[str, ...]:
 
 def _model(name: str, columns: Columns, question: Question) -> ModelSummary:
     facts = _facts(columns.of_models([name]), question, [question.pool_of(name)])
-    return ModelSummary(name, _values(facts), _distributions(facts))
+    return ModelSummary(name, _values(facts), _distributions(facts), facts.cost)
 
 
 def _fan_out(asked: Prompts, fan_out: FanOut) -> FanOutSummary:
@@ -161,9 +164,11 @@ def summarize(
     cases: Sequence[Question] = (),
     *,
     strict: bool = False,
+    unknown: Sequence[Send] = (),
 ) -> Summary:
     """A whole run.  `reasons` are the engine's own for not ending with 0, such as a budget that was reached; `cases`
-    is what was asked in each case of a scenario that has some; `strict` fails what cannot be told or believed."""
+    is what was asked in each case of a scenario that has some; `strict` fails what cannot be told or believed;
+    `unknown` are attempts whose end is not on record."""
     parts = [(each, [one for one in passes if one.case == each.case]) for each in cases] or [(question, [*passes])]
     every = [*reasons, *_nothing_measured(passes), *_failed_thresholds(thresholds)]
     if strict:
@@ -183,7 +188,10 @@ def summarize(
         answer="\n".join(f"{each.case}: {verdict(each, own)}" for each, own in parts) if cases else answer(*parts[0]),
         passes=tuple(passes),
         thresholds=tuple(thresholds),
-        warnings=tuple(dict.fromkeys(warning for each, own in parts for warning in run_warnings(each, own))),
+        warnings=(
+            *no_end_on_record(unknown),
+            *dict.fromkeys(warning for each, own in parts for warning in run_warnings(each, own)),
+        ),
         reasons=tuple(text for _, text in every),
         exit_code=min((code for code, _ in every), key=PRECEDENCE.index, default=Exit.OK),
         cases=tuple(_case(each, own) for each, own in parts if each.case is not None),

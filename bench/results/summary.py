@@ -140,6 +140,8 @@ class ModelSummary(msgspec.Struct, frozen=True):
     values: dict[str, float | None]
     """Scalar metrics by name.  Use of the limits is that of the model's own limits."""
     distributions: dict[str, Distribution]
+    cost: Cost | None = None
+    """None in summaries of before this was kept."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -183,6 +185,43 @@ class BatchSummary(msgspec.Struct, frozen=True):
     """US dollars; None when the price is not known."""
 
 
+class Hour(msgspec.Struct, frozen=True):
+    """One hour of the day, of all days on which it was seen.  Seconds; None where nothing succeeded."""
+
+    hour: int
+    """0 to 23, UTC."""
+    days: int
+    """On how many it was seen."""
+    rounds: int
+    requests: int
+    failed: int
+    latency: float | None
+    """Median, as below."""
+    latency_lo: float | None
+    """95 % interval of the median; None where the requests are too few."""
+    latency_hi: float | None
+    ttft: float | None
+    """None where answers were not streamed."""
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """Requests that came in rounds, by the time of day."""
+
+    first: float
+    """Unix time of the first request in seconds, and of the last below."""
+    last: float
+    rounds: int
+    requests: int
+    failed: int
+    hours: tuple[Hour, ...]
+    """Those that were seen, from 0 to 23."""
+    quickest: int | None
+    """The hour whose median latency is the lowest; None where nothing succeeded."""
+    slowest: int | None
+    chance: float | None
+    """How often hours that are all alike would differ as much as these; None where only one was seen."""
+
+
 class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """One strategy, run once."""
 
@@ -219,6 +258,8 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """What the same work would have cost otherwise."""
     monthly: Monthly | None = None
     """What it comes to at the volume that the scenario states; None where it states none."""
+    observation: Observation | None = None
+    """Where requests came in rounds: how the hours of the day differ."""
 
     @property
     def of_pass(self) -> OfPass:
@@ -238,6 +279,8 @@ class ThresholdResult(msgspec.Struct, frozen=True):
     """`ok`, `failed`, `no samples` or `inconclusive`."""
     detail: str = ""
     case: str | None = None
+    limit: float | None = None
+    """What the value was held against, in the same unit; None in summaries of before this was kept."""
 
 
 class CaseSummary(msgspec.Struct, frozen=True):

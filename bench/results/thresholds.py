@@ -213,6 +213,7 @@ def judge(threshold: Condition, rows: Columns, values: Mapping[str, float | None
         verdict=verdict,
         detail=detail,
         case=rows.case,
+        limit=threshold.value,
     )
 
 

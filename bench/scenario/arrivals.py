@@ -26,7 +26,7 @@ from bench.scenario.notation import (
     wrong,
     wrong_at,
 )
-from bench.scenario.sizes import Lognormal, Quantiles
+from bench.scenario.sizes import Exponential, Lognormal, Quantiles
 from bench.scenario.traces import AZURE, Columns, TraceFile
 
 Burstiness = Annotated[float, Field(ge=0, le=100)]
@@ -92,13 +92,6 @@ class Diurnal(Model):
     burstiness: float = 1.0
 
 
-class Exponential(Model):
-    """A think time without memory."""
-
-    kind: Literal["exponential"] = "exponential"
-    mean: float
-
-
 class Users(Model):
     """The closed model: each user sends, waits for the answer, thinks, and sends again."""
 
@@ -108,6 +101,16 @@ class Users(Model):
     """Seconds."""
     ramp_up: float = 0.0
     """Seconds over which the users begin, evenly."""
+
+
+class Rounds(Model):
+    """The same few requests again and again, as a probe sends them."""
+
+    kind: Literal["rounds"] = "rounds"
+    every: float
+    """Seconds from round to round; the first is at second 0."""
+    requests: int
+    """All at once, in each of them."""
 
 
 class Trace(Model):
@@ -131,7 +134,7 @@ class Trace(Model):
         return TraceFile(self.path, self.columns)
 
 
-Arrivals: TypeAlias = Backlog | Constant | Poisson | Gamma | Ramp | Diurnal | Users | Trace
+Arrivals: TypeAlias = Backlog | Constant | Poisson | Gamma | Ramp | Diurnal | Rounds | Users | Trace
 
 
 class BacklogForm(Model):
@@ -214,6 +217,21 @@ class DiurnalForm(Shaped):
     """A rate that swings as traffic does over a day."""
 
     diurnal: DiurnalCurve
+
+
+class Round(Model):
+    """A few requests, again and again."""
+
+    every: PositiveDuration
+    """From round to round."""
+    requests: Annotated[int, Field(ge=1)] = 1
+    """In each round, all at once.  Every round has the same ones."""
+
+
+class RoundsForm(Model):
+    """The same few requests in rounds, to see how answers change with the time of day."""
+
+    rounds: Round
 
 
 class ExponentialForm(Model):
@@ -308,7 +326,7 @@ class TraceForm(Model):
     trace: TraceOptions
 
 
-KINDS = ("backlog", "constant", "poisson", "gamma", "ramp", "steps", "diurnal", "users", "trace")
+KINDS = ("backlog", "constant", "poisson", "gamma", "ramp", "steps", "diurnal", "rounds", "users", "trace")
 """Arrivals that are written as a key."""
 
 ArrivalsForm = Annotated[
@@ -320,11 +338,12 @@ ArrivalsForm = Annotated[
     | Annotated[RampForm, Tag("<ramp:>")]
     | Annotated[StepsForm, Tag("<steps:>")]
     | Annotated[DiurnalForm, Tag("<diurnal:>")]
+    | Annotated[RoundsForm, Tag("<rounds:>")]
     | Annotated[UsersForm, Tag("<users:>")]
     | Annotated[TraceForm, Tag("<trace:>")],
     notations(
         "backlog, {backlog: 1000}, {constant: 10/s}, {poisson: 10/s}, {gamma: 10/s, burstiness: 2}, {ramp: [...]}, "
-        "{steps: [...]}, {diurnal: {...}}, {users: 20, think: 10s} or {trace: {path: data/x.csv}}",
+        "{steps: [...]}, {diurnal: {...}}, {rounds: {...}}, {users: 20, think: 10s} or {trace: {path: data/x.csv}}",
         words=("backlog",), keys=KINDS,
     ),
 ]  # fmt: skip
@@ -348,6 +367,8 @@ def _resolve(form: ArrivalsForm, _: ValidationInfo) -> Arrivals:
             peak = curve.period / 2 if curve.peak is None else curve.peak
             shape = curve.model_dump(exclude={"peak"})
             return Diurnal(**shape, peak=peak, burstiness=form.burstiness)
+        case RoundsForm(rounds=one):
+            return Rounds(every=one.every, requests=one.requests)
         case UsersForm():
             return Users(count=form.users, think=form.think, ramp_up=form.ramp_up)
         case TraceForm():

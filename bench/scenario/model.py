@@ -21,11 +21,11 @@ from bench.scenario.arrivals import (
     Backlog,
     Constant,
     Diurnal,
-    Exponential,
     Gamma,
     Point,
     Poisson,
     Ramp,
+    Rounds,
     Trace,
     Users,
 )
@@ -45,7 +45,7 @@ from bench.scenario.notation import (
     wrong,
     wrong_at,
 )
-from bench.scenario.sizes import Fixed, FromTrace, Lognormal, Quantiles, Size, Uniform
+from bench.scenario.sizes import Exponential, Fixed, FromTrace, Lognormal, Quantiles, Size, Uniform
 from bench.scenario.strategies import Adaptive, Count, Name, Retry, RetryField, StrategiesField, Strategy, TokenBucket
 from bench.scenario.timeouts import Timeout, TimeoutField
 from bench.scenario.traces import Columns
@@ -87,6 +87,7 @@ __all__ = [
     "Poisson",
     "Ramp",
     "Retry",
+    "Rounds",
     "Scenario",
     "Size",
     "Slo",

@@ -38,6 +38,13 @@ class Lognormal(Model):
     p95: float
 
 
+class Exponential(Model):
+    """Without memory: what is still to come has the same mean however much there was."""
+
+    kind: Literal["exponential"] = "exponential"
+    mean: float
+
+
 class FromTrace(Model):
     """The sizes that stand in the trace of `arrivals`."""
 
@@ -84,19 +91,28 @@ class LognormalForm(Model):
     lognormal: TokenQuantiles
 
 
+class ExponentialForm(Model):
+    """Without memory, as queueing theory likes answers to be."""
+
+    exponential: Annotated[float, Field(ge=1, le=LARGEST)]
+    """Their mean."""
+
+
 SizeForm = Annotated[
     Annotated[Tokens, Tag("<number>")]
     | Annotated[Literal["trace"], Tag("<word>")]
     | Annotated[UniformForm, Tag("<uniform:>")]
-    | Annotated[LognormalForm, Tag("<lognormal:>")],
+    | Annotated[LognormalForm, Tag("<lognormal:>")]
+    | Annotated[ExponentialForm, Tag("<exponential:>")],
     notations(
-        "a number of tokens such as 300, {uniform: [100, 500]}, {lognormal: {median: 800, p95: 2000}} or trace",
-        words=("trace",), keys=("uniform", "lognormal"),
+        "a number of tokens such as 300, {uniform: [100, 500]}, {lognormal: {median: 800, p95: 2000}}, "
+        "{exponential: 300} or trace",
+        words=("trace",), keys=("uniform", "lognormal", "exponential"),
     ),
 ]  # fmt: skip
 
 
-def _resolve(form: SizeForm, _: ValidationInfo) -> Fixed | Uniform | Lognormal | FromTrace:
+def _resolve(form: SizeForm, _: ValidationInfo) -> Fixed | Uniform | Lognormal | Exponential | FromTrace:
     match form:
         case int():
             return Fixed(value=form)
@@ -106,11 +122,13 @@ def _resolve(form: SizeForm, _: ValidationInfo) -> Fixed | Uniform | Lognormal |
             return Uniform(low=low, high=high)
         case LognormalForm(lognormal=quantiles):
             return quantiles.resolve()
+        case ExponentialForm(exponential=mean):
+            return Exponential(mean=mean)
         case _:
             return FromTrace()
 
 
-Size = Annotated[Fixed | Uniform | Lognormal | FromTrace, Written(SizeForm, _resolve)]
+Size = Annotated[Fixed | Uniform | Lognormal | Exponential | FromTrace, Written(SizeForm, _resolve)]
 """Tokens per request."""
 
 

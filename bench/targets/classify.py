@@ -178,17 +178,18 @@ def should_retry(headers: Mapping[str, str]) -> bool | None:
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """The `anthropic-ratelimit-*` headers; None when there are none, as from a gateway that drops them."""
     limits = RateLimits(
-        requests_limit=_whole(headers.get("anthropic-ratelimit-requests-limit")),
-        requests_remaining=_whole(headers.get("anthropic-ratelimit-requests-remaining")),
-        input_tokens_limit=_whole(headers.get("anthropic-ratelimit-input-tokens-limit")),
-        input_tokens_remaining=_whole(headers.get("anthropic-ratelimit-input-tokens-remaining")),
-        output_tokens_limit=_whole(headers.get("anthropic-ratelimit-output-tokens-limit")),
-        output_tokens_remaining=_whole(headers.get("anthropic-ratelimit-output-tokens-remaining")),
+        requests_limit=whole(headers.get("anthropic-ratelimit-requests-limit")),
+        requests_remaining=whole(headers.get("anthropic-ratelimit-requests-remaining")),
+        input_tokens_limit=whole(headers.get("anthropic-ratelimit-input-tokens-limit")),
+        input_tokens_remaining=whole(headers.get("anthropic-ratelimit-input-tokens-remaining")),
+        output_tokens_limit=whole(headers.get("anthropic-ratelimit-output-tokens-limit")),
+        output_tokens_remaining=whole(headers.get("anthropic-ratelimit-output-tokens-remaining")),
     )
     return None if limits == RateLimits() else limits
 
 
-def _whole(text: str | None) -> int | None:
+def whole(text: str | None) -> int | None:
+    """A whole number as headers write it; None for anything else."""
     return int(text) if text and text.isascii() and text.isdigit() else None
 
 

@@ -13,13 +13,15 @@ from bench.results.record import Attempt
 class Watch:
     """How whoever sends an attempt follows it, and what it leaves behind when it is cancelled."""
 
-    __slots__ = ("answered", "seen", "within")
+    __slots__ = ("answered", "heard", "seen", "within")
 
     def __init__(self, within: float = math.inf, answered: Callable[[], object] | None = None) -> None:
         self.within = within
         """Seconds it may take, where that is less than the client's own timeout."""
         self.answered = answered
         """Called when a stream shows its first token."""
+        self.heard: bytearray | None = None
+        """What has come of the answer's body, where somebody wants to know; a refusal's has none."""
         self.seen: Attempt | None = None
         """Of an attempt that was cancelled: what had come of the answer by then, its usage above all."""
 

@@ -127,7 +127,7 @@ class SdkClient:
                     with Silence(self._clock, stamps, timeout, self._stall):
                         await self._read_stream(raw.http_response, stamps, answer, watch)
                 else:
-                    await self._read_whole(raw.http_response, stamps, answer)
+                    await self._read_whole(raw.http_response, stamps, answer, watch)
             failure = incomplete(answer)
         except TimeoutError:
             failure = fell_silent(self._stall) if stamps.silent else too_late(within)
@@ -150,6 +150,8 @@ class SdkClient:
         async with aclosing(response.aiter_bytes()) as chunks:
             async for chunk in chunks:
                 now = stamps.last_byte = self._clock.now()
+                if watch.heard is not None:
+                    watch.heard += chunk
                 for delta in answer.feed(chunk):
                     stamps.event(delta, now)
                 if answered is not None and stamps.first_token is not None:
@@ -158,11 +160,13 @@ class SdkClient:
         if stamps.first_event is None:
             raise msgspec.DecodeError("no events")
 
-    async def _read_whole(self, response: httpx2.Response, stamps: Stamps, answer: Answer) -> None:
+    async def _read_whole(self, response: httpx2.Response, stamps: Stamps, answer: Answer, watch: Watch) -> None:
         body = []
         async with aclosing(response.aiter_bytes()) as chunks:
             async for chunk in chunks:
                 stamps.last_byte = self._clock.now()
+                if watch.heard is not None:
+                    watch.heard += chunk
                 body.append(chunk)
         answer.message(b"".join(body))
 

@@ -68,6 +68,8 @@ class Target:
     """Whether every pass finds fresh limits."""
     session: Callable[[Clock, int], AbstractAsyncContextManager[Session]]
     """Makes it ready for a pass on this clock; the number seeds the pass."""
+    epoch: float | None = None
+    """Unix time of second 0 of every pass; None is that of the wall clock then."""
 
 
 @contextmanager
@@ -87,17 +89,15 @@ def open_target(scenario: Scenario) -> AbstractContextManager[Target]:
             return _sim(scenario)
         case "mock":
             return _mock(scenario)
-        case "api":
-            return _api(scenario)
-        case url:
-            return _gateway(scenario, url)
+        case place:
+            return _http(scenario, place, address_of(place), key_of(place))
 
 
 @contextmanager
 def _sim(scenario: Scenario) -> Iterator[Target]:
     from bench.targets.batches_sim import SimBatches
     from bench.targets.sim import SimClient
-    from mock_server.engine import Engine
+    from mock_server.engine import EPOCH, Engine
 
     _refuse_speed(scenario)
     settings = mock_settings(scenario)
@@ -119,7 +119,7 @@ def _sim(scenario: Scenario) -> Iterator[Target]:
         batches = SimBatches(lambda: client.engine, clock, seed=seed, output_factor=scenario.mock.output_factor)
         yield Session(client, batches, reset)
 
-    yield Target("sim", True, True, session)
+    yield Target("sim", True, True, session, EPOCH)
 
 
 @contextmanager
@@ -152,23 +152,27 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
         yield Target("mock", False, True, session)
 
 
-def _api(scenario: Scenario) -> AbstractContextManager[Target]:
-    if not (key := os.environ.get("ANTHROPIC_API_KEY")):
-        raise UsageError("the API needs a key", "set ANTHROPIC_API_KEY; nothing else is read, nothing is stored")
-    return _http(scenario, "api", os.environ.get("ANTHROPIC_BASE_URL") or API_URL, key)
-
-
-def _gateway(scenario: Scenario, url: str) -> AbstractContextManager[Target]:
-    parts = urlsplit(url)
+def address_of(target: str) -> str:
+    """Where the API is, or a gateway at a URL: what paths such as /v1/messages come after.  Raises UsageError."""
+    if target == "api":
+        return os.environ.get("ANTHROPIC_BASE_URL") or API_URL
+    parts = urlsplit(target)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"unknown target {url!r}", "use sim, mock, api or a URL such as https://gateway.example")
+        raise UsageError(f"unknown target {target!r}", "Use sim, mock, api or a URL such as https://gateway.example.")
     if parts.username or parts.query:
-        raise UsageError("a target's URL must not carry credentials or a query", "set ANTHROPIC_API_KEY instead")
-    key = os.environ.get("ANTHROPIC_API_KEY")
-    if not key and parts.scheme == "https":
-        raise UsageError(f"{url} needs a key", "set ANTHROPIC_API_KEY (any text, if the gateway asks for none)")
+        raise UsageError("a target's URL must not carry credentials or a query", "Set ANTHROPIC_API_KEY instead.")
     # The SDK adds /v1/messages by itself; people copy base URLs of either form.
-    return _http(scenario, url, url.rstrip("/").removesuffix("/v1"), key or _NO_KEY)
+    return target.rstrip("/").removesuffix("/v1")
+
+
+def key_of(target: str) -> str:
+    """The key for the API or a URL, from the environment alone.  Raises UsageError where one is needed and not set."""
+    key = os.environ.get("ANTHROPIC_API_KEY")
+    if not key and target == "api":
+        raise UsageError("the API needs a key", "Set ANTHROPIC_API_KEY: nothing else is read, nothing is stored.")
+    if not key and target.startswith("https"):
+        raise UsageError(f"{target} needs a key", "Set ANTHROPIC_API_KEY (any text, if the gateway asks for none).")
+    return key or _NO_KEY
 
 
 @contextmanager
@@ -182,7 +186,7 @@ def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]
     async def session(clock: Clock, _seed: int) -> AsyncIterator[Session]:
         async with _client(scenario, clock, url, key, lambda _spec, _attempt: {}) as client:
             if reason := await client.unreachable(within=_REACH_WITHIN):
-                raise TargetError(f"cannot reach {url}: {reason}", "check the address, the network and the proxy")
+                raise TargetError(f"cannot reach {url}: {reason}", "Check the address, the network and the proxy.")
             yield Session(client, SdkBatches(client.sdk, clock, timeout=scenario.timeout.attempt))
 
     yield Target(name, False, False, session)

@@ -14,7 +14,7 @@ from itertools import accumulate, chain, count, islice, pairwise, repeat, takewh
 from bench.errors import UsageError
 from bench.scenario import traces
 from bench.scenario.data import BadRow
-from bench.scenario.model import Backlog, Constant, Diurnal, Gamma, Point, Poisson, Ramp, Trace
+from bench.scenario.model import Backlog, Constant, Diurnal, Gamma, Point, Poisson, Ramp, Rounds, Trace
 from bench.scenario.traces import Arrival
 from bench.workload.draws import gamma
 from bench.workload.streams import Traffic
@@ -59,6 +59,8 @@ def _arrivals(traffic: Traffic, seed: int) -> Iterable[Arrival]:
             times = _along(points, _unit_times(burstiness, draws))
         case Diurnal():
             times = _through_the_day(arrivals, _unit_times(arrivals.burstiness, draws))
+        case Rounds(every=every, requests=requests):
+            times = (number // requests * every for number in count())
         case Backlog(requests=None):
             times = repeat(0.0)
         case Backlog(requests=int(requests)):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from heapq import merge
 from itertools import islice, repeat
 from typing import TypeAlias
 
 from bench.request import RequestSpec
-from bench.scenario.model import Scenario, Trace, Users
+from bench.scenario.model import Rounds, Scenario, Trace, Users
 from bench.scenario.traces import Arrival
 from bench.workload.arrivals import arrivals_of, replayed
 from bench.workload.conversations import Context, Script
@@ -80,6 +81,7 @@ class _Stream:
     def __init__(self, traffic: Traffic, seed: int, numbered: Callable[[int], int], mark: str) -> None:
         self.traffic = traffic
         self._users = traffic.arrivals if isinstance(traffic.arrivals, Users) else None
+        self._rounds = traffic.arrivals if isinstance(traffic.arrivals, Rounds) else None
         self._workload, self._cache = traffic.workload, traffic.workload.cache
         self._seed, self._numbered = seed, numbered
         self._prefix = prefix_of(traffic, mark)
@@ -141,8 +143,9 @@ class _Stream:
     def _alone(self, place: int, arrival: Arrival) -> RequestSpec:
         assert self._prompt is not None, "a conversation's requests are not alone"
         seq, members = self._numbered(place), self.traffic.members
-        drawn = seq // members  # models that are asked the same have neighbouring numbers
-        text, tokens = self._prompt(place, drawn, arrival.input_tokens)
+        like = place if self._rounds is None else place % self._rounds.requests
+        drawn = self._numbered(like) // members  # models that are asked the same have neighbouring numbers
+        text, tokens = self._prompt(like, drawn, arrival.input_tokens)
         return RequestSpec(
             seq=seq,
             intended=arrival.at,
@@ -150,7 +153,7 @@ class _Stream:
             input_tokens=self._prefix.tokens + tokens,
             output_tokens=self._output_tokens(drawn, arrival.output_tokens),
             stream=self.traffic.name or arrival.stream,
-            group=drawn if members > 1 else None,
+            group=seq // members if members > 1 else None,
             cache=self._cache.ttl if self._cache else None,
             cached_tokens=self._prefix.kept if self._written else 0,
         )
@@ -252,6 +255,8 @@ def _prompts(traffic: Traffic, seed: int) -> Callable[[int, int, int], Prompt]:
     workload, model = traffic.workload, traffic.model
     if workload.dataset is not None:
         prompt = _by_place(from_dataset(workload.dataset, model))
+        if isinstance(traffic.arrivals, Rounds):
+            prompt = cache(prompt)
         return lambda place, _drawn, _traced: prompt(place)
     assert workload.input_tokens is not None, "neither prompts nor their size"
     tokens = sizer(workload.input_tokens, seed, "input")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.scenario.model import Fixed, Lognormal, Size, Uniform
+from bench.scenario.model import Exponential, Fixed, Lognormal, Size, Uniform
 from bench.scenario.sizes import LARGEST
 from mock_server.rng import Draws
 
@@ -21,6 +21,8 @@ def sizer(size: Size, seed: int, stream: str) -> Sizer:
             return lambda seq, _traced: Draws(seed, stream, seq).integer(low, high)
         case Lognormal(median=median, p95=p95):
             return lambda seq, _traced: _whole(Draws(seed, stream, seq).lognormal(median, p95))
+        case Exponential(mean=mean):
+            return lambda seq, _traced: _whole(Draws(seed, stream, seq).exponential(mean))
     return lambda _seq, traced: traced
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import jinja2
@@ -19,3 +21,9 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     return environment.get_template(name)
+
+
+def page_script() -> dict[str, str]:
+    """A page's script and what its Content-Security-Policy calls it."""
+    script = (FOLDER / "report.js").read_text(encoding="utf-8")
+    return {"script": script, "script_hash": f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"}

@@ -55,10 +55,11 @@ for (const table of document.querySelectorAll("table")) {
   headings(table).forEach(({ cell, wide }, column) => {
     if (wide || !cell.textContent.trim()) return;
     const button = document.createElement("button");
-    button.append(...cell.childNodes);
+    const help = cell.querySelector(".help"); // a link cannot stand inside a button
+    button.append(...[...cell.childNodes].filter((node) => node !== help));
     button.title = "Sort";
     button.addEventListener("click", () => sort(table, column, cell));
-    cell.append(button);
+    cell.prepend(button);
   });
 }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+import bench
 from bench.cli import call
 
 SCENARIO = """\
@@ -211,6 +213,87 @@ def test_a_scenario_is_run_to_be_calibrated(capsys: pytest.CaptureFixture[str]) 
     printed = capsys.readouterr()
     assert "The runs are in runs/" in printed.err
     assert "4 repeats of s" in printed.out
+
+
+# At the end of a run
+
+
+def reasons(folder: str) -> list[str]:
+    found: list[str] = json.loads(Path(folder, "summary.json").read_text())["reasons"]
+    return found
+
+
+def test_a_run_is_compared_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    slower = ["run", "s.yaml", "--compare", "one", "--across", "mock", *SLOWER]
+    assert call([*slower, "-o", "new"]) == 3
+    assert "\nREGRESSED  gather: wall clock is 60 % slower" in capsys.readouterr().out
+    assert reasons("new")[0] == "compared with one: gather: makespan regressed"
+    page = Path("new/report.html").read_text()
+    assert "Compared with one" in page
+    assert '<a href="#comparison">Comparison</a>' in page
+    assert call([*slower, "-o", "again", "-q", "--exit-zero"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_run_that_is_what_it_was_passes() -> None:
+    assert call(["run", "s.yaml", "-q", "-o", "new", "--compare", "one"]) == 0
+    assert reasons("new") == []
+    assert "Passed." in Path("new/report.html").read_text()
+
+
+def test_a_report_is_compared_and_forgets_it_when_made_again(capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree("slower", "copy")
+    assert call(["report", "copy", "-q", "--compare", "one", "--across", "mock"]) == 3
+    assert capsys.readouterr().out.splitlines()[1].startswith("REGRESSED  ")
+    assert call(["report", "copy", "-q"]) == 0
+    assert reasons("copy") == []
+    assert "Compared with" not in Path("copy/report.html").read_text()
+
+
+def test_a_failed_threshold_comes_before_a_regression_and_both_are_told() -> None:
+    Path("t.yaml").write_text(SCENARIO + 'thresholds: {latency: ["p(50) < 1ms"]}\n')
+    flags = ["--compare", "one", "--across", "mock", "--strategy", "gather", *SLOWER]
+    assert call(["run", "t.yaml", "-q", "-o", "new", *flags]) == 99
+    assert [reason.partition(":")[0] for reason in reasons("new")] == ["gather", *["compared with one"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["s.yaml", "--compare", "nowhere"], "there is no run"),
+        (["s.yaml", "--compare", "one", *SLOWER], "one and this run ask different questions"),
+        (["s.yaml", "--compare", "one", "--seed", "9"], "no seed in common"),
+        (["s.yaml", "--compare", "gather", "--strategy", "semaphore-10"], "no strategy in common"),
+        (["s.yaml", "--compare", "one", "--across", "colour"], "no part `colour` of a question"),
+    ],
+)
+def test_what_cannot_be_compared_is_not_even_run(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["run", *arguments, "-o", "new"]) == 2
+    assert words in capsys.readouterr().err
+    assert not Path("new").exists()
+
+
+def test_a_glob_does_not_catch_the_run_itself() -> None:
+    for name in ("r1", "r2"):
+        assert call(["run", "s.yaml", "-q", "-o", f"runs/{name}", "--seed", "3"]) == 0
+    finished = bench.run("s.yaml", out="runs/r3", seed=3, compare="runs/r*", quiet=True)
+    assert finished.comparison is not None
+    assert finished.comparison.base.ids == ("r1", "r2")
+
+
+def test_python_is_told_of_a_regression_and_gets_no_exception() -> None:
+    changed = {"mock.latency.tokens_per_second": 30}
+    finished = bench.run("s.yaml", settings=changed, compare="one", across=["mock"], out="new", quiet=True)
+    assert finished.summary.exit_code == 3
+    assert finished.comparison is not None
+    assert finished.comparison.gated[0].verdict == "regressed"
+
+
+def test_exit_zero_leaves_the_verdict_to_whoever_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["compare", "one", "slower", "--across", "mock", "-q", "--exit-zero"]) == 0
+    assert capsys.readouterr().out.startswith("REGRESSED  ")
 
 
 # Baselines

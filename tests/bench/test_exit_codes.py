@@ -1,4 +1,4 @@
-"""Every exit code, by the command itself in a process of its own: the code, the words, and what summary.json says."""
+"""Every exit code: the code, the words, and what summary.json says; each code once by the installed command itself."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.cli import call
 from bench.errors import Exit
 from bench.results.record import read_records
 
@@ -33,9 +35,13 @@ def environment(*first: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
+def installed(*arguments: str) -> list[str]:
+    """The command line as a shell finds it, beside the interpreter that the tests run in."""
+    return [str(Path(sys.executable).with_name("claude-bench")), *arguments]
+
+
 def bench(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=env or environment())
+    return subprocess.run(installed(*arguments), capture_output=True, text=True, env=env or environment())
 
 
 def summary() -> dict[str, Any]:
@@ -81,29 +87,35 @@ FINDINGS: dict[str, tuple[list[str], Exit, str]] = {
 
 
 @pytest.mark.parametrize("case", FINDINGS)
-def test_what_a_run_finds(case: str) -> None:
+def test_what_a_run_finds(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     flags, code, words = FINDINGS[case]
-    done = bench("run", "job.yaml", "-o", "here", *flags)
-    assert done.returncode == code, done.stderr
+    assert call(["run", "job.yaml", "-o", "here", *flags]) == code
     assert summary()["exit_code"] == code
     assert words in "\n".join(summary()["reasons"])
     assert bool(summary()["reasons"]) is bool(code)
+    assert capsys.readouterr().out.splitlines()[-1] == "here/report.html"
+
+
+@pytest.mark.parametrize("case", {code: case for case, (_, code, _) in FINDINGS.items()}.values())
+def test_the_installed_command_returns_each_code_of_a_run(case: str) -> None:
+    flags, code, _ = FINDINGS[case]
+    done = bench("run", "job.yaml", "-o", "here", *flags)
+    assert done.returncode == code == summary()["exit_code"], done.stderr
     assert done.stdout.splitlines()[-1] == "here/report.html"
 
 
 def test_a_report_that_is_rebuilt_is_as_strict_as_the_run() -> None:
-    assert bench("run", "job.yaml", "-o", "here", "--strict", P99).returncode == Exit.INCONCLUSIVE
+    assert call(["run", "job.yaml", "-o", "here", "--strict", P99]) == Exit.INCONCLUSIVE
     before = summary()
     Path("here/summary.json").unlink()
-    assert bench("report", "here").returncode == Exit.INCONCLUSIVE
+    assert call(["report", "here"]) == Exit.INCONCLUSIVE
     assert summary() == before
 
 
 @pytest.mark.parametrize("case", ["a threshold fails", "budget", "nothing measured", "it cannot, and strictly"])
 def test_exit_zero_leaves_code_and_reasons_to_the_file(case: str) -> None:
     flags, code, words = FINDINGS[case]
-    done = bench("run", "job.yaml", "-o", "here", "--exit-zero", *flags)
-    assert done.returncode == 0
+    assert call(["run", "job.yaml", "-o", "here", "--exit-zero", *flags]) == 0
     assert summary()["exit_code"] == code
     assert words in "\n".join(summary()["reasons"])
 
@@ -119,13 +131,23 @@ NOTHING_SENT: dict[str, tuple[list[str], Exit, str]] = {
 
 @pytest.mark.parametrize("flags", [[], ["--exit-zero"]], ids=["plain", "exit-zero"])
 @pytest.mark.parametrize("case", NOTHING_SENT)
-def test_what_keeps_a_run_from_starting_leaves_nothing_and_is_never_0(case: str, flags: list[str]) -> None:
+def test_what_keeps_a_run_from_starting_leaves_nothing_and_is_never_0(
+    case: str, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, code, words = NOTHING_SENT[case]
-    done = bench("run", "job.yaml", *flags, *arguments)
+    assert call(["run", "job.yaml", *flags, *arguments]) == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+    assert not Path("runs").exists() or not list(Path("runs").iterdir())
+
+
+@pytest.mark.parametrize("case", {code: case for case, (_, code, _) in NOTHING_SENT.items()}.values())
+def test_the_installed_command_says_why_it_did_not_start(case: str) -> None:
+    arguments, code, words = NOTHING_SENT[case]
+    done = bench("run", "job.yaml", *arguments)
     assert done.returncode == code
     assert words in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not Path("runs").exists() or not list(Path("runs").iterdir())
 
 
 def test_a_bug_is_1_and_its_traceback_is_kept(tmp_path: Path) -> None:
@@ -139,20 +161,20 @@ def test_a_bug_is_1_and_its_traceback_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_regression_is_3() -> None:
-    assert bench("run", "job.yaml", "-o", "base").returncode == Exit.OK
-    assert bench("run", "job.yaml", "-o", "new", "--set=mock.latency.service_time=200ms").returncode == Exit.OK
+    assert call(["run", "job.yaml", "-o", "base"]) == Exit.OK
+    assert call(["run", "job.yaml", "-o", "new", "--set=mock.latency.service_time=200ms"]) == Exit.OK
     done = bench("compare", "base", "new", "--across", "mock")
     assert done.returncode == Exit.REGRESSED
     assert done.stdout.startswith("REGRESSED")
-    assert bench("compare", "base", "nowhere").returncode == Exit.USAGE
-    assert bench("compare", "base", "new", "--across", "mock", "--gate", "ttft_warm.p95").returncode == Exit.NOT_VALID
+    assert call(["compare", "base", "nowhere"]) == Exit.USAGE
+    assert call(["compare", "base", "new", "--across", "mock", "--gate", "ttft_warm.p95"]) == Exit.NOT_VALID
 
 
 def test_a_reader_that_closes_early_does_not_change_the_exit_code() -> None:
     reads, writes = os.pipe()
     os.close(reads)
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "run", "job.yaml", BROKEN],
+        installed("run", "job.yaml", BROKEN),
         stdout=writes,
         stderr=subprocess.PIPE,
         text=True,
@@ -171,7 +193,7 @@ target: mock
 tier: unlimited
 workload: {requests: 100000, input_tokens: 10, output_tokens: 5, max_tokens: 50}
 strategies: [{semaphore: 4}, gather]
-mock: {latency: {ttft: {median: 500ms, p95: 2s}}}
+mock: {latency: {ttft: {median: 300ms, p95: 1s}}}
 """
 """Times to answer differ, so that some requests are in flight whenever the first record is written."""
 
@@ -188,13 +210,14 @@ def test_a_signal_ends_the_run_and_keeps_what_was_measured(
     signals: list[signal.Signals], exit_code: Exit, flags: list[str]
 ) -> None:
     Path("long.yaml").write_text(INTERRUPTED)
-    command = [sys.executable, "-m", "bench", "run", "long.yaml", "-o", "here", *flags]
+    command = installed("run", "long.yaml", "-o", "here", *flags)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     ) as process:
         journal = Path("here/records.jsonl")
         while process.poll() is None and not (journal.exists() and journal.stat().st_size):
-            pass
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)  # and leave it the processor
         assert process.stderr is not None
         for number in signals:
             process.send_signal(number)

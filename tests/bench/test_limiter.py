@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -20,11 +18,9 @@ from bench.clock import run as run_loop
 from bench.errors import UsageError
 from bench.limiter import Limiter, Limits
 from bench.targets.inprocess import EngineTransport
-from bench.targets.mock_process import mock_process
 from mock_server.engine import Engine
 from mock_server.settings import Settings
 
-GUIDE = Path(__file__).parents[2] / "docs" / "limiters.md"
 MODEL = "claude-sonnet-5"
 
 Ask = Callable[[anthropic.AsyncAnthropic, limiter.Slot, dict[str, str]], Awaitable[Message]]
@@ -140,15 +136,3 @@ def test_whatever_leaves_the_block_frees_the_slot_and_is_passed_on(error: BaseEx
 def test_an_unknown_tier_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"no tier `biuld`\. Did you mean build\?"):
         limiter.tier("biuld", MODEL)
-
-
-def test_the_documented_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    with mock_process(Settings(tier="tier-1", service_time=0.05, output_tokens=(100, 100)), 1.0) as server:
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-any")
-        names: dict[str, Any] = {}
-        exec(compile(program, str(GUIDE), "exec"), names)
-    lengths = [message.usage.output_tokens for message in names["messages"]]
-    assert len(lengths) == 30
-    assert min(lengths) >= 100, "a hundred tokens of text, and what was thought before"

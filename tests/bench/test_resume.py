@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
 
 from bench import api
 from bench.cli import call
 from bench.engine.observe import Observers
 from bench.errors import Exit, UsageError
+from bench.results import folder
 from bench.results.folder import Journal
 from bench.results.record import Record, read_records
+from bench.results.sends import Send
 from bench.scenario.model import Scenario
 from bench.targets.mock_process import mock_process
 from mock_server.settings import Settings
@@ -98,21 +104,110 @@ def test_resuming_what_is_finished_sends_nothing(url: str, tmp_path: Path) -> No
     assert created(url) == {10: 3}
 
 
-def test_passes_that_had_not_begun_are_run_and_a_live_one_that_was_cut_off_stays(url: str, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_live_pass_that_was_cut_off_goes_on_and_those_that_had_not_begun_are_run(url: str, tmp_path: Path) -> None:
     text = "strategies: [{semaphore: 1, name: slow}, {batch: {poll: 100ms}}, gather]\n"
-    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(done=5), say=said.append)
-    cut_off = seqs(tmp_path, "slow")
-    assert 5 <= len(cut_off) < 30
-    summary = api.resume(tmp_path / "run", say=said.append).summary
-    assert seqs(tmp_path, "slow") == cut_off
-    assert seqs(tmp_path, "batch") == seqs(tmp_path, "gather") == list(range(30))
-    assert any("slow was cut off" in words for words in said)
-    assert {one.strategy: one.stopped is None for one in summary.passes} == {
-        "slow": False,
-        "batch": True,
-        "gather": True,
-    }
+    made = load(tmp_path, url, text)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None)
+    before = (tmp_path / "run" / "records.jsonl").read_bytes()
+    assert 5 <= len(seqs(tmp_path, "slow")) < 30
+    summary = api.resume(tmp_path / "run").summary
+    assert (tmp_path / "run" / "records.jsonl").read_bytes().startswith(before)
+    assert seqs(tmp_path, "slow") == seqs(tmp_path, "batch") == seqs(tmp_path, "gather") == list(range(30))
+    assert all(one.stopped is None for one in summary.passes)
+    assert not (tmp_path / "run" / "sends.jsonl").exists()
+
+
+def test_the_clock_of_a_live_pass_goes_on_where_it_stood(url: str, tmp_path: Path) -> None:
+    made = load(tmp_path, url, "strategies: [{semaphore: 1}]\n")
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None)
+    before = list(read_records(tmp_path / "run" / "records.jsonl"))
+    api.resume(tmp_path / "run")
+    after = list(read_records(tmp_path / "run" / "records.jsonl"))[len(before) :]
+    stood = before[-1].attempts[-1].ended
+    assert folder.load(tmp_path / "run").ending.passes[0].resumed_at == stood
+    assert stood <= min(record.first_sent for record in after)
+
+
+def killed(run: Path, lost: int) -> None:
+    """As a kill leaves a folder in which the last so many records are missing."""
+    rows = (run / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "records.jsonl").write_bytes(b"".join(rows[:-lost]) + rows[-lost][:20])
+    gone = [msgspec.json.decode(row, type=Record) for row in rows[-lost:]]
+    sends = [Send(one.strategy, one.pass_, one.seq, 1, one.attempts[0].sent, worst=0.25) for one in gone]
+    (run / "sends.jsonl").write_bytes(b"".join(msgspec.json.encode(send) + b"\n" for send in sends) + b'{"str')
+    (run / "passes.json").unlink()
+
+
+def test_what_was_in_flight_at_a_kill_is_told_and_sent_again(url: str, tmp_path: Path) -> None:
+    made = load(tmp_path, url, "strategies: [{semaphore: 4}]\n")
+    api.run(made, out=tmp_path / "run")
+    killed(tmp_path / "run", lost=3)
+    [told] = [one for one in api.report(tmp_path / "run").summary.warnings if one.code == "no_end_on_record"]
+    assert "3 attempts" in told.observed
+    assert "$0.75" in told.why
+    summary = api.resume(tmp_path / "run").summary
+    records = list(read_records(tmp_path / "run" / "records.jsonl"))
+    assert sorted(record.seq for record in records) == list(range(30))
+    again = [record for record in records if len(record.attempts) == 2]
+    assert [record.attempts[0].cause for record in again] == ["killed"] * 3
+    assert all(record.ok for record in records)
+    [told] = [one for one in summary.passes[0].warnings if one.code == "killed"]
+    assert "3 attempts" in told.observed
+    assert "$0.75" in told.why
+    assert summary.warnings == ()
+    assert not (tmp_path / "run" / "sends.jsonl").exists()
+
+
+def test_what_may_have_been_billed_counts_against_the_budget(url: str, tmp_path: Path) -> None:
+    made = load(tmp_path, url, "strategies: [{semaphore: 4}]\nbudget: {max_cost: $1}\n")
+    api.run(made, out=tmp_path / "run")
+    killed(tmp_path / "run", lost=5)
+    summary = api.resume(tmp_path / "run").summary
+    assert summary.exit_code == Exit.BUDGET
+    assert seqs(tmp_path, "semaphore-4") == seqs(tmp_path, "semaphore-4")[:25]
+    [told] = [one for one in summary.warnings if one.code == "no_end_on_record"]
+    assert "5 attempts" in told.observed
+
+
+@pytest.mark.parametrize("take", ["first", "all"])
+def test_prompts_that_several_models_are_asked_go_on(url: str, tmp_path: Path, take: str) -> None:
+    text = HEAD.replace("model: claude-sonnet-5\n", "") + (
+        "strategies: [{semaphore: 4}]\narrivals: {users: 3, think: 10ms}\n"
+        f"fan_out: {{models: [claude-sonnet-5, claude-haiku-4-5], take: {take}}}\n"
+    )
+    (tmp_path / "made.yaml").write_text(text)
+    made = api.load(str(tmp_path / "made.yaml"), flags={"target": url})
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=20), say=lambda _words: None)
+    begun = len(seqs(tmp_path, "semaphore-4"))
+    assert begun < 60
+    summary = api.resume(tmp_path / "run").summary
+    assert seqs(tmp_path, "semaphore-4") == list(range(60))
+    fan_out = summary.passes[0].fan_out
+    assert fan_out is not None
+    assert fan_out.answered >= 29  # the interrupt gave up at most what was in flight of one prompt of each user
+
+
+def _small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit to the size of files")
+def test_a_full_disk_ends_the_run_in_words_and_it_is_resumed_when_there_is_room(url: str, tmp_path: Path) -> None:
+    (tmp_path / "made.yaml").write_text(HEAD.replace("requests: 30", "requests: 90") + "strategies: [{semaphore: 4}]\n")
+    command = [sys.executable, "-m", "bench", "run", "made.yaml", "--target", url, "--out", "run", "--quiet"]
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, preexec_fn=_small_files, capture_output=True
+    )
+    assert ended.returncode == Exit.NOT_VALID, ended.stderr.decode()
+    assert ended.stderr.decode().splitlines() == [
+        "claude-bench: cannot write to run: File too large",
+        "Make room.  `claude-bench report run` shows what was kept, `claude-bench resume` goes on.",
+    ]
+    kept = len(seqs(tmp_path, "semaphore-4"))
+    assert 10 < kept < 60
+    assert api.resume(tmp_path / "run").summary.exit_code == 0
+    assert seqs(tmp_path, "semaphore-4") == list(range(90))
 
 
 def test_a_hybrid_goes_on_in_both_of_its_parts(url: str, tmp_path: Path) -> None:

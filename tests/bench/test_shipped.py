@@ -53,6 +53,7 @@ def test_it_repeats_byte_for_byte_on_the_simulation(name: str, tmp_path: Path, m
     assert one == two
     assert {one.of_pass for one in finished.passes} == passes_of(scenario)
     assert all(one.values["succeeded"] for one in finished.passes)
+    assert not [one for each in finished.passes for one in each.warnings if one.code == "other_limit"]
 
 
 @pytest.mark.parametrize("name", ON_MOCK)

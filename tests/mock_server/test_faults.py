@@ -257,3 +257,41 @@ def test_settings_with_faults_travel_as_json() -> None:
 
 def test_the_table_is_complete() -> None:
     assert set(KINDS) == {*REFUSALS, *FLAWS, *DISGUISES}
+
+
+def freeze(arrived: float, fault: Fault, faults: dict[str, Fault] | None = None) -> Plan:
+    engine = Engine(Settings(service_time=4.0, faults={"freeze": fault, **(faults or {})}))
+    return engine.handle(ASK | {"stream": True}, arrived, key=(7, 1, 1), output_tokens=41)
+
+
+def test_nothing_comes_while_the_server_is_frozen() -> None:
+    for arrived in (7.0, 9.0, 10.0, 14.0, 19.9):
+        plan = freeze(arrived, Fault(start=10.0, end=20.0))
+        sent = [due for due, _ in pieces(plan)]
+        assert not [due for due in sent if 10.0 <= due < 20.0]
+        assert plan.ended == sent[-1] == pytest.approx(arrived + 4.0 + 20.0 - max(10.0, arrived))
+    for arrived in (0.0, 5.9, 20.0, 50.0):
+        assert freeze(arrived, Fault(start=10.0, end=20.0)).flaw is None
+
+
+def test_a_freeze_lasts_ten_seconds_unless_told_and_ends_by_itself() -> None:
+    assert freeze(3.0, Fault()).ended == pytest.approx(3.0 + 4.0 + 7.0)
+    assert freeze(3.0, Fault(delay=5.0)).ended == pytest.approx(3.0 + 4.0 + 2.0)
+    assert freeze(10.0, Fault()).flaw is None
+
+
+def test_a_frozen_server_refuses_nobody_before_it_goes_on() -> None:
+    plan = freeze(12.0, Fault(start=10.0, end=20.0), {"overloaded": Fault()})
+    assert (plan.status, plan.cause, plan.ended) == (529, "overloaded", 20.0)
+    assert [due for due, _ in pieces(plan)] == [20.0]
+
+
+@given(st.floats(0.0, 1e6), st.floats(0.1, 50.0), st.floats(0.1, 50.0))
+def test_episodes_of_freezing_are_those_of_any_fault(arrived: float, on: float, off: float) -> None:
+    plan = freeze(arrived, Fault(on=on, off=off))
+    if in_episode(0, "freeze", on, off, arrived):
+        assert plan.flaw is not None
+        assert plan.flaw.at == arrived
+    elif plan.flaw is not None:
+        assert arrived < plan.flaw.at <= arrived + 4.0
+        assert in_episode(0, "freeze", on, off, math.nextafter(plan.flaw.at, math.inf) + 1e-9)

@@ -84,12 +84,14 @@ def test_results_are_cut_in_the_middle() -> None:
 
 @pytest.mark.parametrize("name", FLAWS)
 def test_flaws_are_those_of_an_answer_that_is_not_streamed(name: str) -> None:
-    app = application(**{name: Fault(delay=0.02, endpoints=("count_tokens",))})
+    app = application(**{name: Fault(end=1.0, delay=0.02, endpoints=("count_tokens",))})
     response = ask(app, "count_tokens")
     truth = json.loads(call(app, "GET", "/_mock/truth").body)
-    spoils = name in {"reset", "slow_headers", "cut", "malformed_json"}
+    spoils = name in {"freeze", "reset", "slow_headers", "cut", "malformed_json"}
     assert truth["cause"] == (name if spoils else None)
     assert response.complete == (name not in {"reset", "cut"})
+    if name == "freeze":
+        assert truth["first_byte"] >= 1.0
     if name == "slow_headers":
         assert truth["first_byte"] - truth["arrived"] >= 0.02
     if name == "malformed_json":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -73,7 +74,7 @@ def told(attempt: Attempt) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("name", FLAWS)
+@pytest.mark.parametrize("name", [name for name in FLAWS if name != "freeze"])
 def test_a_flaw_over_http_is_told_as_in_the_simulation(url: str, name: str, stream: bool) -> None:
     fault = Fault(delay=5.0)
     set_faults(url, **{name: {"delay": 5.0}})
@@ -82,6 +83,15 @@ def test_a_flaw_over_http_is_told_as_in_the_simulation(url: str, name: str, stre
     expected, real = asyncio.run(simulated(plan)), attempt(url, stream=stream)
     assert told(real) == told(expected)
     assert (real.ended - real.sent) * SPEED >= expected.ended - expected.sent
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_frozen_server_sends_nothing_until_it_goes_on(url: str, stream: bool) -> None:
+    now = httpx2.get(f"{url}/_mock/state").json()["now"]
+    set_faults(url, freeze={"start": now, "delay": 30.0})
+    assert attempt(url, stream=stream).ok
+    truth = httpx2.get(f"{url}/_mock/truth").text.splitlines()[-1]
+    assert json.loads(truth)["first_byte"] >= now + 30.0
 
 
 @pytest.mark.parametrize("name", [*FLAWS, *REFUSALS])

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from made_comparisons import regressed
 from made_runs import QUESTION, in_cases, in_streams, made_run, summary_of
 from queue_simulation import FOUR, Queue
 
 from bench.errors import UsageError
 from bench.results.metrics import METRICS
-from bench.results.summary import Summary
+from bench.results.summary import Summary, ThresholdResult
 from reports.html import render, write
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
@@ -270,6 +271,43 @@ def test_each_stream_of_traffic_has_a_table_of_its_own(tmp_path: Path) -> None:
         rows = region.all("tbody")[0].all("tr")
         assert [row.all("th")[0].text.strip() for row in rows] == [one.strategy for one in run.passes]
         assert {row.all("td")[0].text.strip() for row in rows} == {str(requests)}
+
+
+def test_a_comparison_is_a_section(tmp_path: Path) -> None:
+    root = page(render(made_run(tmp_path), regressed()))
+    section = root.all("section", id="comparison")[0]
+    title = section.all("h2")[0]
+    assert title.text.startswith("Compared with main: TTFT p95 is 24 % slower")
+    assert title.all("span", **{"class": "failed"})[0].text == "Regressed."
+    assert len(section.all("figure")) == len(regressed().strategies)
+    assert "#comparison" in [link.attributes["href"] for link in root.all("nav")[0].all("a")]
+
+
+@pytest.mark.parametrize(
+    ("code", "reasons", "said"),
+    [
+        (0, (), "1 of 3 thresholds met Passed."),
+        (99, ("gather: errors rate < 1%: failed",), "1 of 3 thresholds met Failed."),
+        (6, tuple("abcde"), "a; b; c; 2 more Stopped by its budget."),
+    ],
+)
+def test_the_verdict_stands_at_the_top(tmp_path: Path, code: int, reasons: tuple[str, ...], said: str) -> None:
+    run = made_run(tmp_path)
+    assert run.summary is not None
+    summary = msgspec.structs.replace(run.summary, exit_code=code, reasons=reasons)
+    assert page(render(replace(run, summary=summary))).all("p", **{"class": "verdict"})[0].text == said
+
+
+def test_each_threshold_shows_how_far_it_is_from_its_limit(tmp_path: Path) -> None:
+    found = ThresholdResult("gather", 0, "latency", "p(95) < 8s", 10.0, "failed", limit=8.0)
+    [bar] = page(render(made_run(tmp_path, thresholds=[found]))).all("span", **{"class": "bar bullet"})
+    assert [bar.all(tag)[0].attributes["style"] for tag in ("i", "b")] == ["width:80.0%", "left:64.0%"]
+
+
+def test_each_heading_leads_to_what_is_meant(html: str) -> None:
+    marks = page(html).all("a", **{"class": "help"})
+    assert len(marks) > 5
+    assert all(mark.attributes["title"] == METRICS[mark.attributes["href"][5:]].meaning for mark in marks)
 
 
 def test_cases_stand_one_below_the_other_and_are_compared_within(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The report in headless Chromium, from file://: what a person sees, and what the page does not do."""
+"""Report and comparison in headless Chromium, from file://: what a person sees, and what the pages do not do."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from typing import Literal
 
 import msgspec
 import pytest
+from made_comparisons import no_change, regressed
 from made_runs import in_cases, made_run
 from node_packages import installed
 from playwright.sync_api import Browser, Page, sync_playwright
 from queue_simulation import FOUR
 
+from bench.results.comparison import Comparison
 from bench.results.format import DASH
+from bench.results.texts import Text
+from reports import comparison_page
 from reports.html import write
 
 AXE = Path(__file__).parent / "axe" / "package-lock.json"
@@ -43,8 +47,22 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert run.summary is not None
     summary = msgspec.structs.replace(run.summary, model=f"claude{MARKUP}", question=MARKUP, name=MARKUP, answer=MARKUP)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write(replace(run, summary=summary), path)
+    texts = [Text("gather", 0, f"claude{MARKUP}", f"user: {MARKUP}", MARKUP)]
+    write(replace(run, summary=summary), path, _marked(regressed()), texts)
     return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the page of a comparison, of three strategies that bear markup in their names."""
+    path = tmp_path_factory.mktemp("comparison") / "comparison.html"
+    path.write_text(comparison_page.render(_marked(no_change())), encoding="utf-8")
+    return path.as_uri()
+
+
+def _marked(found: Comparison) -> Comparison:
+    changes = tuple(msgspec.structs.replace(one, strategy=f"{one.strategy}{MARKUP}") for one in found.changes)
+    return msgspec.structs.replace(found, changes=changes, base=msgspec.structs.replace(found.base, label=MARKUP))
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +95,54 @@ def opened(chromium: Browser, report: str) -> Iterator[Opened]:
     page.close()
 
 
+@pytest.fixture
+def compared(chromium: Browser, comparison: str) -> Iterator[Opened]:
+    page = chromium.new_page(viewport={"width": 1200, "height": 900})
+    yield Opened(page, comparison)
+    page.close()
+
+
 def test_it_asks_for_nothing_and_complains_of_nothing(opened: Opened, report: str) -> None:
     assert opened.requests == [report]
     assert opened.complaints == []
 
 
-def test_markup_in_names_is_shown_as_it_is_written(opened: Opened) -> None:
+def test_a_comparison_asks_for_nothing_and_complains_of_nothing(compared: Opened, comparison: str) -> None:
+    assert compared.requests == [comparison]
+    assert compared.complaints == []
+
+
+def test_markup_in_names_is_shown_as_it_is_written(opened: Opened, compared: Opened) -> None:
     assert opened.page.locator("h1").inner_text() == MARKUP
-    assert opened.page.locator("img").count() == 0
-    assert opened.complaints == []
+    opened.page.locator("#texts summary").click()
+    assert opened.page.locator("#texts pre").all_inner_texts() == [f"user: {MARKUP}", MARKUP]
+    assert MARKUP in opened.page.locator("#comparison h2").inner_text()
+    assert compared.page.locator("h2").first.inner_text().endswith(MARKUP)
+    for one in (opened, compared):
+        assert one.page.locator("img").count() == 0
+        assert one.complaints == []
+
+
+def test_a_comparison_sorts(compared: Opened) -> None:
+    table = compared.page.locator("section").first.locator("details table").last
+    compared.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    heading = table.locator("thead th", has_text="change")
+    names = table.locator("tbody th")
+    before = names.all_inner_texts()
+    heading.locator("button").click()
+    rising = names.all_inner_texts()
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert sorted(rising) == sorted(before)
+    assert names.all_inner_texts() != rising
+
+
+def test_a_question_mark_leads_to_what_is_meant(opened: Opened) -> None:
+    mark = opened.page.get_by_label("What is meant by wall clock", exact=True).first
+    assert "meant to go" in (mark.get_attribute("title") or "")
+    mark.focus()
+    opened.page.keyboard.press("Enter")
+    assert opened.page.locator(":target").inner_text() == "wall clock"
 
 
 def _column(opened: Opened, number: int) -> list[str]:
@@ -160,9 +217,13 @@ def test_the_keyboard_reaches_headings_and_sorts(opened: Opened) -> None:
     assert heading.get_attribute("aria-sort") == "ascending"
 
 
-def test_it_says_everything_without_script(chromium: Browser, report: str, opened: Opened) -> None:
+def test_it_says_everything_without_script(
+    chromium: Browser, report: str, comparison: str, opened: Opened, compared: Opened
+) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
+    page.goto(comparison)
+    assert page.locator("main").inner_text() == compared.page.locator("main").inner_text()
     page.goto(report)
     assert page.locator("main").inner_text() == opened.page.locator("main").inner_text()
     assert page.locator("#percentiles .hint title").first.text_content()
@@ -176,10 +237,25 @@ def test_it_prints(opened: Opened) -> None:
     assert opened.page.pdf().startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("name", ["report", "cases", "comparison"])
+def test_paper_cuts_nothing_off(chromium: Browser, name: str, request: pytest.FixtureRequest) -> None:
+    paper = {"width": 688, "height": 1000}  # A4 less its margins, in CSS pixels
+    page = chromium.new_page(viewport={"width": paper["width"], "height": paper["height"]})
+    page.goto(request.getfixturevalue(name))
+    page.emulate_media(media="print")
+    rights = page.evaluate(
+        """() => [...document.querySelectorAll("table, svg, h1, h2, h3, p, dl")].filter((one) => one.checkVisibility())
+                 .map((one) => one.getBoundingClientRect().right)"""
+    )
+    page.close()
+    assert max(rights) <= paper["width"] + 1
+
+
 @pytest.mark.parametrize("width", [320, 768, 1200])
-def test_nothing_but_tables_and_plots_scrolls_sideways(opened: Opened, width: int) -> None:
-    opened.page.set_viewport_size({"width": width, "height": 800})
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+def test_nothing_but_tables_and_plots_scrolls_sideways(opened: Opened, compared: Opened, width: int) -> None:
+    for one in (opened, compared):
+        one.page.set_viewport_size({"width": width, "height": 800})
+        assert one.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +264,7 @@ def axe(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["report", "cases"])
+@pytest.mark.parametrize("name", ["report", "cases", "comparison"])
 def test_axe_finds_no_violation(
     chromium: Browser, axe: Path, name: str, scheme: Literal["light", "dark"], request: pytest.FixtureRequest
 ) -> None:

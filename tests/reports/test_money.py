@@ -13,10 +13,12 @@ from queue_simulation import FOUR
 from bench.results.alternatives import alternatives
 from bench.results.columns import Columns
 from bench.results.cost import batch_prices, standard_prices
+from bench.results.format import text
 from bench.results.record import Attempt, Record, Usage
 from bench.results.summarize import summarize_pass
 from bench.results.summary import PassSummary
-from reports.money import months
+from reports.money import by_model, months
+from reports.passes import Pass
 
 DAY = date(2026, 11, 20)
 WORK = Usage(input_tokens=1000, output_tokens=200, cache_read=3000, cache_write_5m=500)
@@ -84,3 +86,27 @@ def test_a_month_is_told_once_for_all_that_come_to_the_same() -> None:
     assert "whatever the strategy" in months([one, other])[0]
     assert "times the tier's cap of $500 a month" in months([one])[0]
     assert "cap" not in months([summary(1.0, None)])[0]
+
+
+def test_each_of_several_models_has_its_cost_by_kind_of_token() -> None:
+    models = ("claude-haiku-4-5", "claude-opus-5-5")
+    rows = [Record("s", seq, model, 0.0, (Attempt(0, 1, 200, usage=WORK),)) for seq, model in enumerate(models * 2)]
+    both = Columns.of(rows)
+    summary = summarize_pass(both, QUESTION, kind="gather")
+    found = by_model([Pass("s", summary, both)])
+    assert found is not None
+    assert [row[:2] for row in found.rows] == [("s", model) for model in models]
+    for row, own in zip(found.rows, summary.models, strict=True):
+        prices = standard_prices(own.name, DAY)
+        assert prices
+        assert own.cost is not None
+        assert own.cost.total == pytest.approx(2 * prices.of(WORK))
+        assert own.cost.cache_read == pytest.approx(2 * prices.of(Usage(cache_read=3000)))
+        assert row[2] == text(own.cost.total, "USD")
+    total = summary.cost.total
+    assert total == pytest.approx(sum(own.cost.total or 0 for own in summary.models if own.cost))
+
+
+def test_one_model_is_told_by_the_strategies_already() -> None:
+    one = columns("claude-sonnet-5", Attempt(0, 1, 200, usage=WORK))
+    assert by_model([Pass("s", summarize_pass(one, QUESTION, kind="gather"), one)]) is None

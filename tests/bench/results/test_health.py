@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
 from result_rows import QUESTION, asking, attempt, backlog, record, refused, summary_of
@@ -59,12 +61,41 @@ def test_overhead_that_is_large_beside_the_servers_own_time(added: float, warned
         assert "20.0 ms to the server's 200 ms (median), 10 % of it" in warnings["client_overhead"].observed
 
 
+TIER = {"requests": 1000.0, "input_tokens": 2e6, "output_tokens": 4e5}
+
+
+def told(limits: Mapping[str, float | None], *named: RateLimits) -> dict[str, Warning]:
+    rows = [record(k, 0, Attempt(0, 1, 200, usage=Usage(1, 1), limits=named[k % len(named)])) for k in range(72)]
+    return {one.observed: one for one in summary_of(rows, asking(limits=limits)).warnings if one.code == "other_limit"}
+
+
 def test_limits_in_the_headers_that_are_not_the_tiers() -> None:
-    told = RateLimits(requests_limit=50, input_tokens_limit=2_000_000)
-    rows = [record(k, 0, Attempt(0, 1, 200, usage=Usage(1, 1), limits=told)) for k in range(72)]
-    question = asking(limits={"requests": 1000.0, "input_tokens": 2e6, "output_tokens": 4e5})
-    assert [one.observed for one in summary_of(rows, question).warnings] == [
-        "The responses name a limit of 50 requests a minute; the tier says 1,000."
+    [(observed, warning)] = told(TIER, RateLimits(requests_limit=50, input_tokens_limit=2_000_000)).items()
+    assert observed == "The responses name a limit of 50 requests a minute; the tier has 1,000."
+    assert "claude-bench limits" in warning.todo
+
+
+def test_the_tier_that_has_the_limits_in_the_headers_is_named() -> None:
+    build = RateLimits(requests_limit=5_000, input_tokens_limit=5_000_000, output_tokens_limit=1_000_000)
+    warnings = told(TIER, build)
+    assert len(warnings) == 3
+    assert {one.todo for one in warnings.values()} == {
+        "Run it with --tier build, which has the limits that were named."
+    }
+
+
+def test_limits_that_agree_or_are_not_named_are_no_news() -> None:
+    start = RateLimits(requests_limit=1_000, input_tokens_limit=2_000_000, output_tokens_limit=400_000)
+    assert not told(TIER, start)
+    assert not told(TIER, start, RateLimits())
+    assert not told(TIER, RateLimits(requests_limit=1_000))
+    assert not told({}, start)  # a run of which nobody noted the limits
+
+
+def test_a_limit_where_the_tier_has_none_is_told() -> None:
+    unlimited = dict.fromkeys(TIER)
+    assert [*told(unlimited, RateLimits(requests_limit=50))] == [
+        "The responses name a limit of 50 requests a minute; the tier has none."
     ]
 
 

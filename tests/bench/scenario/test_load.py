@@ -19,6 +19,7 @@ from bench.scenario.model import (
     Poisson,
     Ramp,
     Retry,
+    Rounds,
     Scenario,
     Strategy,
     TokenBucket,
@@ -151,6 +152,7 @@ def test_a_strategys_own_retry_goes_before_the_scenarios(tmp_path: Path) -> None
         ("300", Fixed(value=300)),
         ("{uniform: [100, 500]}", Uniform(low=100, high=500)),
         ("{lognormal: {median: 800, p95: 2000}}", Lognormal(median=800, p95=2000)),
+        ("{exponential: 300}", Exponential(mean=300)),
         ("trace", FromTrace()),
     ],
 )
@@ -291,7 +293,8 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
         "job.yaml:9:3  workload.duration: expected a duration such as 90s or 5m, got 5 without a unit",
         "job.yaml:10:18  workload.input_tokens.uniform: expected the lowest first, got [500, 100]",
         "job.yaml:11:3  workload.output_tokens: expected a number of tokens such as 300, {uniform: [100, 500]}, "
-        "{lognormal: {median: 800, p95: 2000}} or trace, got a mapping with lognorml. Did you mean lognormal?",
+        "{lognormal: {median: 800, p95: 2000}}, {exponential: 300} or trace, got a mapping with lognorml. "
+        "Did you mean lognormal?",
         "job.yaml:12:3  workload.max_token: unknown key. Did you mean max_tokens?",
         "job.yaml:13:3  workload.stream: expected true or false, got `yes`",
         "job.yaml:14:3  workload.system: expected some text, got no text",
@@ -339,7 +342,7 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
         ({"workload.output_tokens": "trace"}, "workload.output_tokens: `trace` needs arrivals from a trace"),
         ({"workload.output_tokens": "0"}, "workload.output_tokens: expected at least 1, got 0"),
         ({"workload.output_tokens": "true"}, "workload.output_tokens: expected a number of tokens such as 300, "
-         "{uniform: [100, 500]}, {lognormal: {median: 800, p95: 2000}} or trace, got true"),
+         "{uniform: [100, 500]}, {lognormal: {median: 800, p95: 2000}}, {exponential: 300} or trace, got true"),
         ({"workload.input_tokens": "{uniform: [1]}"},
          "workload.input_tokens.uniform: expected at least 2 of them, got a list"),
         ({"workload.duration": "5s"}, "workload.duration: a backlog is all there at once; give `requests`, or arrivals "
@@ -578,6 +581,7 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
         "retry-storm",
         "summarize-100",
         "thundering-herd",
+        "time-of-day",
     ]
     assert all(entry.question.endswith("?") and load(entry.path).claim for entry in entries)
 
@@ -606,6 +610,8 @@ def test_shipped_scenarios_each_answer_a_question() -> None:
             "{diurnal: {rate: 5/s, amplitude: 60%, period: 1h, peak: 0s}, burstiness: 2}",
             Diurnal(rate=5, amplitude=0.6, period=3600, peak=0, burstiness=2),
         ),
+        ("{rounds: {every: 15m, requests: 3}}", Rounds(every=900, requests=3)),
+        ("{rounds: {every: 90s}}", Rounds(every=90, requests=1)),
         ("{users: 20, think: 10s}", Users(count=20, think=10.0)),
         ("{users: 2, think: {exponential: 1m}, ramp_up: 30s}", Users(count=2, think=Exponential(mean=60), ramp_up=30)),
         ("{users: 2, think: {lognormal: {median: 8s, p95: 40s}}}", Users(count=2, think=Lognormal(median=8, p95=40))),

@@ -93,7 +93,7 @@ def test_every_key_of_a_scenario_is_described() -> None:
 
 def test_keys_at_a_place_are_those_of_all_its_forms() -> None:
     assert {"semaphore", "token_bucket", "name", "retry"} <= keys_at(json_schema(), ("strategies", 0))
-    assert keys_at(json_schema(), ("workload", "input_tokens")) == {"uniform", "lognormal"}
+    assert keys_at(json_schema(), ("workload", "input_tokens")) == {"uniform", "lognormal", "exponential"}
     assert keys_at(json_schema(), ("nothing", "here")) == set()
 
 

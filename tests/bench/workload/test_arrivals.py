@@ -22,6 +22,7 @@ from bench.scenario.model import (
     Poisson,
     Ramp,
     Retry,
+    Rounds,
     Scenario,
     Size,
     Strategy,
@@ -253,6 +254,16 @@ def test_a_diurnal_rate_is_highest_at_its_peak() -> None:
     arrived = times(scenario_of(curve, None, 100.0))
     by_quarter = [sum(start <= at < start + 20 for at in arrived) for start in (15, 65)]
     assert by_quarter[0] > 5 * by_quarter[1]
+
+
+@given(st.integers(1, 9), st.floats(0.001, 1e5), st.integers(1, 200))
+def test_rounds_come_at_multiples_of_their_interval(requests: int, every: float, wanted: int) -> None:
+    arrived = times(scenario_of(Rounds(every=every, requests=requests), wanted))
+    assert arrived == [number // requests * every for number in range(wanted)]
+
+
+def test_rounds_end_before_their_duration_does() -> None:
+    assert times(scenario_of(Rounds(every=10.0, requests=2), None, 30.0)) == [0.0, 0.0, 10.0, 10.0, 20.0, 20.0]
 
 
 def test_part_of_a_trace_from_its_middle(trace: Path) -> None:

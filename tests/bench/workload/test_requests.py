@@ -17,6 +17,7 @@ from bench.scenario.model import (
     Backlog,
     Constant,
     Dataset,
+    Exponential,
     Fixed,
     FromTrace,
     Lognormal,
@@ -100,6 +101,7 @@ SIZES = st.one_of(
     st.builds(Fixed, value=st.integers(1, 500)),
     st.tuples(st.integers(1, 500), st.integers(0, 500)).map(lambda pair: Uniform(low=pair[0], high=sum(pair))),
     st.tuples(st.floats(1, 500), st.floats(1, 4)).map(lambda pair: Lognormal(median=pair[0], p95=pair[0] * pair[1])),
+    st.builds(Exponential, mean=st.floats(1, 500)),
 )
 
 
@@ -128,6 +130,13 @@ def test_sizes_follow_their_distributions() -> None:
     assert inputs[2000] == pytest.approx(150, abs=4)
     assert outputs[2000] == pytest.approx(800, rel=0.05)
     assert outputs[3800] == pytest.approx(2000, rel=0.08)
+
+
+def test_exponential_sizes_have_the_mean_asked_for_and_no_memory() -> None:
+    sizes = sorted(s.output_tokens for s in requests_of(job(requests=4000, output_tokens=Exponential(mean=1000))))
+    assert sum(sizes) / 4000 == pytest.approx(1000, rel=0.05)
+    longer = [size - 1000 for size in sizes if size > 1000]
+    assert sum(longer) / len(longer) == pytest.approx(1000, rel=0.08)
 
 
 def test_input_and_output_are_drawn_apart() -> None:

@@ -1,4 +1,4 @@
-"""The page of claims says what is measured today."""
+"""The pages whose figures are measured say what is measured today."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-MADE_BY = runpy.run_path(str(DOCS / "claims.py"))
+MADE_BY = runpy.run_path(str(DOCS / "measured.py"))
 
 
-def test_the_page_of_claims_is_what_its_commands_measure_now() -> None:
-    assert (DOCS / "claims.md").read_text() == MADE_BY["page"](), "run `make claims`, and read what changed"
+@pytest.mark.parametrize("name", MADE_BY["PAGES"])
+def test_a_page_is_what_its_commands_measure_now(name: str) -> None:
+    assert (DOCS / f"{name}.md").read_text() == MADE_BY["page"](name), "run `make measured`, and read what changed"
+
+
+def test_every_template_is_a_page() -> None:
+    assert sorted(path.name.partition(".")[0] for path in DOCS.glob("*.jinja")) == sorted(MADE_BY["PAGES"])
 
 
 def test_words_that_the_figures_do_not_bear_out_stop_the_page() -> None:
