@@ -209,7 +209,6 @@ def _prepared(
 ) -> Callable[[Stop], Finished]:
     """A run of which all that can be refused has been looked at."""
     loaded = _loaded(scenario, overrides)
-    api.refuse_unbounded(loaded)
     against = (
         None if compare is None else comparing.against(str(compare), scenario=loaded, across=across, strict=strict)
     )
@@ -218,6 +217,7 @@ def _prepared(
         if loaded.target == "api" and not quiet:
             from bench.planning.plans import show_before_sending
 
+            api.refuse_unbounded(loaded)
             show_before_sending(loaded)
         with api.progress(quiet=quiet) as observer:
             return api.run(

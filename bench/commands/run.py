@@ -54,6 +54,9 @@ def run(
     otel: Annotated[
         bool, Parameter(negative="", help="Push OpenTelemetry metrics meanwhile, as the OTEL_ variables say.")
     ] = False,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], negative="", help="Before a run on the API, do not ask.")
+    ] = False,
     compare: Annotated[
         str | None, Parameter(help="Hold it against this in the end: a run, a quoted glob, a baseline, a report.")
     ] = None,
@@ -62,9 +65,6 @@ def run(
     ] = None,
     keep_text: Annotated[
         bool, Parameter(negative="", help="Keep some prompts and answers in a private file of the run's folder.")
-    ] = False,
-    yes: Annotated[
-        bool, Parameter(name=["--yes", "-y"], negative="", help="Before a run on the API, do not ask.")
     ] = False,
     strict: Annotated[
         bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
@@ -99,9 +99,6 @@ def run(
         strategies=strategy.split(",") if strategy else [],
         cases=case.split(",") if case else [],
     )
-    if loaded.target == "api" and not _agreed(loaded, yes=yes, quiet=quiet):
-        api.to_stderr("nothing was sent")
-        return Exit.INTERRUPTED
     from bench import ci, comparing
 
     against = (
@@ -109,6 +106,9 @@ def run(
         if compare is not None
         else None
     )
+    if loaded.target == "api" and not _agreed(loaded, yes=yes, quiet=quiet):
+        api.to_stderr("nothing was sent")
+        return Exit.INTERRUPTED
     with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
         with api.watched(
             loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from math import inf
 from pathlib import Path
@@ -13,17 +12,26 @@ import msgspec
 
 from bench.clock import utc_now
 from bench.errors import Exit, UsageError
-from bench.planning.bounds import LIMITERS, closed_form, pools_of, shares
+from bench.planning.bounds import LIMITERS, pools_of, shares
 from bench.planning.choosing import answer, chosen, is_clean, verdict
-from bench.planning.demand import Demand, demand_of
 from bench.planning.difference import difference, why
-from bench.planning.shrink import of_the_whole, shrunk
+from bench.planning.jobs import (
+    LEAST_SIMULATED,
+    MOST_IN_ALL,
+    MOST_SIMULATED,
+    Demands,
+    Job,
+    Told,
+    job_of,
+    jobs_of,
+    simulate_jobs,
+)
+from bench.planning.shrink import of_the_whole
+from bench.planning.tiers import CURRENT, tier_name, tiers_of
 from bench.planning.what_ifs import Other, sensitivity, what_ifs
-from bench.planning.workers import simulate_many
 from bench.results.cost import prices_as_of
 from bench.results.plan import (
     Cell,
-    ClosedForm,
     LimitShare,
     Plan,
     Played,
@@ -34,111 +42,11 @@ from bench.results.plan import (
 )
 from bench.results.summary import PassSummary
 from bench.scenario.arrivals import Trace
-from bench.scenario.misfits import workloads_of
-from bench.scenario.model import Scenario, Strategy
-from bench.scenario.problems import nearest
-from bench.targets.target import mock_settings
-from mock_server.tiers import TIERS, Tier, find_tier
-
-CURRENT = ("start", "build", "scale")
-"""The tiers that organisations are on today (rate-limit page, 2026-10-08), the lowest first.  Legacy tiers and those of
-tutorials are planned for only when they are named."""
-
-MOST_SIMULATED = 10_000
-"""Requests of a cell that are simulated, at most."""
-NEARLY = 1.2
-"""How many times as many are still simulated as they are."""
-MOST_ATTEMPTS = 40_000
-"""Attempts of a cell that are worth simulating: where refusals would make it more, fewer requests are simulated."""
-MOST_IN_ALL = 400_000
-"""Requests of all cells together, for which two cores take well below a minute."""
-WORTH_A_PROCESS = 4_000
-"""Requests that are simulated sooner than another process begins to."""
-LEAST_SIMULATED = 300
-"""Requests that are simulated all the same."""
+from bench.scenario.model import Scenario
+from mock_server.tiers import find_tier
 
 MONTH = 365.25 / 12 * 86_400
 """Seconds."""
-
-Told = Callable[[int, int], None]
-"""Is told how many simulations are done, and of how many."""
-
-
-def tiers_of(named: str | None, scenario: Scenario) -> tuple[str, ...]:
-    """The tiers to plan for: those named, separated by commas; `all` is the current ones.
-
-    None named is the current ones and the scenario's own; empty, where its cases have tiers of their own, is those.
-    UsageError for an unknown one.
-    """
-    if named is None:
-        own = [variant.tier for _, variant in scenario.variants]
-        if len({*own}) > 1:
-            return ()
-        return CURRENT if own[0] in CURRENT else (own[0], *CURRENT)
-    tiers: list[str] = []
-    for name in (word.strip() for word in named.split(",")):
-        tiers += CURRENT if name == "all" else [_known(name)]
-    return tuple(dict.fromkeys(tiers))
-
-
-def _known(name: str) -> str:
-    if name.endswith(".json"):
-        path = str(Path(name).absolute())
-        try:
-            find_tier(path)
-        except ValueError as problem:
-            raise UsageError(f"--tier: {problem}") from None
-        return path
-    if name not in TIERS:
-        known = (*TIERS, "all")
-        raise UsageError(
-            f"--tier: no tier `{name}`.{nearest(name, known)}", f"There are {', '.join(known)}, or a file."
-        )
-    return name
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One strategy on one tier."""
-
-    case: str | None
-    scenario: Scenario
-    """With this tier and this strategy alone."""
-    demand: Demand
-    form: ClosedForm
-    small: Scenario
-    """What is simulated: the same, or a smaller one like it."""
-    small_form: ClosedForm
-    small_requests: float
-
-    @property
-    def strategy(self) -> Strategy:
-        return self.scenario.strategies[0]
-
-    @property
-    def tier(self) -> Tier:
-        return find_tier(self.scenario.tier)
-
-
-@dataclass(slots=True)
-class _Demands:
-    """What was worked out already, by case, part of the work and requests in flight."""
-
-    known: dict[object, Demand] = field(default_factory=dict)
-
-    def of(self, key: str | None, scenario: Scenario, part: float = 1.0) -> Demand:
-        """What the prompt cache finds depends on how many are served at once; nothing else does."""
-        whole = self._of((key, part, None), scenario, None)
-        slots = scenario.strategies[0].limit
-        if slots is None or not any(workload.cache for _, workload, _ in workloads_of(scenario)):
-            return whole
-        asked = self._of((key, part, slots), scenario, slots).asked
-        return Demand(asked, whole.span, whole.free, whole.looked_at, whole.exact)
-
-    def _of(self, key: object, scenario: Scenario, slots: int | None) -> Demand:
-        if key not in self.known:
-            self.known[key] = demand_of(scenario, in_flight=slots)
-        return self.known[key]
 
 
 def plan(
@@ -161,13 +69,13 @@ def plan(
     """
     tiers = tiers_of(None, scenario) if tiers is None else tiers
     volume = scenario.volume if volume is None else volume
-    day, demands = utc_now().date(), _Demands()
+    day, demands = utc_now().date(), Demands()
     cells_in_all = sum(len(variant.strategies) for _, variant in scenario.variants) * max(1, len(tiers))
     if not cells_in_all:
         raise UsageError("there is no strategy to plan for", "Give the scenario one, or name fewer with --strategy.")
     most = max(LEAST_SIMULATED, min(most, MOST_IN_ALL // cells_in_all))
-    jobs = [*_jobs(scenario, tiers, demands, most)]
-    passes = _simulate(jobs, processes, told) if simulated else {}
+    jobs = [*jobs_of(scenario, tiers, demands, most)]
+    passes = simulate_jobs(jobs, processes, told) if simulated else {}
     cells = [_cell(job, passes.get(place), day, deadline, volume) for place, job in enumerate(jobs)]
     marked = [cell for case, variant in scenario.variants for cell in _chosen(case, variant, cells, deadline)]
     others = _others(marked, jobs, demands, day, most, processes, told) if simulated else ([], [])
@@ -176,126 +84,10 @@ def plan(
 
 def _chosen(case: str | None, variant: Scenario, cells: Sequence[Cell], deadline: float | None) -> list[Cell]:
     own = [cell for cell in cells if cell.case == case]
-    return chosen(own, _tier_name(variant.tier), own_times=_own_times(variant), deadline=deadline)
+    return chosen(own, tier_name(variant.tier), own_times=_own_times(variant), deadline=deadline)
 
 
-def _jobs(scenario: Scenario, tiers: Sequence[str], demands: _Demands, most: int) -> Iterator[_Job]:
-    for case, variant in scenario.variants:
-        for tier in tiers or (variant.tier,):
-            for strategy in variant.strategies:
-                changes = {"tier": tier, "strategies": (strategy,), **_ALONE}
-                yield _job(case, variant.model_copy(update=changes), demands, case, most)
-
-
-_ALONE = {"cases": (), "repeat": 1, "thresholds": (), "volume": None}
-"""What a simulated cell does without."""
-
-
-def _job(case: str | None, cell: Scenario, demands: _Demands, key: str | None, most: int) -> _Job:
-    demand = demands.of(key, cell)
-    form = _form(cell, demand)
-    part = _worth_simulating(demand.requests, cell, form, demand, most)
-    if part >= 1:
-        return _Job(case, cell, demand, form, cell, form, demand.requests)
-    small = shrunk(cell, part, demand.span)
-    less = demands.of(key, small, part)
-    return _Job(case, cell, demand, form, small, _form(small, less), less.requests)
-
-
-def _form(cell: Scenario, demand: Demand) -> ClosedForm:
-    settings, tier = mock_settings(cell), find_tier(cell.tier)
-    return closed_form(
-        demand,
-        cell.strategies[0],
-        tier,
-        burst=settings.burst,
-        batch_time=settings.batch_time,
-        seed=cell.seed,
-    )
-
-
-def _worth_simulating(requests: float, cell: Scenario, form: ClosedForm, demand: Demand, most: int) -> float:
-    """What part of the work is simulated.
-
-    More in flight than the limits feed are refused about once a second each, which soon is most of the work.
-    """
-    strategy, part = cell.strategies[0], 1.0 if requests <= NEARLY * most else most / requests
-    if strategy.pacer is not None or strategy.adaptive is not None or strategy.batch is not None:
-        return part
-    fed = form.rate / 60 * demand.mean_service
-    while part * requests > LEAST_SIMULATED:
-        waiting = form.in_flight if form.limited_in_flight else part * requests / 2
-        tries = min((waiting - fed) * form.makespan * part, part * requests * strategy.retry.attempts)
-        if form.binds not in LIMITERS or part * requests + tries <= MOST_ATTEMPTS:
-            break
-        part /= 1.5
-    return part
-
-
-def _simulate(jobs: Sequence[_Job], processes: int | None, told: Told) -> dict[int, PassSummary]:
-    """What each job comes to, by its place.
-
-    Who does not look at the tier learns of it by refusals alone: a job in which nothing was refused goes the same way
-    on a tier that allows more, and is not simulated there again.
-    """
-    done: dict[int, PassSummary] = {}
-    for wave in _waves(jobs):
-        for place in wave:
-            if (same := _same(jobs, place, done)) is not None:
-                done[place] = _on(jobs[place], same)
-        told(len(done), len(jobs))
-        left = [place for place in wave if place not in done]
-        work = sum(jobs[place].small_requests for place in left)
-        alone = 1 if work < WORTH_A_PROCESS else processes
-        for at, summary in simulate_many([jobs[place].small for place in left], processes=alone):
-            done[left[at]] = summary.passes[0]
-            told(len(done), len(jobs))
-    return done
-
-
-def _on(job: _Job, same: PassSummary) -> PassSummary:
-    """The same pass on this job's tier, of whose limits it uses another share."""
-    used = shares(job.demand, same.values["makespan"] or 0.0, job.tier)
-    limits = []
-    for use in same.limits:
-        per_minute, share = used[use.limiter]
-        limits.append(msgspec.structs.replace(use, per_minute=per_minute, share=share))
-    return msgspec.structs.replace(same, limits=tuple(limits))
-
-
-def _waves(jobs: Sequence[_Job]) -> list[list[int]]:
-    """Places of the jobs that are to be simulated at all events, and of those that one of them may stand for."""
-    first: list[int] = []
-    later: list[int] = []
-    for place, job in enumerate(jobs):
-        stands = any(_is_like(jobs[other], job) for other in first)
-        (later if stands else first).append(place)
-    return [first, later]
-
-
-def _same(jobs: Sequence[_Job], place: int, done: Mapping[int, PassSummary]) -> PassSummary | None:
-    """What a job like this one, in which nothing was refused, came to."""
-    for other, one in done.items():
-        if _is_like(jobs[other], jobs[place]) and not one.values["rate_limited"]:
-            return one
-    return None
-
-
-def _is_like(lower: _Job, job: _Job) -> bool:
-    """Whether one differs from the other only by a tier that allows less, and does not look at it."""
-    strategy = job.strategy
-    if strategy.pacer is not None or strategy.adaptive is not None or strategy.batch is not None:
-        return False
-    if lower.small.model_copy(update={"tier": job.small.tier}) != job.small:
-        return False
-    return all(
-        (low if low is not None else inf) <= (high if high is not None else inf)
-        for model in job.demand.asked
-        for low, high in zip(lower.tier.limits_of(model), job.tier.limits_of(model), strict=True)
-    )
-
-
-def _cell(job: _Job, one: PassSummary | None, day: date, deadline: float | None, volume: float | None) -> Cell:
+def _cell(job: Job, one: PassSummary | None, day: date, deadline: float | None, volume: float | None) -> Cell:
     whole = None if one is None else _whole(job, one)
     expected = _expected(job, one, day)
     found = None if whole is None else difference(whole.makespan, job.form)
@@ -303,7 +95,7 @@ def _cell(job: _Job, one: PassSummary | None, day: date, deadline: float | None,
     clean = whole is None or is_clean(whole.failed_share, whole.rate_limited_share)
     spending = _spending(job, expected, day, volume)
     return Cell(
-        tier=_tier_name(job.scenario.tier),
+        tier=tier_name(job.scenario.tier),
         case=job.case,
         strategy=job.strategy.name,
         kind=job.strategy.kind,
@@ -322,7 +114,7 @@ def _done(whole: Played | None) -> bool:
     return whole is None or whole.failed_share < 1
 
 
-def _whole(job: _Job, one: PassSummary) -> Played:
+def _whole(job: Job, one: PassSummary) -> Played:
     small = _played(one)
     if job.small is job.scenario:
         return small
@@ -361,7 +153,7 @@ def _played(one: PassSummary) -> Played:
     )
 
 
-def _expected(job: _Job, one: PassSummary | None, day: date) -> float | None:
+def _expected(job: Job, one: PassSummary | None, day: date) -> float | None:
     """Dollars: those of the simulation, retries, hedges and what the cache found included."""
     if one is None:
         return job.demand.cost(day, batched=job.strategy.kind == "batch")
@@ -371,7 +163,7 @@ def _expected(job: _Job, one: PassSummary | None, day: date) -> float | None:
     return one.cost.total if job.small is job.scenario else one.cost.total / requests * job.demand.requests
 
 
-def _spending(job: _Job, expected: float | None, day: date, volume: float | None) -> Spending:
+def _spending(job: Job, expected: float | None, day: date, volume: float | None) -> Spending:
     worst = job.demand.worst_cost(day, batched=job.strategy.kind == "batch")
     cap = job.tier.spend_cap_usd
     month = None
@@ -387,7 +179,7 @@ def _spending(job: _Job, expected: float | None, day: date, volume: float | None
     )
 
 
-def _carries(job: _Job, spending: Spending, volume: float) -> bool:
+def _carries(job: Job, spending: Spending, volume: float) -> bool:
     """Whether limits, requests in flight and spend cap bear so many such requests a second, for good."""
     if (spending.monthly_cap_share or 0.0) > 1:
         return False
@@ -405,8 +197,8 @@ def _carries(job: _Job, spending: Spending, volume: float) -> bool:
 
 def _others(
     cells: Sequence[Cell],
-    jobs: Sequence[_Job],
-    demands: _Demands,
+    jobs: Sequence[Job],
+    demands: Demands,
     day: date,
     most: int,
     processes: int | None,
@@ -415,7 +207,7 @@ def _others(
     """What would change the recommended cell of each case, and how much it bears."""
     found: tuple[list[WhatIf], list[WhatIf]] = ([], [])
     with TemporaryDirectory(prefix="claude-bench-") as folder:
-        asked: list[tuple[list[WhatIf], Other, _Job]] = []
+        asked: list[tuple[list[WhatIf], Other, Job]] = []
         for cell in cells:
             if not cell.recommended:
                 continue
@@ -427,15 +219,15 @@ def _others(
             ):
                 for other in others:
                     alone = other.scenario.model_copy(update={"strategies": (other.strategy,)})
-                    asked.append((kind, other, _job(cell.case, alone, demands, f"{cell.case}: {other.name}", most)))
-        passes = _simulate([job for _, _, job in asked], processes, told)
+                    asked.append((kind, other, job_of(cell.case, alone, demands, f"{cell.case}: {other.name}", most)))
+        passes = simulate_jobs([job for _, _, job in asked], processes, told)
     for place, (kind, other, job) in enumerate(asked):
         kind.append(_what_if(other, job, passes[place], day))
     return found
 
 
-def _is_of(job: _Job, cell: Cell) -> bool:
-    return (job.case, _tier_name(job.scenario.tier), job.strategy.name) == (cell.case, cell.tier, cell.strategy)
+def _is_of(job: Job, cell: Cell) -> bool:
+    return (job.case, tier_name(job.scenario.tier), job.strategy.name) == (cell.case, cell.tier, cell.strategy)
 
 
 def _next_tier(cell: Cell, cells: Sequence[Cell]) -> Iterator[WhatIf]:
@@ -449,7 +241,7 @@ def _next_tier(cell: Cell, cells: Sequence[Cell]) -> Iterator[WhatIf]:
             yield WhatIf(name, "tier", cell.case, other.makespan, cost, p95)
 
 
-def _what_if(other: Other, job: _Job, one: PassSummary, day: date) -> WhatIf:
+def _what_if(other: Other, job: Job, one: PassSummary, day: date) -> WhatIf:
     whole, cost = _whole(job, one), _expected(job, one, day)
     return WhatIf(
         name=other.name,
@@ -469,7 +261,7 @@ def _trouble(one: Played) -> str:
 def _told(
     scenario: Scenario,
     cells: Sequence[Cell],
-    jobs: Sequence[_Job],
+    jobs: Sequence[Job],
     others: tuple[list[WhatIf], list[WhatIf]],
     deadline: float | None,
     volume: float | None,
@@ -480,7 +272,7 @@ def _told(
     for case, variant in scenario.variants:
         own = [cell for cell in cells if cell.case == case]
         requests = next(job.demand.requests for job in jobs if job.case == case)
-        sentences += answer(case, own, requests, scenario.name, _tier_name(variant.tier))
+        sentences += answer(case, own, requests, scenario.name, tier_name(variant.tier))
         if deadline is not None:
             verdicts.append(verdict(own, deadline, case))
     feasible = all(met for met, _ in verdicts) if verdicts else None
@@ -512,11 +304,7 @@ def _tier_plan(name: str, scenario: Scenario) -> TierPlan:
     limits: Mapping[str, dict[str, float | None]] = {
         model: dict(tier.limits_of(model)._asdict()) for model in sorted(scenario.models)
     }
-    return TierPlan(_tier_name(name), tier.as_of.isoformat(), tier.source, tier.spend_cap_usd, dict(limits))
-
-
-def _tier_name(tier: str) -> str:
-    return Path(tier).name if tier.endswith(".json") else tier
+    return TierPlan(tier_name(name), tier.as_of.isoformat(), tier.source, tier.spend_cap_usd, dict(limits))
 
 
 def _own_times(scenario: Scenario) -> bool:
@@ -524,7 +312,7 @@ def _own_times(scenario: Scenario) -> bool:
     return any(one.kind != "backlog" for one in every if one is not None)
 
 
-def _notes(scenario: Scenario, cells: Sequence[Cell], jobs: Sequence[_Job]) -> Iterator[str]:
+def _notes(scenario: Scenario, cells: Sequence[Cell], jobs: Sequence[Job]) -> Iterator[str]:
     latency = scenario.mock.latency
     if latency.profile is not None:
         yield f"Answer times are those of {latency.profile.name}."

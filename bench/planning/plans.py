@@ -9,7 +9,8 @@ import msgspec
 from rich.console import Console
 
 from bench.errors import UsageError
-from bench.planning.plan import plan, tiers_of
+from bench.planning.plan import plan
+from bench.planning.tiers import tiers_of
 from bench.results.plan import Plan
 from bench.scenario.model import Scenario
 from bench.scenario.units import DURATION, RATE, Unit

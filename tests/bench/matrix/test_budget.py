@@ -78,6 +78,10 @@ def test_a_thousand_budgets_hold_and_can_be_used(tmp_path: Path) -> None:
     print(
         f"\n{len(results):,} runs, none above its budget; {ended:,} ended by it, {len(told):,} of them knew every cost:"
     )
-    print(f"what was billed and what one request more could have cost were at least {min(share for share, _ in told):.1%};")
-    print(f"billed alone, in the {len(small)} whose dearest request could cost less than a tenth of the budget, at least")
+    print(
+        f"what was billed and what one request more could have cost were at least {min(share for share, _ in told):.1%};"
+    )
+    print(
+        f"billed alone, in the {len(small)} whose dearest request could cost less than a tenth of the budget, at least"
+    )
     print(f"{min(small):.1%} (median {median(small):.1%})")

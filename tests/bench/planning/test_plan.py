@@ -12,8 +12,9 @@ from bench import api
 from bench.clock import utc_now
 from bench.errors import Exit, UsageError
 from bench.planning.demand import demand_of
-from bench.planning.plan import CURRENT, plan, tiers_of
+from bench.planning.plan import plan
 from bench.planning.simulate import simulate
+from bench.planning.tiers import CURRENT, tiers_of
 from bench.results.plan import Cell, Plan
 from bench.scenario.model import Adaptive, Cache, Case, Constant, Poisson, Retry, Scenario, Strategy, TokenBucket
 
