@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ import numpy as np
 
 from bench.clock import utc_now
 from bench.engine.abort import Abort
+from bench.engine.budget import certain
 from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
@@ -32,7 +34,7 @@ from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
 from bench.results.columns import Columns
 from bench.results.cost import prices_of
 from bench.results.folder import Ending, Journal, LoadedRun, PassNote, Recipe, RunInfo
-from bench.results.format import count
+from bench.results.format import count, pass_name
 from bench.results.record import OfPass, Record, read_records
 from bench.results.redact import bare_url, redact
 from bench.results.summarize import overhead
@@ -44,6 +46,7 @@ from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
 from bench.spending import surroundings
 from bench.targets.target import Target, open_targets
+from bench.workload.requests import specs_of
 from mock_server.tiers import TIERS
 
 if TYPE_CHECKING:
@@ -213,7 +216,7 @@ def resume(
         interruptible(stop, say),
     ):
         around = surroundings(scenario, journal.append, batches, _aborting(scenario, info, stop, observer), stop, day)
-        _run_passes(scenario, targets, _after(around, folder), folder, notes, without=over, resumed=True)
+        _run_passes(scenario, targets, _after(around, scenario, folder), folder, notes, without=over, resumed=True)
     _tell_of_batches(folder, say)
     return report(folder)
 
@@ -238,14 +241,30 @@ def _same_scenario(loaded: LoadedRun) -> Scenario:
     return scenario
 
 
-def _after(around: Surroundings, folder: Path) -> Surroundings:
+def _after(around: Surroundings, scenario: Scenario, folder: Path) -> Surroundings:
     """The surroundings of a run of which a part is done: recorded, and paid for."""
     recorded: dict[OfPass, set[int]] = {}
+    uncertain: dict[OfPass, Counter[int]] = {}
     for record in read_records(folder / folders.RECORDS):
         recorded.setdefault(record.of_pass, set()).add(record.seq)
-        around.budget.sent += len(record.attempts)
-        around.budget.spent += sum(around.cost(record.model, attempt) or 0.0 for attempt in record.attempts)
+        costs = [certain(around.cost(record.model, attempt), attempt) for attempt in record.attempts]
+        around.budget.sent += len(costs)
+        around.budget.spent += sum(cost for cost in costs if cost is not None)
+        if None in costs:
+            uncertain.setdefault(record.of_pass, Counter())[record.seq] += costs.count(None)
+    around.budget.spent += _at_worst(around, scenario, uncertain)
     return replace(around, recorded=recorded)
+
+
+def _at_worst(around: Surroundings, scenario: Scenario, attempts: Mapping[OfPass, Mapping[int, int]]) -> float:
+    """The most dollars that so many attempts of each request can have cost."""
+    variants, dollars = dict(scenario.variants), 0.0
+    for (case, strategy, number), wanted in attempts.items():
+        variant = variants[case]
+        seeded = variant.model_copy(update={"seed": variant.seed + number})
+        specs = specs_of(seeded, pass_name(strategy, number, case), wanted)
+        dollars += sum(wanted[spec.seq] * around.worst_case(spec) for spec in specs)
+    return dollars
 
 
 def _tell_of_batches(folder: Path, say: Callable[[str], None]) -> None:

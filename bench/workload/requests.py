@@ -212,6 +212,18 @@ def requests_of(scenario: Scenario, mark: str = "") -> Iterator[RequestSpec]:
     return merge(*map(_requests, sources_of(scenario, mark)), key=lambda spec: spec.intended)
 
 
+def specs_of(scenario: Scenario, mark: str, seqs: Iterable[int]) -> Iterator[RequestSpec]:
+    """These requests once more, those that follow on answers among them, though not with the times they had."""
+    missing, sources = set(seqs), tuple(sources_of(scenario, mark))
+    for spec in requests_of(scenario, mark) if missing else ():
+        if spec.seq in missing:
+            missing.remove(spec.seq)
+            yield spec
+    for seq in sorted(missing):
+        place, stream = divmod(seq, len(sources))
+        yield sources[stream].spec(place, Arrival(0.0))
+
+
 def _requests(source: Source) -> Iterator[RequestSpec]:
     return (source.spec(*placed) for placed in source.arrivals)
 

@@ -32,7 +32,8 @@ from bench.scenario.model import (
     Warmup,
     Workload,
 )
-from bench.workload.requests import count_of, sources_of, warmup_of
+from bench.scenario.traces import Arrival
+from bench.workload.requests import count_of, sources_of, specs_of, warmup_of
 from mock_server.models import estimate_tokens
 
 MODEL = "claude-sonnet-5"
@@ -291,3 +292,21 @@ def test_each_request_of_a_user_has_the_prompt_of_its_place_in_whatever_order_th
         said[place] = source.spec(place, arrival).params["messages"][0]["content"]
         waiting += source.after(place, arrival.at + 1, True)
     assert said == {place: f"number {place % 7}" for place in range(9)}
+
+
+def test_requests_can_be_had_again_by_their_numbers(tmp_path: Path) -> None:
+    made = tmp_path / "made.yaml"
+    made.write_text(
+        "version: 1\nquestion: Again?\nmodel: claude-sonnet-5\nstrategies: [gather]\narrivals: {poisson: 5/s}\n"
+        "workload: {conversations: {count: 6, turns: 3}, input_tokens: 50, output_tokens: 20, max_tokens: 50}\n"
+    )
+    scenario = load(made)
+    [source] = sources_of(scenario)
+    firsts = {source.spec(*placed).seq for placed in source.arrivals}
+    wanted = [1, 2, 3, 7]
+    again = {spec.seq: spec for spec in specs_of(scenario, "", wanted)}
+    assert sorted(again) == wanted
+    assert not set(wanted) <= firsts
+    for seq in wanted:
+        assert again[seq].params == source.spec(seq, Arrival(0.0)).params
+    assert list(specs_of(scenario, "", [])) == []
