@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +14,6 @@ from bench.noting import info_of
 from bench.reading import summarize_run
 from bench.results.batches import BatchLog
 from bench.results.columns import Columns, ColumnsBuilder
-from bench.results.environment import machine
 from bench.results.folder import Ending, LoadedRun, PassNote
 from bench.results.record import OfPass, Record
 from bench.results.summary import Summary
@@ -69,30 +64,3 @@ def simulate(scenario: Scenario, *, observer: Observer | None = None, stop: Stop
     ending = Ending(notes, stop.reason, int(stop.exit_code))
     loaded = LoadedRun(Path(folder), info, summary=None, passes=columns, torn=0, ending=ending)
     return Simulated(summarize_run(loaded), columns)
-
-
-def simulate_many(scenarios: Sequence[Scenario], *, processes: int | None = None) -> Iterator[tuple[int, Summary]]:
-    """The summaries of many scenarios, each with its place in the sequence, as they are done.
-
-    In as many `processes` as the machine has cores, unless told.  Who stops listening stops what has not begun.
-    """
-    processes = min(processes or machine().cores, len(scenarios))
-    if processes <= 1:
-        yield from ((place, simulate(scenario).summary) for place, scenario in enumerate(scenarios))
-        return
-    # A new interpreter each: a copy of this one would take along the locks of its threads.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent)
-    try:
-        places = {pool.submit(_summary, scenario): place for place, scenario in enumerate(scenarios)}
-        for future in as_completed(places):
-            yield places[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _summary(scenario: Scenario) -> Summary:
-    return simulate(scenario).summary
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,11 +1,17 @@
 """Simulating in memory gives what a run on `sim` gives, in one process or in several."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from bench import api
-from bench.planning.simulate import simulate, simulate_many
+from bench.errors import UsageError
+from bench.planning.simulate import simulate
+from bench.planning.workers import simulate_many
 from bench.results.summary import Summary
 from bench.scenario.model import Scenario
 
@@ -48,3 +54,34 @@ def test_several_processes_find_the_same_as_one() -> None:
     together = dict(simulate_many(scenarios, processes=2))
     assert alone == together
     assert alone[0] != alone[1]
+
+
+def test_who_stops_listening_stops_what_goes_on() -> None:
+    several = simulate_many([small(seed=seed) for seed in range(6)], processes=2)
+    place, summary = next(several)
+    assert summary.seed == place
+    several.close()
+
+
+def test_a_scenario_that_cannot_be_played_says_why() -> None:
+    broken = small().model_copy(update={"tier": "nowhere.json"})
+    with pytest.raises((UsageError, ValueError)):
+        list(simulate_many([broken, broken], processes=2))
+
+
+SCRIPT = """\
+import bench.api
+from bench.planning.workers import simulate_many
+
+scenarios = [bench.api.load("summarize-100", settings=["workload.requests=20", f"seed={seed}"]) for seed in (1, 2)]
+print(sorted(place for place, _ in simulate_many(scenarios, processes=2)))
+"""
+
+
+def test_a_script_without_a_main_guard_may_ask(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
+    said = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True
+    )
+    assert said.stdout == b"[0, 1]\n", said.stderr.decode()
