@@ -100,7 +100,7 @@ def print_preflight(plan: Plan, console: Console) -> None:
     more = ", and what has no known price" if any(one.expected is None for one in spent) else ""
     console.print()
     _say([f"All of it{times}: {expected} expected, {worst} at worst{more}."], console, "bold")
-    _say(_dates(plan), console, "dim")
+    _say(_dates(plan, "Nothing has been sent yet."), console, "dim")
 
 
 def _say(lines: Iterable[str], console: Console, style: str = "") -> None:
@@ -273,6 +273,6 @@ def _month(cell: Cell, plan: Plan) -> str:
     )
 
 
-def _dates(plan: Plan) -> Iterator[str]:
+def _dates(plan: Plan, sent: str = "Nothing was sent.") -> Iterator[str]:
     dates = ", ".join(f"{tier.name} {tier.as_of}" for tier in plan.tiers)
-    yield f"Limits as of {dates}; prices of {plan.prices_as_of or 'these models are not known'}. Nothing was sent."
+    yield f"Limits as of {dates}; prices of {plan.prices_as_of or 'these models are not known'}. {sent}"
