@@ -24,7 +24,7 @@ from bench.clock import run as run_loop
 from bench.engine.observe import Observer
 from bench.engine.run import wait
 from bench.engine.stop import Stop, interruptible
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.noting import letters
 from bench.planning.knee import grid, next_number
 from bench.planning.simulate import simulate
@@ -236,6 +236,9 @@ Wanted = Sequence[tuple[_Cell, tuple[int, ...]]]
 Found = tuple[_Cell, int, int, Outcomes]
 """Of a pass: whose it is, its number, which seed, and what it came to."""
 
+Measure = Callable[[Wanted], Iterator[Found]]
+"""Makes the passes of a stage."""
+
 
 def sweep(
     scenarios: Sequence[Scenario],
@@ -254,7 +257,7 @@ def sweep(
 
     `tell` hears of each pass that is simulated, `observer` those of the passes that are run.  A `stop`, or Ctrl-C, ends
     it early and what was measured stays.  The budget of the scenario is that of the whole sweep.  UsageError before
-    anything was sent.
+    anything was sent, TargetError when nobody answers.
     """
     first, stop, now = scenarios[0], stop or Stop(), utc_now()
     if first.target != "sim":
@@ -268,12 +271,14 @@ def sweep(
         if first.target == "sim"
         else _running(scenarios, seeds, folder, command, tell, observer, stop, say)
     )
-    with how as measure:
-        wanted: Wanted = [(cell, asked.first) for cell in cells]
-        while wanted and stop.reason is None:
-            for cell, number, seed, each in measure(wanted):
-                cell.take(number, seed, each)
-            wanted = [(cell, more) for cell in cells if asked.between and (more := cell.next())]
+    try:
+        with how as measure:
+            _try_all(cells, asked, measure, stop)
+    except BenchError as problem:
+        if not any(cell.passes for cell in cells):
+            folders.discard(folder)
+            raise
+        stop.request(str(problem), problem.exit_code)
     costs = [one[None].cost for cell in cells for by_seed in cell.passes.values() for one in by_seed.values()]
     known = [cost for cost in costs if cost is not None]
     found = Sweep(
@@ -295,6 +300,15 @@ def sweep(
     return Swept(folder, found)
 
 
+def _try_all(cells: Sequence[_Cell], asked: Numbers, measure: Measure, stop: Stop) -> None:
+    """Stage after stage: in each cell the numbers that were asked for, then one at a time those between."""
+    wanted: Wanted = [(cell, asked.first) for cell in cells]
+    while wanted and stop.reason is None:
+        for cell, number, seed, found in measure(wanted):
+            cell.take(number, seed, found)
+        wanted = [(cell, more) for cell in cells if asked.between and (more := cell.next())]
+
+
 def _new_folder(scenario: Scenario, out: Path | None) -> Path:
     if out is not None:
         return folders.create_at(out)
@@ -303,9 +317,6 @@ def _new_folder(scenario: Scenario, out: Path | None) -> Path:
 
 
 # How the passes are made
-
-
-Measure = Callable[[Wanted], Iterator[Found]]
 
 
 @contextmanager

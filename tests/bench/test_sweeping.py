@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import msgspec
@@ -276,6 +277,17 @@ def test_the_budget_is_that_of_the_whole_sweep(capsys: Printed) -> None:
     spent = [bench.report(one).passes for one in Path("swept").iterdir() if one.is_dir()]
     assert sum(one.cost.total or 0 for passes in spent for one in passes) <= 0.3
     capsys.readouterr()
+
+
+@pytest.mark.usefixtures("job")
+def test_a_target_that_nobody_answers_at_leaves_nothing_behind(capsys: Printed) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    arguments = ["--target", url, "--in-flight", "1,2", "--max-cost", "1", "--quiet", "--out", "swept"]
+    assert call(["sweep", "job.yaml", *arguments]) == Exit.TARGET
+    assert not Path("swept").exists()
+    assert url in capsys.readouterr().err
 
 
 def test_tiers_are_named_once_each_and_all_are_those_of_today() -> None:
