@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -112,10 +112,13 @@ def _worker() -> Iterator[subprocess.Popen[bytes]]:
         env={**os.environ, "PYTHONPATH": path},
         start_new_session=True,
     ) as process:
+        assert process.stdin
         try:
             yield process
         finally:
             process.kill()
+            with suppress(BrokenPipeError):  # what it was being asked goes to nobody
+                process.stdin.close()
 
 
 def _ask(worker: subprocess.Popen[bytes], function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
