@@ -83,7 +83,7 @@ def test_the_answer_stands_first_and_the_page_holds_together(html: str) -> None:
 
 
 def test_each_cell_is_a_row_and_one_is_to_be_used(html: str) -> None:
-    rows = first(page(html), "Tiers and strategies").all("tbody")[0].all("tr")
+    rows = first(page(html), "Every cell: Tiers and strategies").all("tbody")[0].all("tr")
     verdicts = {row.all("th")[0].text: row.all("td")[0].text for row in rows}
     assert verdicts == {
         "start: semaphore-10": "use this",
