@@ -12,16 +12,20 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from bench.commands.baseline import list_, save, show
+from bench.commands.calibrate import calibrate
 from bench.commands.compare import compare
 from bench.commands.doctor import doctor
 from bench.commands.explain import explain
 from bench.commands.export import export
 from bench.commands.limits import limits
 from bench.commands.observe import observe
+from bench.commands.plan import plan
 from bench.commands.printing import command_line
+from bench.commands.recommend import recommend
 from bench.commands.run import report, resume, run
 from bench.commands.scenarios import scenarios, schema
 from bench.commands.serve import serve
+from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit
 
 READERS = ("report", "export", "compare", "baseline")
@@ -39,13 +43,17 @@ baseline = App(name="baseline", help="Save runs as a baseline to compare with: a
 app.command(run)
 app.command(resume)
 app.command(report)
-app.command(export)
 app.command(compare)
-app.command(observe)
-app.command(limits)
-app.command(doctor)
 app.command(baseline)
+app.command(export)
+app.command(plan)
+app.command(sweep)
+app.command(recommend)
 app.command(explain)
+app.command(limits)
+app.command(calibrate)
+app.command(doctor)
+app.command(observe)
 app.command(scenarios)
 app.command(serve)
 app.command(schema)

@@ -117,16 +117,19 @@ async def over_report(url: str, kind: Kind, offered: float) -> float:
 
 
 def bare_limit(kind: Kind, about: float) -> float:
-    """The highest of a ladder of steps of 10 % that is timed, from well below `about` up to two misses in a row."""
-    held, misses, offered = 0.0, 0, about / 2
+    """The highest of a ladder of steps of 7 % that is timed: from `about` up to the first miss, or down to a hit."""
     with bare_server(kind.served()) as url:
-        while misses < 2:
-            if min(asyncio.run(over_report(url, kind, offered)) for _ in range(2)) <= TOLERANCE:
-                held, misses = offered, 0
-            else:
-                misses += 1
-            offered *= 1.1
-    return held
+
+        def timed(offered: float) -> bool:
+            return any(asyncio.run(over_report(url, kind, offered)) <= TOLERANCE for _ in range(2))
+
+        if not timed(about):
+            while about >= 1 and not timed(about := about / 1.07):
+                pass
+            return about
+        while timed(about * 1.07):
+            about *= 1.07
+        return about
 
 
 @pytest.mark.soak

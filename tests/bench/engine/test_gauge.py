@@ -87,8 +87,8 @@ class Slow:
 
     async def send(
         self,
-        spec: RequestSpec,
-        attempt: int,
+        spec: RequestSpec,  # noqa: ARG002
+        attempt: int,  # noqa: ARG002
         watch: Watch | None = None,  # noqa: ARG002
     ) -> Attempt:
         asked = self._clock.now()
