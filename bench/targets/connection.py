@@ -23,6 +23,10 @@ _AT_ONCE = 16
 """Pieces that are read before the event loop looks for others to stamp: less than a millisecond."""
 
 
+_MOST_WAITING = 2**23
+"""Bytes that may wait to be read.  A server that sends faster than that is read at once."""
+
+
 class WireError(Exception):
     """The connection failed, or what came is no HTTP; its cause, if any, says more."""
 
@@ -46,21 +50,31 @@ class Inbox:
     def __init__(self, clock: Clock) -> None:
         self._clock, self._loop = clock, asyncio.get_running_loop()
         self._pieces: deque[tuple[Connection, bytes | Exception | None, float]] = deque()
+        self._size = 0
 
     def put(self, connection: Connection, piece: bytes | Exception | None) -> None:
         """Stamp some bytes, or that the connection is gone: an exception, or None if it was closed properly."""
         if not self._pieces:
             self._loop.call_soon(self._read)
         self._pieces.append((connection, piece, self._clock.now()))
+        if isinstance(piece, bytes):
+            self._size += len(piece)
+        while self._size > _MOST_WAITING:
+            self._read_one()
 
     def _read(self) -> None:
         try:
             for _ in range(min(_AT_ONCE, len(self._pieces))):
-                connection, piece, now = self._pieces.popleft()
-                connection.read(piece, now)
+                self._read_one()
         finally:
             if self._pieces:
                 self._loop.call_soon(self._read)
+
+    def _read_one(self) -> None:
+        connection, piece, now = self._pieces.popleft()
+        if isinstance(piece, bytes):
+            self._size -= len(piece)
+        connection.read(piece, now)
 
 
 class Connection(asyncio.Protocol):

@@ -11,7 +11,7 @@ from bench.results.redact import REDACTED, redact
 from bench.targets import classify
 from bench.targets.answer import Answer, Failure, unreadable
 from bench.targets.client import Watch
-from bench.targets.foreign import shorten, word
+from bench.targets.foreign import MOST_BYTES_KEPT, shorten, word
 from bench.targets.stamps import Stamps
 
 
@@ -24,7 +24,7 @@ class Reading:
         """`is_stream` is whether a stream was asked for."""
         self._watch, self._is_stream = watch, is_stream
         self._answered = watch.answered
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self.stamps, self.answer = Stamps(), Answer()
         self.status: int | None = None
         """None until the headers are there."""
@@ -42,7 +42,7 @@ class Reading:
         if self._watch.heard is not None:
             self._watch.heard += data
         if not self._is_stream:
-            self._body.append(data)
+            self._keep(data)
             return
         for delta in self.answer.feed(data):
             self.stamps.event(delta, now)
@@ -50,10 +50,15 @@ class Reading:
             self._answered()
             self._answered = None
 
+    def _keep(self, data: bytes) -> None:
+        self._body += data
+        if len(self._body) > MOST_BYTES_KEPT:
+            raise msgspec.DecodeError(f"longer than {MOST_BYTES_KEPT // 2**20} MiB")
+
     def end(self) -> None:
         """The body is complete.  Raises msgspec.DecodeError for what is no answer."""
         if not self._is_stream:
-            self.answer.message(b"".join(self._body))
+            self.answer.message(bytes(self._body))
         elif self.stamps.first_event is None:
             raise msgspec.DecodeError("no events")
 

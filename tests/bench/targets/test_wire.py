@@ -371,7 +371,7 @@ def test_what_breaks_a_connection(answer: bytes, words: str) -> None:
 
 def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign, "MOST_BYTES", 2**20)
-    attempt = sent(saying(whole(bytes(3 * 2**20))))
+    attempt = sent(saying(whole(b" " * 3 * 2**20)), spec(stream=True))
     assert (attempt.cause, "longer than 1 MiB" in (attempt.message or "")) == ("malformed", True)
 
 
