@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import shutil
+import ssl
+import subprocess
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -476,6 +480,47 @@ def test_no_more_connections_than_there_may_be() -> None:
     attempts, server = played(always(whole(MESSAGE)), play, most=3)
     assert [told(attempt) for attempt in attempts] == [GOOD] * 20
     assert server.connections <= 3
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_tls_to_a_server_that_is_who_it_says(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+    ]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*made, *names], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    async def main() -> tuple[list[Attempt], Server]:
+        server = Server(always(chunked(STREAM)))
+        listening = await asyncio.start_server(server, "127.0.0.1", 0, ssl=context)
+        async with clients(f"https://{host}:{listening.sockets[0].getsockname()[1]}") as (_, wire):
+            attempts = [await wire.send(spec(stream=True), 1) for _ in range(3)]
+        listening.close()
+        return attempts, server
+
+    attempts, server = clock.run(main(), virtual=False)
+    if host == "localhost":
+        assert [told(attempt) for attempt in attempts] == [GOOD] * 3
+        assert server.connections == 1
+    else:
+        assert {attempt.cause for attempt in attempts} == {"connection"}
+        assert "certificate" in (attempts[0].message or "")
 
 
 def test_connections_are_opened_ahead() -> None:
