@@ -10,11 +10,22 @@ docs/python.md has more.  `import bench` itself loads nothing: the names below c
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Finished", "Overrides", "Scenario", "arun", "load", "report", "run"]
+__all__ = [
+    "Finished",
+    "Overrides",
+    "Scenario",
+    "arun",
+    "load",
+    "plan",
+    "recommend",
+    "report",
+    "run",
+    "sweep",
+]
 
 if TYPE_CHECKING:
     from bench.api import Finished, report
-    from bench.embedded import Overrides, arun, load, run
+    from bench.embedded import Overrides, arun, load, plan, recommend, run, sweep
     from bench.scenario.model import Scenario
 else:
     from importlib import import_module
@@ -25,7 +36,10 @@ else:
         "Overrides": "bench.embedded",
         "arun": "bench.embedded",
         "load": "bench.embedded",
+        "plan": "bench.embedded",
+        "recommend": "bench.embedded",
         "run": "bench.embedded",
+        "sweep": "bench.embedded",
         "Scenario": "bench.scenario.model",
     }
 

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 Against: TypeAlias = Callable[[Path], Comparison | None]
 """How the run in a folder is held against something else; nothing is found of one that recorded nothing."""
 
-_DRAWING = Lock()
+DRAWING = Lock()
 """One report at a time: the settings of matplotlib are the whole program's."""
 
 
@@ -77,6 +77,8 @@ class Finished:
     summary: Summary
     comparison: Comparison | None = None
     """What was found when it was held against something else, if it was."""
+    spent: float | None = None
+    """US dollars as the budget counted them, what nobody knows at its worst; None for a run that is only read back."""
 
     @property
     def passes(self) -> tuple[PassSummary, ...]:
@@ -172,7 +174,7 @@ def run(
     end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
     Raises UsageError before anything was sent, TargetError when nobody answers.
     """
-    _refuse_unbounded(scenario)
+    refuse_unbounded(scenario)
     stop, now = stop or Stop(), utc_now()
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
@@ -193,7 +195,7 @@ def run(
     if lasts:
         _tell_of_batches(folder, say)
     with _on_disk(folder):
-        return report(folder, against=against)
+        return replace(report(folder, against=against), spent=around.budget.spent)
 
 
 @contextmanager
@@ -246,7 +248,7 @@ def resume(
     file.  Raises UsageError when there is nothing to go on with.
     """
     loaded = folders.load(folder)
-    scenario = scenario or _same_scenario(loaded)
+    scenario = scenario or same_scenario(loaded)
     if scenario.target in ("sim", "mock"):
         raise UsageError(
             f"{folder} was run on {scenario.target}, which ended with it, batches and all",
@@ -269,7 +271,7 @@ def resume(
     return report(folder)
 
 
-def _same_scenario(loaded: LoadedRun) -> Scenario:
+def same_scenario(loaded: LoadedRun) -> Scenario:
     """The scenario of a run, from its file.  UsageError when it is not what it was."""
     recipe = loaded.info.recipe
     if recipe is None:
@@ -342,7 +344,7 @@ def report(folder: str | PathLike[str], *, against: Against | None = None, show_
     if comparison is not None:
         summary = counted(summary, comparison)
         folders.write_summary(folder, summary)
-    with _DRAWING:
+    with DRAWING:
         write(replace(loaded, summary=summary), folder / folders.REPORT, comparison, texts)
     return Finished(folder, summary, comparison)
 
@@ -493,7 +495,7 @@ def save_traceback() -> Path:
     return Path(file.name)
 
 
-def _refuse_unbounded(scenario: Scenario) -> None:
+def refuse_unbounded(scenario: Scenario) -> None:
     """Refuse to spend money without a bound, or with one that cannot be kept."""
     unbounded = scenario.budget.max_cost is None and scenario.budget.max_requests is None
     if unbounded and any(strategy.hedge is not None for strategy in scenario.strategies):

@@ -12,18 +12,22 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from bench.commands.baseline import list_, save, show
+from bench.commands.calibrate import calibrate
 from bench.commands.compare import compare
 from bench.commands.explain import explain
 from bench.commands.export import export
 from bench.commands.limits import limits
 from bench.commands.observe import observe
+from bench.commands.plan import plan
 from bench.commands.printing import command_line
+from bench.commands.recommend import recommend
 from bench.commands.run import report, resume, run
 from bench.commands.scenarios import scenarios, schema
 from bench.commands.serve import serve
+from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit
 
-READERS = ("report", "export", "compare", "baseline")
+READERS = ("report", "export", "compare", "baseline", "recommend", "calibrate")
 """Commands that only read what an earlier one has written.  Each file is checked by itself, and still two of them, be
 it from somebody else, may say what cannot both be."""
 
@@ -38,12 +42,16 @@ baseline = App(name="baseline", help="Save runs as a baseline to compare with: a
 app.command(run)
 app.command(resume)
 app.command(report)
-app.command(export)
 app.command(compare)
-app.command(observe)
-app.command(limits)
 app.command(baseline)
+app.command(export)
+app.command(plan)
+app.command(sweep)
+app.command(recommend)
 app.command(explain)
+app.command(limits)
+app.command(calibrate)
+app.command(observe)
 app.command(scenarios)
 app.command(serve)
 app.command(schema)

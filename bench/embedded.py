@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -18,6 +19,11 @@ from bench import api, comparing
 from bench.api import Finished
 from bench.engine.stop import Stop, interruptible
 from bench.errors import UsageError
+from bench.planning import recommend as recommending
+from bench.planning import sweep as sweeping
+from bench.planning.sweep import Swept
+from bench.results.plan import Plan
+from bench.results.recommendation import Recommendation
 from bench.scenario.model import Scenario
 
 
@@ -114,6 +120,82 @@ async def arun(
         raise
 
 
+def sweep(
+    scenario: str | PathLike[str],
+    *,
+    tiers: Sequence[str] = (),
+    strategy: str = "semaphore",
+    in_flight: str | None = None,
+    share: str | None = None,
+    seeds: int = 3,
+    processes: int | None = None,
+    out: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **overrides: Unpack[Overrides],
+) -> Swept:
+    """Try one number of a strategy at several values, closer and closer to the knee, on each of the `tiers`.
+
+    `in_flight` (of semaphore and pool) and `share` (of token_bucket) are as on the command line: "1..256" is a range to
+    find the knee in, "8,16,32" are exactly these.  Raises UsageError before anything was sent.
+    """
+    asked = sweeping.numbers(strategy, in_flight, share)
+    stop, scenarios = Stop(), [load(scenario, **each) for each in _by_tier(overrides, tiers)]
+
+    def swept() -> Swept:
+        with sweeping.progress(scenarios[0], quiet=quiet) as (tell, observer):
+            folder = None if out is None else Path(out)
+            found = sweeping.sweep(
+                scenarios, asked, seeds=seeds, out=folder, tell=tell, observer=observer, processes=processes, stop=stop
+            )
+        recommending.write_pages(found.sweep, found.folder)
+        return found
+
+    if not _in_a_loop():
+        return swept()
+    with interruptible(stop, api.to_stderr), ThreadPoolExecutor(1, "claude-bench") as thread:
+        return thread.submit(swept).result()
+
+
+def recommend(folder: str | PathLike[str]) -> Recommendation:
+    """Which number to use, from the folder of a sweep or of a run with one strategy at several numbers.
+
+    Raises UsageError where there is nothing to choose between.
+    """
+    return recommending.recommend(Path(folder))[0]
+
+
+def plan(
+    scenario: Scenario | str | PathLike[str],
+    *,
+    tiers: str | None = None,
+    deadline: str | None = None,
+    volume: str | None = None,
+    simulated: bool = True,
+    quiet: bool = False,
+    **overrides: Unpack[Overrides],
+) -> Plan:
+    """What a scenario comes to on each tier with each strategy, before anything is sent.
+
+    `tiers` as `--tier` takes them ("all", "start,build"), `deadline` such as "2h", `volume` such as "50000/day".
+    Without `simulated`, arithmetic alone; `quiet` shows no progress.  Raises UsageError for what is not known.
+    """
+    from bench.planning.plans import planned
+
+    asked = partial(
+        planned,
+        _loaded(scenario, overrides),
+        tier=tiers,
+        deadline=deadline,
+        volume=volume,
+        simulated=simulated,
+        quiet=quiet,
+    )
+    if not _in_a_loop():
+        return asked()
+    with ThreadPoolExecutor(1, "claude-bench") as thread:
+        return thread.submit(asked).result()
+
+
 def _prepared(
     scenario: Scenario | str | PathLike[str],
     overrides: Overrides,
@@ -132,6 +214,11 @@ def _prepared(
     )
 
     def run(stop: Stop) -> Finished:
+        if loaded.target == "api" and not quiet:
+            from bench.planning.plans import show_before_sending
+
+            api.refuse_unbounded(loaded)
+            show_before_sending(loaded)
         with api.progress(quiet=quiet) as observer:
             return api.run(
                 loaded,
@@ -155,6 +242,16 @@ def _loaded(scenario: Scenario | str | PathLike[str], overrides: Overrides) -> S
             "Give overrides to bench.load, or change it with scenario.model_copy(update={...}).",
         )
     return scenario
+
+
+def _by_tier(overrides: Overrides, tiers: Sequence[str]) -> Iterator[Overrides]:
+    """The overrides with each of the tiers in turn; as they are where there are none."""
+    for tier in tiers:
+        each = overrides.copy()
+        each["tier"] = tier
+        yield each
+    if not tiers:
+        yield overrides
 
 
 def _flags(overrides: Overrides) -> dict[str, str]:

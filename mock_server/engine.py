@@ -14,7 +14,7 @@ from mock_server.batches import Batches
 from mock_server.caching import NOTHING, Cache, Match
 from mock_server.content import Content, check_stop_reason, compose
 from mock_server.faults import FAILURES, Endpoint, Faults, Struck
-from mock_server.latency import Pace, Strain, draw_pace, time
+from mock_server.latency import Pace, Strain, draw_pace, time, true_length
 from mock_server.limits import Drain, Gate, Refusal, rate_limit_error, too_many_requests
 from mock_server.models import describe, tuned
 from mock_server.options import NEW_VERSION
@@ -249,6 +249,8 @@ class Engine:
         if pace and self._strain:
             factor = self._strain.factor(now, self.epoch)
             pace = Pace(pace.first_token * factor, pace.interval * factor)
+        if wished is not None:
+            wished = true_length(draws, question.model.family, settings, wished)
         content = compose(question, draws, settings, wished, stop_reason)
         timing = time(pace, settings, content.tokens)
         last = now + timing.last_token

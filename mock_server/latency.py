@@ -6,7 +6,7 @@ import math
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from mock_server.profile import PRESETS
+from mock_server.profile import PRESETS, Speed, value_at
 from mock_server.rng import Draws
 from mock_server.settings import Settings
 
@@ -47,13 +47,26 @@ def draw_pace(
     """
     if settings.service_time is not None:
         return None
-    profile = settings.profile
-    speed = (profile.families.get(family) if profile else None) or PRESETS[family]
-    first = draws.lognormal(*(settings.ttft or speed.ttft))
-    interval = 1 / draws.lognormal(*(settings.tokens_per_second or speed.tokens_per_second))
+    speed = speed_of(family, settings)
+    early, quick = draws.normal(), draws.normal()
+    if speed.correlation:
+        quick = speed.correlation * early + math.sqrt(1 - speed.correlation**2) * quick
+    first = value_at(settings.ttft or speed.ttft, early)
+    interval = 1 / value_at(settings.tokens_per_second or speed.tokens_per_second, quick)
     if settings.ttft is None and uncached + read > PLAIN_PROMPT:
         first += max(0.0, uncached + read * speed.cached - PLAIN_PROMPT) / 1_000 * speed.prefill
     return Pace(first, interval / FAST if fast else interval)
+
+
+def speed_of(family: str, settings: Settings) -> Speed:
+    """The measured speed of a family, or its preset."""
+    return (settings.profile.families.get(family) if settings.profile else None) or PRESETS[family]
+
+
+def true_length(draws: Draws, family: str, settings: Settings, expected: int) -> int:
+    """Output tokens of an answer of which the client expects so many."""
+    length = speed_of(family, settings).length
+    return expected if length is None else max(1, round(expected * value_at(length, draws.of("length").normal())))
 
 
 def time(pace: Pace | None, settings: Settings, tokens: int) -> Timing:
@@ -71,7 +84,8 @@ class Strain:
     __slots__ = ("_daily", "_ends", "_load")
 
     def __init__(self, settings: Settings) -> None:
-        self._load, self._daily = settings.load, settings.daily_swing
+        self._load = settings.load or (settings.profile.load if settings.profile else 0.0)
+        self._daily = settings.daily_swing
         self._ends: list[float] = []
 
     def __bool__(self) -> bool:

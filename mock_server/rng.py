@@ -15,6 +15,8 @@ from statistics import NormalDist
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _inverse_normal = NormalDist().inv_cdf
+below = NormalDist().cdf
+"""The share of the standard normal distribution that lies below a number."""
 
 Z95 = _inverse_normal(0.95)
 """How many standard deviations the 95th percentile of a normal distribution lies above its median."""

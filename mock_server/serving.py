@@ -19,7 +19,7 @@ import msgspec
 
 from mock_server.edge import Connection
 from mock_server.faults import KINDS, Fault
-from mock_server.profile import Profile
+from mock_server.profile import read_profile
 from mock_server.settings import Settings
 from mock_server.tenants import exposure_warning, read_accounts
 from mock_server.tiers import check_tier
@@ -55,7 +55,7 @@ def assemble(
     if faults := list(faults):
         changes["faults"] = settings.faults | dict(map(read_fault, faults))
     if profile:
-        changes["profile"] = _decode(profile, Profile)
+        changes["profile"] = read_profile(Path(profile))
     return msgspec.structs.replace(settings, **changes)
 
 

@@ -58,7 +58,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: Profile | None = None
     """Measured speeds in place of the presets."""
     load: float = 0.0
-    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again."""
+    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again.  0 is what
+    the profile says."""
     daily_swing: float = 0.0
     """By how much answers are slower at the busiest hour of the day and faster at the quietest: 0.3 is 30 %."""
     ping_interval: float | None = 15.0

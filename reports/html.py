@@ -29,6 +29,7 @@ from reports.comparison_page import told
 from reports.fan_out import fan_out
 from reports.hours import observations
 from reports.passes import Pass, by_case
+from reports.sweep_figure import sweep_figures
 from reports.tables import Table
 from reports.templates import page_script, template
 from reports.timeline import timeline
@@ -65,6 +66,7 @@ def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
         everything=tables.everything(passes),
+        sweeps=sweep_figures(run.info, passes),
         fan_out=fan_out(passes),
         turns=[(one.name, turn_table(one.summary.turns, TURNS)) for one in passes[:TURN_TABLES] if one.summary.turns],
         turns_note=turns.NOTE,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from bench.commands.printing import command_line, passed, printed, words
+from bench.errors import Exit
+
+if TYPE_CHECKING:
+    from bench.scenario.model import Scenario
 
 
 def run(
@@ -49,6 +53,9 @@ def run(
     ] = None,
     otel: Annotated[
         bool, Parameter(negative="", help="Push OpenTelemetry metrics meanwhile, as the OTEL_ variables say.")
+    ] = False,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], negative="", help="Before a run on the API, do not ask.")
     ] = False,
     compare: Annotated[
         str | None, Parameter(help="Hold it against this in the end: a run, a quoted glob, a baseline, a report.")
@@ -99,6 +106,9 @@ def run(
         if compare is not None
         else None
     )
+    if loaded.target == "api" and not _agreed(loaded, yes=yes, quiet=quiet):
+        api.to_stderr("nothing was sent")
+        return Exit.INTERRUPTED
     with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
         with api.watched(
             loaded, quiet=quiet, prometheus=prometheus, otel=otel, beside=page.observer, say=api.to_stderr
@@ -118,6 +128,17 @@ def run(
             ci.publish_comparison(finished.comparison, os.environ, api.to_stderr)
         page.hand_over(finished)
     return passed(code, exit_zero=exit_zero)
+
+
+def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> bool:
+    """Whether to go on, where a person has seen what it will cost."""
+    from bench import api
+    from bench.planning import plans
+
+    api.refuse_unbounded(loaded)
+    if not (quiet and yes):
+        plans.show_before_sending(loaded)
+    return plans.is_agreed(yes=yes)
 
 
 def resume(
@@ -156,12 +177,23 @@ def report(
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
 ) -> int:
-    """Rebuild the console summary and the HTML report of a run from its records.  Sends nothing."""
+    """Rebuild the console summary and the HTML report of a run from its records, or of a sweep.  Sends nothing."""
     from bench import api, comparing
+    from bench.results.sweep import is_sweep
+
+    if is_sweep(folder):
+        return passed(_report_sweep(folder, compare, json=json, quiet=quiet), exit_zero=exit_zero)
 
     against = None if compare is None else comparing.against(compare, across=words(across))
     finished = api.report(folder, against=against, show_text=show_text)
     return passed(_show(finished, json=json, quiet=quiet), exit_zero=exit_zero)
+
+
+def _report_sweep(folder: Path, compare: str | None, *, json: bool, quiet: bool) -> int:
+    from bench.planning import recommend as recommending
+
+    swept = recommending.report(folder, compare=compare)
+    return printed(lambda: recommending.show_sweep(swept, folder, json=json, quiet=quiet), swept.exit_code)
 
 
 def _show(finished: object, *, json: bool, quiet: bool) -> int:

@@ -505,7 +505,8 @@ class BatchPass:
         now = self._clock.now()
         for spec in specs:
             sent, batch_id = (batch.sent, batch.id) if batch else (now, None)
-            attempt = Attempt(sent, now, status, cause=cause, message=message or None, batch=batch_id)
+            most = self._around.worst_in_batch(spec) or None if cause == "lost" else None
+            attempt = Attempt(sent, now, status, cause=cause, message=message or None, batch=batch_id, at_most=most)
             if batch is None and spec.seq not in self._earlier:
                 self._around.observer.sent(self._strategy.name)
             self._keep(spec, attempt)

@@ -69,7 +69,7 @@ async def _run_pass(
     pause: float,
 ) -> PassEnd:  # fmt: skip
     clock = Clock(1.0 if target.virtual else scenario.speed)
-    await _wait(clock, pause, around.stop)
+    await wait(clock, pause, around.stop)
     seeded = scenario.model_copy(update={"seed": scenario.seed + number})
     if target.resets and around.batches is not None:
         around.batches.ids.clear()  # the server has forgotten them, and may use them again
@@ -107,7 +107,7 @@ def _dated(around: Surroundings, scenario: Scenario, target: Target, clock: Cloc
     return replace(around, journal=keep)
 
 
-async def _wait(clock: Clock, seconds: float, stop: Stop) -> None:
+async def wait(clock: Clock, seconds: float, stop: Stop) -> None:
     """Let the limits of a target that cannot be reset refill.  A stop ends the wait."""
     waiting = asyncio.ensure_future(clock.sleep_until(clock.now() + seconds))
     with stop.heard_by(waiting.cancel), suppress(asyncio.CancelledError):

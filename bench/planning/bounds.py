@@ -45,8 +45,8 @@ def closed_form(
     `burst` is what a full bucket of the tier holds, in seconds of its rate; `batch_time` is how long batches take,
     drawn by `seed` as the mock does.
     """
-    slots, batching = _slots(strategy), strategy.batch
-    bounds = [Bound("arrivals", demand.free)]
+    slots, batching = slots_of(strategy), strategy.batch
+    bounds = [Bound("arrivals" if demand.span else "answers", demand.free)]
     if batching is None:
         bounds += _live(demand, strategy, tier, burst)
     else:
@@ -77,13 +77,14 @@ def pools_of(models: Iterable[str], tier: Tier) -> dict[str, list[str]]:
     return pools
 
 
-def _slots(strategy: Strategy) -> int | None:
+def slots_of(strategy: Strategy) -> int | None:
+    """Most requests in flight that a strategy allows; None where it names no number."""
     return strategy.limit if strategy.pool is None else strategy.pool.workers
 
 
 def _live(demand: Demand, strategy: Strategy, tier: Tier, burst: float, live: float = 1.0) -> Iterator[Bound]:
     """The bounds of what does not go through batches, so much of it all."""
-    slots = _slots(strategy)
+    slots = slots_of(strategy)
     if live:
         yield from _limits(demand, strategy, tier, burst, live)
     if live and slots is not None:
@@ -101,7 +102,7 @@ def _limits(demand: Demand, strategy: Strategy, tier: Tier, burst: float, live: 
         name = ", ".join(models) if len(pools) > 1 else ""
         for limiter in LIMITERS:
             kept = [
-                *_of_tier(limiter, asked, limits, burst, _slots(strategy), demand.longest),
+                *_of_tier(limiter, asked, limits, burst, slots_of(strategy), demand.longest),
                 *_of_pacer(limiter, asked, limits, strategy.pacer),
             ]
             if kept:

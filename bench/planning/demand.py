@@ -18,6 +18,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
+from bench.errors import UsageError
 from bench.request import RequestSpec
 from bench.results.columns import Floats, Ints
 from bench.results.cost import KINDS, Prices, prices_of
@@ -181,7 +182,7 @@ def demand_of(scenario: Scenario, *, in_flight: int | None = None, most: int = M
     """What a scenario (one case of it) asks for, worked out from at most so many of its requests.
 
     `in_flight` serves only so many at once: what the prompt cache finds depends on it.  The tier has no say, nor have
-    faults.  Raises UsageError where the scenario cannot be played.
+    faults.  Raises UsageError where the API would refuse what the scenario sends.
     """
     expected = count_of(scenario)
     stride = max(1, ceil(expected / most)) if expected is not None else 1
@@ -202,7 +203,7 @@ class _Played:
 
     def add(self, spec: RequestSpec, usage: list[int], intended: float, began: float, ended: float) -> None:
         worst = [0] * len(KINDS)
-        worst[_KIND_OF[spec.cache]] = spec.input_tokens
+        worst[_KIND_OF[spec.cache]] = sum(usage) - usage[_OUTPUT]
         worst[_OUTPUT] = spec.params["max_tokens"]
         self.rows.setdefault(spec.params["model"], []).append((usage, worst, ended - began))
         self.span, self.free = max(self.span, intended), max(self.free, ended)
@@ -257,6 +258,11 @@ def _play(scenario: Scenario, stride: int, slots: int | None, most: float) -> _P
         plan = engine.handle(
             spec.params, began, key=(seed, spec.seq, 1), output_tokens=round(spec.output_tokens * factor)
         )
+        if plan.error is not None:
+            raise UsageError(
+                f"there is nothing to plan: the API would refuse the requests ({plan.error.message})",
+                "Check the model's name and what the workload asks of it.",
+            )
         used = plan.usage
         usage = [used.input_tokens, used.output_tokens, used.cache_read, used.cache_write_5m, used.cache_write_1h]
         played.add(spec, usage, intended, began, plan.ended)

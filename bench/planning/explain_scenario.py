@@ -14,7 +14,7 @@ from bench.planning.rates import LIMITER_WORDS, LITTLE, RULES, allowed, binding,
 from bench.results.cost import prices_as_of, standard_prices
 from bench.results.explanation import Explanation, Part, Statement
 from bench.results.format import count, dollars, number, seconds, share, three
-from bench.results.plan import Bound, ClosedForm
+from bench.results.plan import BINDING, Bound, ClosedForm
 from bench.results.summarize import MONTH
 from bench.scenario.batches import unfit_for_batches
 from bench.scenario.model import Scenario, Strategy
@@ -22,14 +22,6 @@ from bench.scenario.strategies import Batching
 from bench.targets.target import mock_settings
 from mock_server.profile import AS_OF
 from mock_server.tiers import Tier, find_tier, tier_above
-
-_BINDS = {
-    **{name: f"the limit on {words}" for name, words in LIMITER_WORDS.items()},
-    "in_flight": "how many are in flight",
-    "arrivals": "the time of the last answers",
-    "batches": "how long batches take",
-    "batch_queue": "the room in the queue of batches",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,7 @@ def _parts(case: str, one: _Subject) -> Iterator[Part]:
 def _answer(name: str, one: _Subject) -> str:
     demand, form, cost = one.demand, one.bounds(one.tier), one.demand.cost(one.day)
     words = f"{name}: {count(round(demand.requests), 'request')}, {_tokens(demand)}; on {one.tier.name} it cannot be "
-    words += f"done before {seconds(form.makespan)}, because of {_BINDS[form.binds]}"
+    words += f"done before {seconds(form.makespan)}, because of {BINDING[form.binds]}"
     return words + ("." if cost is None else f", and costs {dollars(cost)}.")
 
 
@@ -163,7 +155,7 @@ def _limits(one: _Subject) -> Iterator[Statement]:
             yield Statement(words, value=bound.seconds, unit="s", sources=(one.file, one.times))
     if len(form.bounds) == 1:
         yield Statement("It has no limits.", sources=(source_of(one.tier),))
-    words = f"So it cannot be done before {seconds(form.makespan)}, because of {_BINDS[form.binds]}."
+    words = f"So it cannot be done before {seconds(form.makespan)}, because of {BINDING[form.binds]}."
     later = [seconds(bound.seconds) for bound in form.bounds if bound.seconds]
     formula, sources = (f"max({'; '.join(later)})", ()) if len(later) > 1 else ("", (one.file, one.times))
     yield Statement(words, formula, form.makespan, "s", sources)
@@ -228,7 +220,7 @@ def _strategies(one: _Subject) -> Iterator[Statement]:
 
 def _because(bound: Bound, form: ClosedForm, one: _Subject) -> tuple[str, str, tuple[str, ...]]:
     """Why a strategy is not faster: in words, its formula and its sources."""
-    why, demand = f"because of {_BINDS[bound.name]}", one.demand
+    why, demand = f"because of {BINDING[bound.name]}", one.demand
     match bound.name:
         case "in_flight":
             rounds = ceil(demand.requests / form.in_flight)
@@ -298,7 +290,7 @@ def _above(one: _Subject) -> Iterator[Statement]:
         yield Statement("None is published above it; more is arranged with an account team.", sources=(RULES,))
         return
     here, there = one.bounds(one.tier), one.bounds(higher)
-    words = f"On {higher.name} it cannot be done before {seconds(there.makespan)}, because of {_BINDS[there.binds]}"
+    words = f"On {higher.name} it cannot be done before {seconds(there.makespan)}, because of {BINDING[there.binds]}"
     words += "." if there.makespan == here.makespan else f": {three(here.makespan / there.makespan)} times as fast."
     yield Statement(words, "", there.makespan, "s", (source_of(higher),))
     for models, asked, rates in one.pools_of(higher):

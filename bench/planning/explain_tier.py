@@ -13,7 +13,7 @@ from bench.results.format import dollars, number, seconds, three
 from bench.results.record import Usage
 from mock_server.latency import PLAIN_PROMPT
 from mock_server.models import MODELS, describe
-from mock_server.profile import AS_OF, PRESETS
+from mock_server.profile import AS_OF, PRESETS, median
 from mock_server.tiers import Limits, Tier, tier_above
 
 
@@ -152,7 +152,7 @@ def _takes(size: Size) -> Statement:
     if size.latency is not None:
         return Statement(f"One takes {seconds(took)}.", "", took, "s", ("as given with --latency",))
     speed = PRESETS[describe(size.model).family]
-    first, rate = speed.ttft[0], speed.tokens_per_second[0]
+    first, rate = median(speed.ttft), median(speed.tokens_per_second)
     longer = max(0, size.input_tokens - PLAIN_PROMPT)
     formula = f"{three(first)} s + ({number(size.output_tokens)} - 1) / {three(rate)}"
     formula += f" + {three(longer / 1_000)} x {three(speed.prefill)} s" if longer and speed.prefill else ""
@@ -168,7 +168,7 @@ def _latency(size: Size) -> float:
         return size.latency
     speed = PRESETS[describe(size.model).family]
     longer = max(0, size.input_tokens - PLAIN_PROMPT) / 1_000 * speed.prefill
-    return speed.ttft[0] + longer + (size.output_tokens - 1) / speed.tokens_per_second[0]
+    return median(speed.ttft) + longer + (size.output_tokens - 1) / median(speed.tokens_per_second)
 
 
 def _money(tier: Tier, size: Size, day: date) -> Iterator[Statement]:

@@ -228,17 +228,17 @@ def rfc3339(moment: datetime) -> str:
 
 def write_info(folder: Path, info: RunInfo, secrets: Iterable[str] = ()) -> None:
     """Write `run.json`, without keys: neither the `secrets` given nor anything that looks like one."""
-    _write(folder / RUN, redact(msgspec.to_builtins(info), secrets))
+    write_json(folder / RUN, redact(msgspec.to_builtins(info), secrets))
 
 
 def write_ending(folder: Path, ending: Ending) -> None:
     """Write `passes.json`."""
-    _write(folder / PASSES, ending)
+    write_json(folder / PASSES, ending)
 
 
 def write_summary(folder: Path, summary: Summary) -> None:
     """Write `summary.json`."""
-    _write(folder / SUMMARY, summary)
+    write_json(folder / SUMMARY, summary)
 
 
 def load(folder: Path) -> LoadedRun:
@@ -249,7 +249,7 @@ def load(folder: Path) -> LoadedRun:
         info=info,
         summary=_summary(folder),
         passes=passes,
-        ending=_read(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
+        ending=read_json(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
         torn=_torn(folder / RECORDS),
         batches=tuple(read_events(folder / BATCHES)),
         unknown=_unknown(folder / SENDS, passes),
@@ -269,7 +269,7 @@ def _info(folder: Path) -> RunInfo:
         raise UsageError(f"there is no folder {folder}", "Give the folder of a run, such as runs/20261120-1041-...")
     if not (folder / RUN).is_file() or not (folder / RECORDS).is_file():
         raise UsageError(f"{folder} is not a run: it has no {RUN} or no {RECORDS}")
-    info = _read(folder / RUN, RunInfo, SCHEMA_VERSION)
+    info = read_json(folder / RUN, RunInfo, SCHEMA_VERSION)
     if info.records_schema_version != record.SCHEMA_VERSION:
         raise UsageError(_other_version(folder / RECORDS, info.records_schema_version, record.SCHEMA_VERSION))
     return info
@@ -277,7 +277,7 @@ def _info(folder: Path) -> RunInfo:
 
 def _summary(folder: Path) -> Summary | None:
     written = (folder / SUMMARY).is_file()
-    return _read(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None
+    return read_json(folder / SUMMARY, Summary, summary.SCHEMA_VERSION) if written else None
 
 
 class _Version(msgspec.Struct):
@@ -287,8 +287,9 @@ class _Version(msgspec.Struct):
 T = TypeVar("T")
 
 
-def _read(path: Path, kind: type[T], version: int) -> T:
-    """Read one JSON file, its version first, since nothing else can be trusted before."""
+def read_json(path: Path, kind: type[T], version: int) -> T:
+    """Read one JSON file, its version first, since nothing else can be trusted before.  UsageError when it cannot be
+    read, is damaged, or has another version."""
     try:
         content = path.read_bytes()
         found = msgspec.json.decode(content, type=_Version).schema_version
@@ -306,7 +307,8 @@ def _other_version(path: Path, found: int, expected: int) -> str:
     return f"{path} has schema version {found}; this claude-bench reads {expected}. Use {other} one for this run."
 
 
-def _write(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Write one JSON file, as `replace_with` does."""
     replace_with(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 

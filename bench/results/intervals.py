@@ -33,6 +33,13 @@ class Interval:
         return (self.hi - self.lo) / 2
 
 
+def mean(values: Sequence[float], level: float) -> Interval | None:
+    """The mean with its interval by Student's t.  None with fewer than two."""
+    if len(values) < 2:
+        return None
+    return _around(fmean(values), stdev(values) / math.sqrt(len(values)), len(values) - 1, level)
+
+
 def welch(base: Sequence[float], new: Sequence[float], level: float) -> Interval | None:
     """The difference of two means, new minus base, with spreads of their own.  None with fewer than two runs a side.
 

@@ -11,12 +11,31 @@ import msgspec
 PLAN_VERSION = 1
 
 
+BINDING = {
+    "requests": "the limit on requests",
+    "input_tokens": "the limit on input tokens",
+    "output_tokens": "the limit on output tokens",
+    "in_flight": "how many are in flight",
+    "arrivals": "when requests come",
+    "answers": "how long answers take",
+    "batches": "how long batches take",
+    "batch_queue": "the room in the queue of batches",
+}
+"""What can bind, in words."""
+
+
+def binding(name: str) -> str:
+    """A bound's name in words."""
+    return BINDING[name]
+
+
 class Bound(msgspec.Struct, frozen=True):
     """One thing that a job cannot be faster than."""
 
     name: str
-    """`requests`, `input_tokens`, `output_tokens` (limits per minute), `in_flight`, `arrivals`, `batches` (how long
-    they take) or `batch_queue`."""
+    """`requests`, `input_tokens`, `output_tokens` (limits per minute), `in_flight`, `arrivals` (the last one and its
+    answer), `answers` (the longest, where all is there at the start), `batches` (how long they take) or
+    `batch_queue`."""
     seconds: float
     """When it lets the job end at the earliest.  Of a limit: when it lets the last request go, (demand - burst) / rate,
     and the mean answer after that."""
@@ -75,7 +94,8 @@ class Played(msgspec.Struct, frozen=True):
     """Requests a minute that succeed."""
     response_p50: float | None
     response_p95: float | None
-    """Seconds from the moment a request was meant to go.  None with fewer than 72 of them."""
+    """Seconds from the moment a request was meant to go, of the most urgent stream where there are several; where
+    several models are asked each prompt, until the answer was there.  None with fewer than 72 of them."""
     ttft_p50: float | None
     ttft_p95: float | None
     """None without streaming."""
@@ -91,6 +111,8 @@ class Played(msgspec.Struct, frozen=True):
     failed_share: float
     goodput_share: float | None = None
     """Requests within the scenario's `slo`; None where it has none."""
+    response_of: str = ""
+    """The stream whose response times and times to first token these are, where there are several."""
 
 
 class Spending(msgspec.Struct, frozen=True):
@@ -204,6 +226,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Why the exit code is what it is; empty when it is 0."""
     exit_code: int = 0
     seed: int = 0
+    repeat: int = 1
+    """How often a run of the scenario runs each strategy; everything here is of one."""
     schema_version: int = PLAN_VERSION
 
     @property

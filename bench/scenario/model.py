@@ -276,7 +276,8 @@ class Latency(Model):
     profile: Annotated[InputFile, AfterValidator(_a_profile)] | None = None
     """A JSON file of measured speeds, relative to the scenario, in place of the presets."""
     load: Annotated[float, Field(ge=0)] = 0.0
-    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again."""
+    """By how much a hundred answers at a time slow each other down: 0.5 makes all times half as long again.  0 is what
+    the profile says, if there is one."""
     daily_swing: Annotated[Share, Field(lt=1)] = 0.0
     """By how much answers are slower at the busiest hour of the day, and faster at the quietest."""
 
@@ -294,6 +295,8 @@ class Mock(Model):
     latency: Latency = Latency()
     chunk_tokens: Count = 5
     """Tokens per streamed event."""
+    chars_per_token: dict[str, Annotated[float, Field(ge=1)]] | None = None
+    """Characters per token of prompts, by model or line, such as {sonnet: 3.2}; left out: the estimator's own."""
     output_factor: Positive = 1.0
     """How long answers are, as a multiple of the workload's `output_tokens`: with 2 it expects half of what comes."""
     batch_time: Annotated[float | Lognormal, Written(DurationsForm, _resolve_quantiles)] | None = None
@@ -302,6 +305,8 @@ class Mock(Model):
     """How long a new message batch is not found, as has been seen for some seconds."""
     faults: FaultsField = ()
     """What goes wrong on purpose: {overloaded: 5%, stall: {rate: 1%, delay: 20s}}."""
+    seed: Annotated[int, Field(ge=0)] | None = None
+    """Other answers to the same requests: each number is another day of the service, in its times and its faults."""
 
 
 TARGETS = ("sim", "mock", "api")

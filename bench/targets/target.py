@@ -23,6 +23,7 @@ from bench.scenario.model import Lognormal, Scenario
 from bench.targets.batches import BatchClient
 from bench.targets.client import Client
 from mock_server.profile import Spread, read_profile
+from mock_server.rng import Draws
 from mock_server.settings import BATCH_TIME, Settings
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _sim(scenario: Scenario) -> Iterator[Target]:
 
     @asynccontextmanager
     async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
+        seed = _seed_of_answers(scenario, seed)
         client = SimClient(
             Engine(settings),
             clock,
@@ -133,6 +135,8 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
 
         @asynccontextmanager
         async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
+            seed = _seed_of_answers(scenario, seed)
+
             def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
                 key = f"{seed}.{spec.seq}.{attempt}"
                 tokens = round(spec.output_tokens * scenario.mock.output_factor)
@@ -230,7 +234,8 @@ def mock_settings(scenario: Scenario) -> Settings:
             reserve_max_tokens=mock.reserve_max_tokens,
             rejected_count=mock.rejected_count,
             chunk_tokens=mock.chunk_tokens,
-            seed=scenario.seed,
+            chars_per_token=mock.chars_per_token or {},
+            seed=_seed_of_answers(scenario, scenario.seed),
             service_time=mock.latency.service_time,
             ttft=_spread(mock.latency.ttft),
             tokens_per_second=_spread(mock.latency.tokens_per_second),
@@ -243,6 +248,13 @@ def mock_settings(scenario: Scenario) -> Settings:
         )
     except ValueError as error:
         raise UsageError(f"mock: {error}") from None
+
+
+def _seed_of_answers(scenario: Scenario, seed: int) -> int:
+    """What the mock draws with in a pass: the seed of its requests, unless the scenario wants other answers to them."""
+    if scenario.mock.seed is None:
+        return seed
+    return Draws(seed, "answers", scenario.mock.seed).integer(0, 2**31 - 1)
 
 
 def _spread(size: Lognormal | float | None) -> Spread | None:

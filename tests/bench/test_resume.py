@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bench import api
 from bench.cli import call
@@ -21,7 +22,7 @@ from bench.engine.observe import Observers
 from bench.errors import Exit, UsageError
 from bench.results import folder
 from bench.results.folder import Journal
-from bench.results.record import Record, read_records
+from bench.results.record import Attempt, Record, read_records, write_records
 from bench.results.sends import Send
 from bench.scenario.model import Scenario
 from bench.targets.mock_process import mock_process
@@ -263,6 +264,21 @@ def test_the_cost_of_what_is_done_counts_against_the_budget(url: str, tmp_path: 
     assert len(seqs(tmp_path, "batch")) == 20
     assert api.resume(tmp_path / "run").summary.exit_code == 6
     assert len(seqs(tmp_path, "batch")) == 20
+
+
+def test_what_nobody_knows_the_cost_of_counts_at_its_worst(url: str, tmp_path: Path) -> None:
+    made = load(tmp_path, url, BATCH + "budget: {max_cost: $0.0095}\n")
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=10), say=lambda _words: None)
+    file, before = tmp_path / "run" / "records.jsonl", created(url)
+    records = list(read_records(file))
+    assert 10 <= len(records) < 30
+    write_records(file, (replace(one, attempts=tuple(map(lost, one.attempts))) for one in records))
+    assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == 6
+    assert created(url) == before
+
+
+def lost(attempt: Attempt) -> Attempt:
+    return replace(attempt, cause="lost", usage=None, at_most=0.001)
 
 
 def test_batches_that_cannot_be_seen_are_not_given_up_for_lost(url: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Report and comparison in headless Chromium, from file://: what a person sees, and what the pages do not do."""
+"""All pages in headless Chromium, from file://: what a person sees, and what the pages do not do."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import made_fidelities
+import made_plans
+import made_sweeps
 import msgspec
 import pytest
 from made_comparisons import no_change, regressed
@@ -20,7 +23,7 @@ from queue_simulation import FOUR
 from bench.results.comparison import Comparison
 from bench.results.format import DASH
 from bench.results.texts import Text
-from reports import comparison_page
+from reports import comparison_page, fidelity_page, plan_page, sweep_page
 from reports.html import write
 
 AXE = Path(__file__).parent / "axe" / "package-lock.json"
@@ -74,6 +77,34 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the page of a plan."""
+    path = tmp_path_factory.mktemp("plan") / "plan.html"
+    plan_page.write(made_plans.full(), path)
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the page of a sweep with and without an answer."""
+    path, series = tmp_path_factory.mktemp("sweep") / "sweep.html", (made_sweeps.found(), made_sweeps.none())
+    html = sweep_page.render(made_sweeps.sweep(*series), made_sweeps.advised(*series), series)
+    path.write_text(html, encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def fidelity(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the page of a calibration."""
+    path = tmp_path_factory.mktemp("fidelity") / "fidelity.html"
+    path.write_text(fidelity_page.render(made_fidelities.fitted()), encoding="utf-8")
+    return path.as_uri()
+
+
+PAGES = ["report", "cases", "comparison", "plan", "sweep", "fidelity"]
+
+
 class Opened:
     """A page, and everything that it asked for or complained of."""
 
@@ -102,14 +133,15 @@ def compared(chromium: Browser, comparison: str) -> Iterator[Opened]:
     page.close()
 
 
-def test_it_asks_for_nothing_and_complains_of_nothing(opened: Opened, report: str) -> None:
-    assert opened.requests == [report]
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_asks_for_nothing_and_complains_of_nothing(
+    chromium: Browser, name: str, request: pytest.FixtureRequest
+) -> None:
+    page = chromium.new_page(viewport={"width": 1200, "height": 900})
+    opened = Opened(page, address := request.getfixturevalue(name))
+    assert opened.requests == [address]
     assert opened.complaints == []
-
-
-def test_a_comparison_asks_for_nothing_and_complains_of_nothing(compared: Opened, comparison: str) -> None:
-    assert compared.requests == [comparison]
-    assert compared.complaints == []
+    page.close()
 
 
 def test_markup_in_names_is_shown_as_it_is_written(opened: Opened, compared: Opened) -> None:
@@ -237,7 +269,7 @@ def test_it_prints(opened: Opened) -> None:
     assert opened.page.pdf().startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("name", ["report", "cases", "comparison"])
+@pytest.mark.parametrize("name", PAGES)
 def test_paper_cuts_nothing_off(chromium: Browser, name: str, request: pytest.FixtureRequest) -> None:
     paper = {"width": 688, "height": 1000}  # A4 less its margins, in CSS pixels
     page = chromium.new_page(viewport={"width": paper["width"], "height": paper["height"]})
@@ -251,11 +283,16 @@ def test_paper_cuts_nothing_off(chromium: Browser, name: str, request: pytest.Fi
     assert max(rights) <= paper["width"] + 1
 
 
-@pytest.mark.parametrize("width", [320, 768, 1200])
-def test_nothing_but_tables_and_plots_scrolls_sideways(opened: Opened, compared: Opened, width: int) -> None:
-    for one in (opened, compared):
-        one.page.set_viewport_size({"width": width, "height": 800})
-        assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_but_tables_and_plots_scrolls_sideways(
+    chromium: Browser, name: str, request: pytest.FixtureRequest
+) -> None:
+    page = chromium.new_page()
+    page.goto(request.getfixturevalue(name))
+    for width in (320, 768, 1200):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +301,7 @@ def axe(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["report", "cases", "comparison"])
+@pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_no_violation(
     chromium: Browser, axe: Path, name: str, scheme: Literal["light", "dark"], request: pytest.FixtureRequest
 ) -> None:

@@ -117,6 +117,7 @@ def play(
     retry_after: float | None = None,
     budget: BudgetGuard | None = None,
     price: float = 0.0,
+    worst: float | None = None,
     interrupts: tuple[float, ...] = (),
 ) -> Result:
     result = Result(budget=budget or BudgetGuard())
@@ -132,7 +133,7 @@ def play(
             budget=result.budget,
             stop=result.stop,
             cost=lambda _model, attempt: price if attempt.ok else 0.0,
-            worst_case=lambda _spec: price,
+            worst_case=lambda _spec: price if worst is None else worst,
         )
         for when in interrupts:
             clock.call_at(when, result.stop.interrupt)

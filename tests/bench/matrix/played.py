@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -40,8 +39,6 @@ DAY = date(2026, 11, 20)
 
 COUNTED = 1e9
 """A cap on spending that nobody reaches: with it the mock counts."""
-
-NOTHING: Mapping[str, float] = MappingProxyType({})
 
 END_OF_TIME = 30 * 86_400.0
 """Seconds by which every run must have ended."""
@@ -112,10 +109,10 @@ def written(folder: Path, scenario: Mapping[str, Any]) -> Scenario:
     return api.load(str(file))
 
 
-def play(scenario: Scenario, folder: Path, chars_per_token: Mapping[str, float] = NOTHING) -> Played:
-    """Run it on `sim`.  `chars_per_token` makes the server's tokenizers other than the client takes them to be."""
+def play(scenario: Scenario, folder: Path, **settings: Any) -> Played:  # noqa: ANN401
+    """Run it on `sim`, with settings of the server that no scenario has, such as tokenizers of its own."""
     played = _played(scenario)
-    _run(played, folder, _counting_sim(scenario, played.engines, dict(chars_per_token)))
+    _run(played, folder, _counting_sim(scenario, played.engines, settings))
     return played
 
 
@@ -159,9 +156,9 @@ def _run(played: Played, folder: Path, target: Target) -> None:
         assert list(run_passes(played.scenario, {None: target}, around))
 
 
-def _counting_sim(scenario: Scenario, engines: list[Engine], chars_per_token: dict[str, float]) -> Target:
+def _counting_sim(scenario: Scenario, engines: list[Engine], own: dict[str, Any]) -> Target:
     settings = mock_settings(scenario)
-    settings = msgspec.structs.replace(settings, spend_cap=COUNTED, chars_per_token=chars_per_token)
+    settings = msgspec.structs.replace(settings, **{"spend_cap": COUNTED} | own)
     factor = scenario.mock.output_factor
 
     def engine() -> Engine:

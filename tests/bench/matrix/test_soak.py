@@ -136,7 +136,8 @@ def test_minutes_over_http_at_speed_60(tmp_path: Path) -> None:
     soaked = soak(written(tmp_path, day(length, "1/s", target="mock", speed=60)), tmp_path, length)
     told(f"{MINUTES:g} minutes over HTTP at speed 60", soaked)
     assert soaked.requests == pytest.approx(length, abs=1)
-    assert abs(soaked.late[-1][0] - soaked.late[2][0]) < 1.0, "the schedule drifts"
+    # A busy machine is late now and then; a schedule that drifts stays late.
+    assert min(typical for typical, _ in soaked.late[-6:]) < 1.0, "the schedule drifts"
     check(soaked, megabytes=30.0, files=40)
 
 
