@@ -90,8 +90,8 @@ def call(arguments: list[str]) -> int:
 def _fail(code: Exit, message: str, hint: str) -> int:
     from bench.results.redact import in_words
 
-    for words in filter(None, (f"claude-bench: {message}", hint)):
-        print(in_words(words), file=sys.stderr, flush=True)
+    for words in filter(None, (in_words(f"claude-bench: {message}"), hint)):  # hints are our own words
+        print(words, file=sys.stderr, flush=True)
     return code
 
 
