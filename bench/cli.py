@@ -28,7 +28,7 @@ from bench.commands.serve import serve
 from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit
 
-READERS = ("report", "export", "compare", "baseline")
+READERS = ("report", "export", "compare", "baseline", "recommend", "calibrate")
 """Commands that only read what an earlier one has written.  Each file is checked by itself, and still two of them, be
 it from somebody else, may say what cannot both be."""
 
@@ -92,8 +92,8 @@ def call(arguments: list[str]) -> int:
 def _fail(code: Exit, message: str, hint: str) -> int:
     from bench.results.redact import in_words
 
-    for words in filter(None, (f"claude-bench: {message}", hint)):
-        print(in_words(words), file=sys.stderr, flush=True)
+    for words in filter(None, (in_words(f"claude-bench: {message}"), hint)):  # hints are our own words
+        print(words, file=sys.stderr, flush=True)
     return code
 
 

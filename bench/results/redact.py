@@ -12,7 +12,7 @@ REDACTED = "REDACTED"
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KEY")
 """Variables of the environment that hold keys."""
 
-_SHORTEST = 8
+_SHORTEST = 6
 """Characters.  What is shorter, such as the `any` that a gateway without keys is given, hides nothing but words."""
 
 _KEY = re.compile(r"sk-ant-[\w-]+")

@@ -1,6 +1,6 @@
 """What a server says, held within bounds: it may be broken or mean harm, and still every request has its record.
 
-JSON of any kind is read or refused, a body ends somewhere, and words that go into a record are short and printable.
+JSON of any kind is read or refused, and words that go into a record are short and printable.
 """
 
 from __future__ import annotations
@@ -9,15 +9,6 @@ from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 import msgspec
-
-MOST_BYTES = 64 * 2**20
-"""Of one answer.  A stream of the longest that there can be, 128,000 tokens in an event each, has a third of it."""
-
-MOST_BYTES_KEPT = 16 * 2**20
-"""Of one that is not streamed, which is kept until it is complete.  128,000 tokens are less than a megabyte."""
-
-MOST_BYTES_OF_ERROR = 2**16
-"""Of an answer that is none; its beginning says enough."""
 
 _LONGEST_WORD, _LONGEST_MESSAGE = 128, 300
 
