@@ -75,7 +75,7 @@ def test_plan_against_execution(name: str, benchmark: BenchmarkFixture, tmp_path
     benchmark.pedantic(lambda: None, rounds=1)  # type: ignore[no-untyped-call]
     for cell in cells:
         one = _alone(scenario, cell.case, cell.strategy)
-        rate = cell.closed_form.rate / 60
+        rate = (cell.closed_form.rate if cell.simulated is None else cell.simulated.throughput) / 60
         answer = (cell.simulated.latency_p50 if cell.simulated else None) or ANSWER * FASTEST
         speed = max(1.0, min(FASTEST, cell.makespan / SECONDS, REQUESTS_A_SECOND / max(rate, 1e-9), answer / ANSWER))
         began = time.perf_counter()
