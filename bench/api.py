@@ -314,7 +314,9 @@ def _run_passes(
     try:
         for end in run_passes(scenario, targets, around, without=without):
             overhead = _overhead(end, folder)
-            notes.append(PassNote(end.strategy, end.number, end.stopped, overhead, end.case, end.resumed_at))
+            notes.append(
+                PassNote(end.strategy, end.number, end.stopped, overhead, end.case, end.resumed_at, end.selfcheck)
+            )
             _write_ending(folder, notes, around.stop)
     except TargetError as lost:
         if not notes and not resumed:

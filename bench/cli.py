@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from bench.commands.baseline import list_, save, show
 from bench.commands.calibrate import calibrate
 from bench.commands.compare import compare
+from bench.commands.doctor import doctor
 from bench.commands.explain import explain
 from bench.commands.export import export
 from bench.commands.limits import limits
@@ -47,6 +48,7 @@ app.command(recommend)
 app.command(explain)
 app.command(limits)
 app.command(calibrate)
+app.command(doctor)
 app.command(observe)
 app.command(scenarios)
 app.command(serve)

@@ -139,3 +139,20 @@ def calendar(clock: Clock, epoch: float | None) -> Callable[[float], float]:
 def monotonic() -> float:
     """Seconds of the machine's steady clock, for durations outside an event loop."""
     return time.monotonic()
+
+
+def thread_seconds() -> float:
+    """Seconds of processor time that this thread has used."""
+    return time.thread_time()
+
+
+def resolution() -> float:
+    """Seconds between two readings of the clock that every time is taken from."""
+    return time.get_clock_info("monotonic").resolution
+
+
+def event_loop() -> str:
+    """What a pass in real time runs on."""
+    with asyncio.Runner() as runner:
+        kind = type(runner.get_loop())
+    return f"{kind.__module__.partition('.')[0]} {kind.__name__.lstrip('_')}"

@@ -145,6 +145,7 @@ def _question(asked: _Asked, run: RunInfo, case: str | None) -> Question:
         pools=info.pools,
         volume=asked.volume,
         spend_cap=TIERS[asked.tier].spend_cap_usd if asked.tier in TIERS else None,
+        ceiling=run.ceiling,
     )
 
 
@@ -170,6 +171,7 @@ def _summarize_pass(
         overhead=note.overhead if note else None,
         stopped=note.stopped if note else UNFINISHED,
         batches=batches.get(columns.of_pass, ()),
+        selfcheck=note.selfcheck if note else None,
     )
 
 

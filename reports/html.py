@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import UsageError
+from bench.results.bottleneck import in_words
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES
 from bench.results.comparison import Comparison
@@ -194,6 +195,11 @@ def _trust(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> list[str
             f"the server itself measured (median {text(worst.client_median, 's')} against "
             f"{text(worst.server_median, 's')}). That is {name}, where it added most."
         )
+    if seen := [
+        (one.summary.selfcheck.lag_p99, one.name, one.summary.selfcheck) for one in passes if one.summary.selfcheck
+    ]:
+        _, name, latest = max(seen, key=lambda entry: entry[0])
+        lines += in_words(latest, name, run.info.ceiling)
     if run.torn:
         lines.append("The run was killed while it wrote: the last record was cut off and is not counted.")
     if summary.target == "sim":

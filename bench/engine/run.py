@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -13,12 +13,14 @@ from bench.clock import Clock, calendar
 from bench.clock import run as run_loop
 from bench.engine.batch_pass import BatchPass
 from bench.engine.budget import certain
+from bench.engine.gauge import Gauge, Gauged
 from bench.engine.hybrid import HybridPass
 from bench.engine.live import LivePass
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.results.record import OfPass, Record
+from bench.results.selfcheck import SelfCheck
 from bench.scenario.model import Rounds, Scenario, Strategy
 from bench.targets.keeping import Keeping
 from bench.targets.target import Session, Target
@@ -40,6 +42,8 @@ class PassEnd:
     """Seconds each request took in the server, by request id, where the target tells."""
     resumed_at: float | None = None
     """Seconds since its start at which it went on after a pause, which does not count; None if it came through."""
+    selfcheck: SelfCheck | None = None
+    """What the client saw of itself; None in virtual time, where nothing is late."""
 
 
 def run_passes(
@@ -75,6 +79,7 @@ async def _run_pass(
         around.batches.ids.clear()  # the server has forgotten them, and may use them again
     async with target.session(clock, seeded.seed) as session:
         if strategy.kind != "batch":
+            await session.connect(_connections(strategy, seeded))
             await _warm_up(seeded, session, around)
         await session.reset()
         resumed_at = _reached(strategy, around.recorded.get((case, strategy.name, number), {}))
@@ -82,10 +87,24 @@ async def _run_pass(
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
         if around.texts is not None:
             session = replace(session, client=Keeping(session.client, around.texts, (case, strategy.name, number)))
-        await _send_all(seeded, case, strategy, number, session, clock, _dated(around, scenario, target, clock))
+        with nullcontext() if target.virtual else Gauge(clock) as gauge:
+            if gauge is not None:
+                session = replace(session, client=Gauged(session.client, gauge, clock))
+            await _send_all(seeded, case, strategy, number, session, clock, _dated(around, scenario, target, clock))
         around.observer.pass_ended()
         latencies = await session.server_latencies()
-    return PassEnd(case, strategy.name, number, around.stop.reason, latencies, resumed_at)
+    found = None if gauge is None else gauge.found
+    return PassEnd(case, strategy.name, number, around.stop.reason, latencies, resumed_at, found)
+
+
+MOST_CONNECTIONS = 50
+"""Connections that are open before a pass begins: a handshake is no part of a latency, and more at once are a flood."""
+
+
+def _connections(strategy: Strategy, scenario: Scenario) -> int:
+    """As many as there will be requests in flight, if that many may be."""
+    in_flight = (strategy.limit, count_of(scenario), MOST_CONNECTIONS)
+    return min(one for one in in_flight if one is not None)
 
 
 def _reached(strategy: Strategy, recorded: Mapping[int, Record]) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -38,6 +39,22 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # a checkout that was never installed, or an extra that was left out
             found[package] = "not installed"
     return found
+
+
+def open_files() -> int | None:
+    """How many files, connections included, this process may have open; None for no limit, or where none is known."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(soft, hard)  # a run raises the soft one by itself
+    return None if resource.RLIM_INFINITY in (soft, hard) else most
+
+
+def load_average() -> float | None:
+    """How many processes wanted a core on average in the last minute; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _cores() -> int:

@@ -31,10 +31,12 @@ from bench.results import record, summary
 from bench.results.appending import append_to, lock
 from bench.results.batches import BATCHES, Event, read_events
 from bench.results.columns import Columns, read_passes
+from bench.results.diagnosis import Ceiling
 from bench.results.environment import Machine
 from bench.results.limits import Pool
 from bench.results.record import OfPass, Record, to_line
 from bench.results.redact import bare_url, redact
+from bench.results.selfcheck import SelfCheck
 from bench.results.sends import SENDS, Send, read_sends, without_end
 from bench.results.summary import Overhead, Summary
 
@@ -113,6 +115,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """How to load the scenario again; None where it did not come from a file."""
     strict: bool = False
     """Whether what cannot be told, or not be believed, makes the run fail."""
+    ceiling: Ceiling | None = None
+    """What `claude-bench doctor` had found of this machine; None where it was not run, or in virtual time."""
 
 
 class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
@@ -126,6 +130,8 @@ class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     case: str | None = None
     resumed_at: float | None = None
     """Seconds since its start at which it went on after a pause, which does not count; None if it came through."""
+    selfcheck: SelfCheck | None = None
+    """What the client saw of itself; None in virtual time, and in runs of before this was kept."""
 
     @property
     def of_pass(self) -> OfPass:

@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from bench.results.bottleneck import BOTTLENECK, STRAINED, bottleneck
 from bench.results.columns import Columns, Floats, ended_by
 from bench.results.format import count, dollars, number, seconds, share
 from bench.results.limits import Pool
@@ -22,7 +23,10 @@ MANY_FAILED = 0.05
 LARGE_OVERHEAD = 0.05
 """Share of the server's own latency that the client may add before it shows in the results."""
 
-VALIDITY = ("few_samples", "client_overhead", "late_sends")
+GRAVE = (BOTTLENECK,)
+"""Warnings after which no number is of what was meant to be measured.  Every run fails on them."""
+
+VALIDITY = ("few_samples", "client_overhead", "late_sends", STRAINED)
 """Warnings after which the numbers are not of what was meant to be measured.  A strict run fails on them."""
 
 
@@ -31,10 +35,11 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
     return tuple(
         (
             *_stopped(summary.stopped),
+            *bottleneck(summary, question),
             *_failed(summary),
             *_few_samples(summary),
             *_overhead(summary.overhead),
-            *_late_sends(columns, summary),
+            *_late_sends(columns, summary, question),
             *chain.from_iterable(_other_limits(own, pool) for own, pool in _by_pool(columns, question)),
             *(() if summary.kind in ("batch", "hybrid") else _too_much_offered(columns, question)),
             *_rate_limited(summary),
@@ -121,19 +126,29 @@ def _overhead(overhead: Overhead | None) -> Iterator[Warning]:
         )
 
 
-def _late_sends(columns: Columns, summary: PassSummary) -> Iterator[Warning]:
-    """Without a limit nothing holds a request back but this machine, and one that warms the cache for the others."""
+def _late_sends(columns: Columns, summary: PassSummary, question: Question) -> Iterator[Warning]:
     requests = columns.requests
-    if summary.kind != "gather" or not len(requests) or (requests.seq < 0).any():
+    if not len(requests):
         return
-    late, took = float(np.median(requests.queue_time)), float(np.median(requests.latency))
-    if late > LARGE_OVERHEAD * took:
+    late = _late(columns, summary, question)
+    if late > LARGE_OVERHEAD * float(np.median(requests.latency)):
         yield Warning(
             "late_sends",
             f"Half of the requests went out {seconds(late)} or more after they were meant to, held back by nothing.",
             "This machine needed that long to build and send them: response time and wall clock contain it.",
             "Use sim, a lower speed, or fewer requests at once.",
         )
+
+
+def _late(columns: Columns, summary: PassSummary, question: Question) -> float:
+    """Seconds by which the median request went out late by this machine's doing.
+
+    Without a limit nothing holds a request back but this machine, and one that warms the cache for the others; with
+    one, what counts is how long it took to leave once it was let through.
+    """
+    if summary.kind == "gather" and not (columns.requests.seq < 0).any():
+        return float(np.median(columns.requests.queue_time))
+    return summary.selfcheck.wait_median * question.speed if summary.selfcheck else 0.0
 
 
 def _by_pool(columns: Columns, question: Question) -> list[tuple[Columns, Pool]]:

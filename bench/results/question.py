@@ -7,6 +7,7 @@ from datetime import date
 
 import msgspec
 
+from bench.results.diagnosis import Ceiling
 from bench.results.limits import Pool
 from bench.results.slo import Slo
 
@@ -43,6 +44,8 @@ class Question(msgspec.Struct, frozen=True):
     """Requests a second that the work is to be projected to; None for no projection."""
     spend_cap: float | None = None
     """US dollars a month that the tier allows; None for no cap, or not known."""
+    ceiling: Ceiling | None = None
+    """What the machine of this run can time; None where nobody has found out."""
 
     @property
     def limit_pools(self) -> tuple[Pool, ...]:

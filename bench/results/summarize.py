@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 import numpy as np
@@ -16,11 +16,12 @@ from bench.results.conversations import turns
 from bench.results.cost import cost_of, prices_as_of
 from bench.results.fan_out import FanOut, Prompts, prompts
 from bench.results.format import pass_name
-from bench.results.health import VALIDITY, no_end_on_record, pass_warnings, run_warnings
+from bench.results.health import GRAVE, VALIDITY, no_end_on_record, pass_warnings, run_warnings
 from bench.results.limits import Pool, limit_use
 from bench.results.metrics import DISTRIBUTIONS, SCALARS, PassFacts
 from bench.results.observation import observation_of
 from bench.results.question import Question
+from bench.results.selfcheck import SelfCheck
 from bench.results.sends import Send
 from bench.results.statistics import distribution
 from bench.results.summary import (
@@ -50,6 +51,7 @@ def summarize_pass(
     overhead: Overhead | None = None,
     stopped: str | None = None,
     batches: tuple[BatchSummary, ...] = (),
+    selfcheck: SelfCheck | None = None,
 ) -> PassSummary:
     """One pass in numbers.  `kind` is the strategy's kind; `stopped` says in words why the pass ended early."""
     facts = _facts(columns, question)
@@ -74,6 +76,7 @@ def summarize_pass(
         monthly=_monthly(facts, question),
         batches=batches,
         observation=observation_of(columns),
+        selfcheck=selfcheck,
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 
@@ -170,9 +173,9 @@ def summarize(
     is what was asked in each case of a scenario that has some; `strict` fails what cannot be told or believed;
     `unknown` are attempts whose end is not on record."""
     parts = [(each, [one for one in passes if one.case == each.case]) for each in cases] or [(question, [*passes])]
-    every = [*reasons, *_nothing_measured(passes), *_failed_thresholds(thresholds)]
+    every = [*reasons, *_nothing_measured(passes), *_warned(passes, GRAVE), *_failed_thresholds(thresholds)]
     if strict:
-        every += [*_not_believed(passes), *_not_told(thresholds)]
+        every += [*_warned(passes, VALIDITY), *_not_told(thresholds)]
     return Summary(
         schema_version=SCHEMA_VERSION,
         name=question.name,
@@ -247,10 +250,10 @@ def _held(result: ThresholdResult) -> str:
     return f"{pass_name(result.strategy, result.pass_, result.case)}: {result.metric} {result.expression}"
 
 
-def _not_believed(passes: Sequence[PassSummary]) -> list[tuple[Exit, str]]:
+def _warned(passes: Sequence[PassSummary], codes: Container[str]) -> list[tuple[Exit, str]]:
     return [
         (Exit.NOT_VALID, f"{pass_name(one.strategy, one.pass_, one.case)}: {warning.observed}")
         for one in passes
         for warning in one.warnings
-        if warning.code in VALIDITY
+        if warning.code in codes
     ]

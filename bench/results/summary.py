@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from bench.results.record import OfPass
+from bench.results.selfcheck import SelfCheck
 
 SCHEMA_VERSION = 1
 
@@ -260,6 +261,8 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """What it comes to at the volume that the scenario states; None where it states none."""
     observation: Observation | None = None
     """Where requests came in rounds: how the hours of the day differ."""
+    selfcheck: SelfCheck | None = None
+    """What the client saw of itself; None in virtual time, where nothing is late."""
 
     @property
     def of_pass(self) -> OfPass:

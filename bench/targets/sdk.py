@@ -38,6 +38,9 @@ _LIMITS = httpx2.Limits(max_connections=100_000, max_keepalive_connections=100_0
 _TIMEOUT = httpx2.Timeout(None, connect=30.0)
 """Wall-clock seconds.  Only an unreachable host needs an end of its own; the attempt's timeout bounds the rest."""
 
+_CONNECT_WITHIN = 10.0
+"""Wall-clock seconds that opening connections may take."""
+
 _LOCAL = {"all://127.0.0.1": None, "all://localhost": None}
 """A server on this machine is never asked through a proxy."""
 
@@ -111,6 +114,14 @@ class SdkClient:
         except (httpx2.HTTPError, aiohttp.ClientError) as error:
             return _reason(error)
         return None
+
+    async def connect(self, connections: int) -> None:
+        """Open so many connections.  As above: without a key, so that nobody's limits or bill know of it.
+
+        What goes wrong is left for the requests to find.
+        """
+        heads = (self._http.head(self._base_url, timeout=_CONNECT_WITHIN) for _ in range(connections))
+        await asyncio.gather(*heads, return_exceptions=True)
 
     async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:
         """See `Client`."""

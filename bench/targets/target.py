@@ -45,6 +45,10 @@ async def _nothing() -> None:
     """What a target does that cannot reset, or says nothing of itself."""
 
 
+async def _no_connections(_many: int) -> None:
+    """What a target without connections does to open some."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A target made ready for one pass."""
@@ -55,6 +59,8 @@ class Session:
     """Between warm-up and pass: full limits and second 0, where the target can; elsewhere nothing."""
     server_latencies: Callable[[], Awaitable[dict[str, float] | None]] = _nothing
     """After the pass: by request id, the latency that the server itself saw; None where it does not say."""
+    connect: Callable[[int], Awaitable[None]] = _no_connections
+    """Before the pass: open so many connections, so that no request waits for one; costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
                     headers=lambda number: {"x-mock-key": ".".join(map(str, batch_key(seed, number)))},
                     output_factor=scenario.mock.output_factor,
                 )
-                yield Session(client, batches, server.reset, server.latencies)
+                yield Session(client, batches, server.reset, server.latencies, client.connect)
 
         yield Target("mock", False, True, session)
 
@@ -191,7 +197,8 @@ def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]
         async with _client(scenario, clock, url, key, lambda _spec, _attempt: {}) as client:
             if reason := await client.unreachable(within=_REACH_WITHIN):
                 raise TargetError(f"cannot reach {url}: {reason}", "Check the address, the network and the proxy.")
-            yield Session(client, SdkBatches(client.sdk, clock, timeout=scenario.timeout.attempt))
+            batches = SdkBatches(client.sdk, clock, timeout=scenario.timeout.attempt)
+            yield Session(client, batches, connect=client.connect)
 
     yield Target(name, False, False, session)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -306,3 +309,46 @@ def test_cancelling_closes_the_response_and_passes_on() -> None:
 
     clock.run(main(), virtual=True)
     assert body.closed
+
+
+def test_connections_that_were_opened_before_are_used_and_cost_nobody_anything() -> None:
+    made: list[int] = []
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.append(1)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                asked.append(head.lower())
+                length = re.search(rb"content-length: (\d+)", head.lower())
+                await reader.readexactly(int(length[1]) if length else 0)
+                writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = SdkClient(clock.Clock(), http_client("aiohttp"), base_url=url, api_key=KEY, timeout=30.0)
+        async with client:
+            await client.connect(5)
+            assert len(made) == 5
+            assert all(head.startswith(b"head ") and KEY.encode() not in head for head in asked)
+            attempts = await asyncio.gather(*(client.send(spec(), 1) for _ in range(5)))
+        assert [one.status for one in attempts] == [404] * 5
+        assert len(made) == 5
+        server.close()
+
+    clock.run(main(), virtual=False)
+
+
+def test_a_server_that_takes_no_connections_is_left_for_the_requests_to_find() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+
+    async def main() -> None:
+        url = f"http://127.0.0.1:{port}"
+        async with SdkClient(clock.Clock(), http_client("aiohttp"), base_url=url, api_key="k", timeout=30.0) as client:
+            await client.connect(3)
+
+    clock.run(main(), virtual=False)
