@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import tempfile
 import traceback
@@ -37,7 +36,7 @@ from bench.results.durable import carried_to_disk
 from bench.results.folder import Ending, Journal, LoadedRun, PassNote, Recipe, RunInfo
 from bench.results.format import count
 from bench.results.record import OfPass, Record, read_records
-from bench.results.redact import bare_url, redact
+from bench.results.redact import bare_url, in_words, secrets
 from bench.results.sends import Send, SendLog
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, PassSummary, Summary
@@ -54,7 +53,6 @@ from mock_server.tiers import TIERS
 if TYPE_CHECKING:
     from rich.console import Console
 
-SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_ADMIN_KEY")
 """Environment variables whose values never reach a file."""
 
 
@@ -182,11 +180,13 @@ def run(
         folder = _new_folder(scenario, out, now)
         info = info_of(scenario, folder.name, now, command, strict=strict)
         with _on_disk(folder):
-            folders.write_info(folder, info, _secrets())
+            if keep_text:
+                folder.chmod(0o700)
+            folders.write_info(folder, info, secrets())
             lasts = not all(one.resets for one in targets.values())
             with (
                 _kept(folder, info, targets) as (journal, batches, sends),
-                Texts(folder, _secrets()) if keep_text else nullcontext() as texts,
+                Texts(folder, secrets()) if keep_text else nullcontext() as texts,
                 interruptible(stop, say),
             ):
                 watching = _aborting(scenario, info, stop, observer)
@@ -493,7 +493,7 @@ def _refuse_unknown(flag: str, kind: str, name: str, known: Iterable[str]) -> No
 def save_traceback() -> Path:
     """Keep the traceback of the exception being handled, without keys, in a file of its own."""
     with tempfile.NamedTemporaryFile("w", prefix="claude-bench-", suffix=".txt", delete=False) as file:
-        file.write(str(redact(traceback.format_exc(), _secrets())))
+        file.write(in_words(traceback.format_exc()))
     return Path(file.name)
 
 
@@ -555,10 +555,6 @@ def _overhead(end: PassEnd, folder: Path) -> Overhead | None:
             recorded.append(record.latency)
             served.append(end.server_latencies[last.request_id])
     return overhead(np.array(recorded), np.array(served))
-
-
-def _secrets() -> list[str]:
-    return [value for name in SECRET_NAMES if (value := os.environ.get(name))]
 
 
 def _console(stream: TextIO, *, terminal: bool | None = None) -> Console:

@@ -28,6 +28,10 @@ from bench.commands.serve import serve
 from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit
 
+READERS = ("report", "export", "compare", "baseline")
+"""Commands that only read what an earlier one has written.  Each file is checked by itself, and still two of them, be
+it from somebody else, may say what cannot both be."""
+
 app = App(
     name="claude-bench",
     help="Benchmark and load-test the Claude API: which strategy, how many in flight, how long, how much.",
@@ -78,12 +82,18 @@ def call(arguments: list[str]) -> int:
     except Exception:
         from bench import api
 
-        return _fail(Exit.BUG, "a bug in claude-bench", f"Please report it with {api.save_traceback()}")
+        traceback = api.save_traceback()
+        if arguments[0] in READERS:
+            words = "what was read contradicts itself: it is damaged, or was changed by hand"
+            return _fail(Exit.USAGE, words, f"If neither can be, it is a bug: please report it with {traceback}")
+        return _fail(Exit.BUG, "a bug in claude-bench", f"Please report it with {traceback}")
 
 
 def _fail(code: Exit, message: str, hint: str) -> int:
+    from bench.results.redact import in_words
+
     for words in filter(None, (f"claude-bench: {message}", hint)):
-        print(words, file=sys.stderr, flush=True)
+        print(in_words(words), file=sys.stderr, flush=True)
     return code
 
 

@@ -108,7 +108,7 @@ def _of_report(path: Path) -> Runs:
             return of_report(str(path), msgspec.json.decode(embedded[1], type=Summary))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
     raise UsageError(f"{path} has schema version {version}; this claude-bench reads {SCHEMA_VERSION}.")
 

@@ -172,7 +172,7 @@ def read_profile(path: Path) -> Profile:
         return msgspec.json.decode(content, type=Profile)
     except OSError as error:
         raise ValueError(f"{path.name}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name}: {error}") from None
 
 

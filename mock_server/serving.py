@@ -70,7 +70,7 @@ def _decode(source: str, kind: type[T]) -> T:
     try:
         data = _first_line(sys.stdin.fileno()) if source == "-" else Path(source).read_bytes()
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as problem:
+    except (ValueError, RecursionError) as problem:
         raise ValueError(f"{'settings' if source == '-' else source}: {problem}") from None
     except OSError as problem:
         raise ValueError(f"{source}: {problem.strerror}") from None

@@ -216,7 +216,7 @@ def _read_tier(path: Path) -> Tier:
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         demand = "it must hold what GET /v1/organizations/rate_limits answers"
         raise ValueError(f"{path}: {error}; {demand}") from None
     return tier_of(answer.data, str(path), written)

@@ -18,7 +18,7 @@ from bench.results.bottleneck import in_words
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES
 from bench.results.comparison import Comparison
-from bench.results.folder import RECORDS, LoadedRun
+from bench.results.folder import RECORDS, LoadedRun, replace_with
 from bench.results.format import DASH, count, number, pass_name, text
 from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
@@ -51,7 +51,7 @@ TURN_TABLES = 12
 
 def write(run: LoadedRun, path: Path, comparison: Comparison | None = None, texts: Sequence[Text] = ()) -> None:
     """Write the report of a run."""
-    path.write_text(render(run, comparison, texts), encoding="utf-8")
+    replace_with(path, render(run, comparison, texts).encode(), private=bool(texts))
 
 
 def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence[Text] = ()) -> str:

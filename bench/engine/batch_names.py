@@ -27,4 +27,4 @@ class Names:
         if self._own:
             return self._seqs.get(name)
         seq = name.removeprefix(f"{self._prefix}-{batch}-")
-        return int(seq) if seq != name and seq.isascii() and seq.isdigit() else None
+        return int(seq) if seq != name and seq.isascii() and seq.isdigit() and len(seq) < 16 else None

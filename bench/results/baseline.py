@@ -205,7 +205,7 @@ def read(path: Path) -> Runs:
             return msgspec.json.decode(content, type=Runs)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not a baseline: {error}") from error
     other = "a newer" if version > SCHEMA_VERSION else "an older"
     raise UsageError(

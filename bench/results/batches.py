@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, TypeAlias
+from typing import Annotated, BinaryIO, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,10 @@ from bench.results.record import OfPass
 
 BATCHES, RAW = "batches.jsonl", "batches"
 """The file of events in a run folder, and the folder of raw results."""
+
+
+BatchId = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,128}\Z")]
+"""Such as `msgbatch_01HkcTjaV5uDC8jWR4ZsDv8d`.  A file is called by it, so that it may hold nothing of a path."""
 
 
 class _InCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +64,7 @@ class Created(_Of, frozen=True, tag="created"):
     """It was created."""
 
     number: int
-    id: str
+    id: BatchId
     sent: float
     """When the call that created it was made."""
 
@@ -130,7 +134,7 @@ def read_events(path: Path) -> list[Event]:
             return [_decode(line) for line in file if line.endswith(b"\n")]
     except FileNotFoundError:
         return []
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
 
 
@@ -169,8 +173,8 @@ class BatchLog:
         os.fsync(self._file.fileno())
 
     def raw(self, batch: str) -> Path:
-        """Where the raw results of a batch are kept."""
-        (self._folder / RAW).mkdir(exist_ok=True)
+        """Where the raw results of a batch are kept, in a folder that only its owner may read: they are answers."""
+        (self._folder / RAW).mkdir(mode=0o700, exist_ok=True)
         return self._folder / RAW / f"{batch}.jsonl"
 
     def __enter__(self) -> BatchLog:

@@ -16,6 +16,7 @@ kilobytes at a time), and a torn last line is passed over.  schema_version 1.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -303,7 +304,7 @@ def read_json(path: Path, kind: type[T], version: int) -> T:
         return msgspec.json.decode(content, type=kind)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
 
 
@@ -313,9 +314,21 @@ def _other_version(path: Path, found: int, expected: int) -> str:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write one JSON file.  Whoever is killed meanwhile leaves the file as it was, never half of it."""
+    """Write one JSON file as a whole."""
+    replace_with(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def replace_with(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file, which only its owner may read where it is `private`.
+
+    Whoever is killed meanwhile leaves the file as it was, never half of it.  A link is replaced and never followed: a
+    folder from somebody else may hold one that leads out of it.
+    """
     part = path.with_name(f"{path.name}.part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
     part.replace(path)
 
 

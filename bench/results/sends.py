@@ -54,7 +54,7 @@ def read_sends(path: Path) -> list[Send]:
             return [_decode(line) for line in file if line.endswith(b"\n")]
     except FileNotFoundError:
         return []
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
 
 

@@ -55,6 +55,9 @@ class Text(msgspec.Struct, frozen=True, omit_defaults=True, rename={"pass_": "pa
         return self.case, self.strategy, self.pass_
 
 
+_decode = msgspec.json.Decoder(Text).decode
+
+
 class Texts:
     """Writes the texts of a run to a file that must not exist yet.  `secrets` are exact strings to leave out."""
 
@@ -87,7 +90,7 @@ class Texts:
 
 
 def read_texts(folder: Path) -> Iterator[Text]:
-    """What was kept of a run.  UsageError when nothing was."""
+    """What was kept of a run.  UsageError when nothing was, or when it cannot be read."""
     try:
         lines = (folder / TEXTS).read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -96,7 +99,10 @@ def read_texts(folder: Path) -> Iterator[Text]:
         ) from None
     except OSError as error:
         raise UsageError(f"cannot read {folder / TEXTS}: {error.strerror}") from error
-    return (msgspec.json.decode(line, type=Text) for line in lines[:-1])  # what follows the last newline is torn
+    try:
+        return iter([_decode(line) for line in lines[:-1]])  # what follows the last newline is torn
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{folder / TEXTS} is damaged: {error}") from error
 
 
 def _shortened(text: str) -> str:

@@ -26,7 +26,7 @@ from bench.scenario.notation import (
     wrong,
     wrong_at,
 )
-from bench.scenario.sizes import Exponential, Lognormal, Quantiles
+from bench.scenario.sizes import MOST_REQUESTS, Exponential, Lognormal, Quantiles
 from bench.scenario.traces import AZURE, Columns, TraceFile
 
 Burstiness = Annotated[float, Field(ge=0, le=100)]
@@ -140,7 +140,7 @@ Arrivals: TypeAlias = Backlog | Constant | Poisson | Gamma | Ramp | Diurnal | Ro
 class BacklogForm(Model):
     """So many at second 0, for streams to share."""
 
-    backlog: Annotated[int, Field(ge=1)]
+    backlog: Annotated[int, Field(ge=1, le=MOST_REQUESTS)]
 
 
 class ConstantForm(Model):
@@ -224,7 +224,7 @@ class Round(Model):
 
     every: PositiveDuration
     """From round to round."""
-    requests: Annotated[int, Field(ge=1)] = 1
+    requests: Annotated[int, Field(ge=1, le=MOST_REQUESTS)] = 1
     """In each round, all at once.  Every round has the same ones."""
 
 
@@ -294,7 +294,7 @@ def _trace_path(path: Path, info: ValidationInfo) -> Path:
     """A file, or the records of a run folder; relative to the scenario file."""
     if info.context is None:
         return path
-    found: Path = info.context.folder / path
+    found: Path = info.context.find(path)
     if found.is_dir():
         found /= traces.RECORDS
     if not found.is_file():

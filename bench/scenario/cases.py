@@ -30,7 +30,9 @@ def variants(document: Document) -> Iterator[tuple[str, Document]]:
     for name, written in _written(document).items():
         at: Loc = ("cases", name)
         place = document.place(at)[1]
-        variant = Document(document.file, _without_cases(document), dict.fromkeys(((), *document.places), place))
+        variant = Document(
+            document.file, _without_cases(document), dict.fromkeys(((), *document.places), place), told=document.told
+        )
         for loc, own, where in _changes(written, (), at):
             if loc[0] in FIXED:
                 document.refuse(where, f"the same in all cases; write `{loc[0]}` beside `cases`")

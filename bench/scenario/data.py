@@ -12,6 +12,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, AnyStr
 
 import msgspec
 
@@ -19,6 +20,9 @@ from bench.errors import Problem
 
 _SHOWN = 20
 """Bad rows of one file that are reported; the next are not looked for."""
+
+_LONGEST_LINE = 32 * 2**20
+"""Bytes, or characters of a CSV file: what the API takes in a whole request (errors page, 2026-10-10)."""
 
 FORMATS = (".jsonl", ".csv")
 """How the name of a dataset may end."""
@@ -90,9 +94,23 @@ Row = dict[str, object] | str
 def json_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """The rows of a file of JSON lines, each with its line."""
     with path.open("rb") as file:
-        for line, text in enumerate(file, 1):
-            if text.strip():
+        for line, text in enumerate(lines(file), 1):
+            if text is None:
+                yield line, TOO_LONG
+            elif text.strip():
                 yield line, _json_row(text.removeprefix(BOM_UTF8) if line == 1 else text)
+
+
+TOO_LONG = f"longer than {_LONGEST_LINE // 2**20} MiB"
+
+
+def lines(file: IO[AnyStr]) -> Iterator[AnyStr | None]:
+    """The lines of a file; None for one too long to be an honest row, after which there are no more."""
+    while text := file.readline(_LONGEST_LINE):
+        if len(text) == _LONGEST_LINE:
+            yield None
+            return
+        yield text
 
 
 def _json_row(text: bytes) -> Row:
@@ -105,9 +123,9 @@ def _json_row(text: bytes) -> Row:
 
 def csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Row]]:
     """The rows of a CSV file with a header, each with its line; nothing but a problem where a column is missing."""
-    csv.field_size_limit(2**31 - 1)  # the default, 131,072 characters, is less than a long document
+    csv.field_size_limit(_LONGEST_LINE)  # the default, 131,072 characters, is less than a long document
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, strict=True)
+        rows = csv.reader(_csv_lines(file), strict=True)
         try:
             header = next(rows, [])
             if missing := [column for column in needed if column not in header]:
@@ -120,3 +138,10 @@ def csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Row]]:
                     yield rows.line_num, f"{len(cells)} cells where the header has {len(header)}"
         except (csv.Error, UnicodeDecodeError) as problem:
             yield rows.line_num + 1, f"not valid CSV: {problem}"
+
+
+def _csv_lines(file: IO[str]) -> Iterator[str]:
+    for text in lines(file):
+        if text is None:
+            raise csv.Error(f"a line is {TOO_LONG}")
+        yield text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -51,6 +51,8 @@ class Document:
     places: dict[Loc, Place] = field(default_factory=dict)
     """Of keys and list items."""
     problems: list[Problem] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+    """The words that came with flags."""
 
     def place(self, loc: Loc) -> tuple[Loc, Place]:
         """The deepest part of `loc` that is written, and where."""
@@ -68,6 +70,7 @@ class Document:
         if new.problems:
             self.problems += [replace(problem, line=0, column=0, path=path) for problem in new.problems]
             return
+        self.told |= set(_words(new.value))
         self.put(parts(path), new.value, {inner: Place(flag) for inner in ((), *new.places)}, "--set '{}=...'")
 
     def put(self, loc: Loc, value: object, places: Mapping[Loc, Place], example: str) -> None:
@@ -96,6 +99,16 @@ class Document:
             inside = inside.get(part) if isinstance(inside, dict) else None
         if isinstance(inside, dict):
             inside.pop(loc[-1], None)
+
+
+def _words(value: object) -> Iterator[str]:
+    """Every text in a value."""
+    match value:
+        case str():
+            yield value
+        case dict() | list():
+            for inner in value.values() if isinstance(value, dict) else value:
+                yield from _words(inner)
 
 
 def parts(path: str) -> Loc:

@@ -137,6 +137,9 @@ def _validated(document: Document, path: Path) -> Scenario:
     if not isinstance(document.value, dict):
         problem = Problem(document.file, 1, 1, "", "expected keys such as version, question, model and workload")
         raise ScenarioError(document.problems or [problem])
+    target = document.value.get("target")
+    if isinstance(target, str) and _costs(target) and target not in document.told:
+        document.refuse(("target",), f"a file cannot say who gets your key and your money: give --target {target}")
     scenario = _checked(document, path)
     variants = []
     for name, variant in cases.variants(document):
@@ -154,6 +157,10 @@ def _validated(document: Document, path: Path) -> Scenario:
     return scenario.model_copy(update={"cases": tuple(found)})
 
 
+def _costs(target: str) -> bool:
+    return target == "api" or "://" in target
+
+
 def _checked(document: Document, path: Path) -> Scenario | None:
     """The scenario a file holds, or None, and every problem of it with the document."""
     assert isinstance(document.value, dict)
@@ -161,7 +168,7 @@ def _checked(document: Document, path: Path) -> Scenario | None:
     for loc, message in _contradictions(written):
         document.refuse(loc, message)
     try:
-        scenario = Scenario.model_validate(written, context=Source(path.parent))
+        scenario = Scenario.model_validate(written, context=Source(path.parent, frozenset(document.told)))
     except ValidationError as errors:
         document.problems += [problem for error in errors.errors() for problem in explain(error, document)]
         return None
@@ -215,6 +222,7 @@ def _with_lines(scenario: Scenario, document: Document) -> Scenario:
 def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
     """What is wrong between keys that may each be right.  Looks at the file's own words, so that it is found together
     with everything else that is wrong."""
+    written = {key: value for key, value in written.items() if value is not None}
     arrivals, streams = written.get("arrivals", "backlog"), written.get("streams")
     yield from _of_hedges(written.get("strategies"), written.get("budget"))
     if "fan_out" in written:
@@ -248,6 +256,7 @@ def _of_workload(loc: Loc, workload: object, arrivals: object) -> Iterator[tuple
     """Between a workload and the arrivals it has."""
     if not isinstance(workload, dict):
         return
+    workload = {key: value for key, value in workload.items() if value is not None}
     kind = _kind(arrivals)
     if "dataset" not in workload and "input_tokens" not in workload:
         yield loc, "expected `input_tokens` for synthetic prompts, or a `dataset`"

@@ -317,7 +317,7 @@ def _known_tier(tier: str, info: ValidationInfo) -> str:
         return tier
     if not tier.endswith(".json"):
         raise unknown(f"{', '.join(TIERS)} or a .json file", TIERS)
-    path = str(info.context.folder / tier)
+    path = str(info.context.find(Path(tier)))
     try:
         find_tier(path)
     except ValueError as error:
@@ -364,7 +364,8 @@ class Scenario(Model):
     model: Text
     """Model id, such as claude-sonnet-5.  Left out where `fan_out` names several."""
     target: Annotated[str, AfterValidator(_known_target)] = "sim"
-    """Who answers: sim (virtual time), mock (a local server), api (the real API, which costs money) or a URL."""
+    """Who answers: sim (virtual time) or mock (a local server).  The API, which costs money, and a URL get your key and
+    are only taken from --target."""
     tier: Annotated[str, AfterValidator(_known_tier), PlainSerializer(_tier_name)] = "start"
     """The rate limits to assume on sim and mock, and that `token_bucket: auto` keeps to: a name, or a .json file,
     relative to the scenario file, with what GET /v1/organizations/rate_limits answers."""

@@ -46,6 +46,16 @@ class Source:
 
     folder: Path
     """What relative paths in the file are relative to."""
+    told: frozenset[str] = frozenset()
+    """Words that did not come from the file but from a person's flags, who may name any path."""
+
+    def find(self, path: Path) -> Path:
+        """The place that a path means.  Raises `wrong` where a file, of which nobody knows who wrote it, names one
+        outside of its folder, be it through a link."""
+        found = self.folder / path
+        if str(path) not in self.told and not found.resolve().is_relative_to(self.folder.resolve()):
+            raise wrong(f"{path} is outside of the scenario's folder; put it there, or name it yourself with --set")
+        return found
 
 
 def wrong(message: str) -> PydanticCustomError:
@@ -184,14 +194,15 @@ Sweep = Annotated[list[T], Field(min_length=1, max_length=32), _OneOrMore()]
 def _existing(path: Path, info: ValidationInfo) -> Path:
     if info.context is None:
         return path
-    found: Path = info.context.folder / path
+    found: Path = info.context.find(path)
     if not found.is_file():
         raise wrong(f"no such file: {found}")
     return found
 
 
 InputFile = Annotated[Path, Strict(False), AfterValidator(_existing), PlainSerializer(lambda path: path.name)]
-"""A file that must be there, relative to the scenario file.  Only its name shapes the run: folders differ."""
+"""A file that must be there, relative to the scenario file and in its folder.  Only its name shapes the run: folders
+differ."""
 
 
 def refuse_rows(loc: tuple[str, ...], problems: list[Problem]) -> None:

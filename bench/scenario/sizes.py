@@ -11,6 +11,9 @@ from bench.scenario.notation import Model, Written, notations, wrong_at
 LARGEST = 2_000_000
 """Tokens; no model's context is larger (model overview, read 2026-10-10).  Draws are cut off here."""
 
+MOST_REQUESTS = 100_000_000
+"""Of one pass; so many take a day on `sim`."""
+
 MOST = 10_000
 """Turns of a conversation, or calls in a turn."""
 

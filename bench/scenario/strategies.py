@@ -22,12 +22,13 @@ from bench.scenario.notation import (
     wrong,
     wrong_at,
 )
+from bench.scenario.sizes import MOST_REQUESTS
 from bench.scenario.units import BYTES, DURATION
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 """What can stand in a file name and in a list with commas."""
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=MOST_REQUESTS)]
 
 
 class TokenBucket(Model):

@@ -15,7 +15,7 @@ import msgspec
 from pydantic import Field
 
 from bench.results.record import Record, Usage
-from bench.scenario.data import BadRow, Row, csv_rows, json_rows
+from bench.scenario.data import TOO_LONG, BadRow, Row, csv_rows, json_rows, lines
 from bench.scenario.notation import Model
 from bench.scenario.sizes import LARGEST
 
@@ -175,10 +175,13 @@ def _records(path: Path) -> Rows:
     """The requests of the first pass in a journal.  A torn last line, left by a killed run, is passed over."""
     found: list[Record] = []
     with path.open("rb") as file:
-        for line, text in enumerate(file, 1):
+        for line, text in enumerate(lines(file), 1):
+            if text is None:
+                yield BadRow(line, TOO_LONG)
+                return
             try:
                 record = msgspec.json.decode(text, type=Record)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
                 if text.endswith(b"\n"):
                     yield BadRow(line, f"not a record: {problem}")
                 continue
@@ -201,6 +204,10 @@ _NOT_A_CALL = {"invoke_agent", "create_agent", "invoke_workflow", "execute_tool"
 """Values of `gen_ai.operation.name` whose usage is none, or that of the model calls below them."""
 
 
+_LARGEST_DOCUMENT = 256 * 2**20
+"""Bytes; it is read as a whole."""
+
+
 def _documents(path: Path) -> Iterator[tuple[int, Row]]:
     """One document, or one a line as the collector's file exporter writes them."""
     first = next(json_rows(path), None)
@@ -208,6 +215,8 @@ def _documents(path: Path) -> Iterator[tuple[int, Row]]:
         yield from json_rows(path)
         return
     try:
+        if path.stat().st_size > _LARGEST_DOCUMENT:
+            raise msgspec.DecodeError(f"one document of more than {_LARGEST_DOCUMENT // 2**20} MiB; write one a line")
         document = msgspec.json.decode(path.read_bytes())
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         document = f"not valid JSON: {problem}"

@@ -15,24 +15,28 @@ import msgspec
 
 from bench.results.record import Usage
 from bench.targets.classify import ApiError
+from bench.targets.foreign import Tokens, Word, json_reader
+
+_LONGEST_EVENT = 4 * 2**20
+"""Bytes.  The longest of the API hold what a web search has found, in one piece."""
 
 
 class _CacheCreation(msgspec.Struct, frozen=True):
-    ephemeral_5m_input_tokens: int = 0
-    ephemeral_1h_input_tokens: int = 0
+    ephemeral_5m_input_tokens: Tokens = 0
+    ephemeral_1h_input_tokens: Tokens = 0
 
 
 class _OutputDetails(msgspec.Struct, frozen=True):
-    thinking_tokens: int = 0
+    thinking_tokens: Tokens = 0
 
 
 class _Usage(msgspec.Struct, frozen=True):
     """`usage` on the wire: any field may be missing or null, and a later one replaces an earlier one."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    cache_read_input_tokens: Tokens | None = None
+    cache_creation_input_tokens: Tokens | None = None
     cache_creation: _CacheCreation | None = None
     output_tokens_details: _OutputDetails | None = None
 
@@ -56,12 +60,12 @@ class _Usage(msgspec.Struct, frozen=True):
 
 class _Message(msgspec.Struct, frozen=True):
     usage: _Usage
-    stop_reason: str | None = None
+    stop_reason: Word | None = None
 
 
 class _Delta(msgspec.Struct, frozen=True):
     type: str | None = None
-    stop_reason: str | None = None
+    stop_reason: Word | None = None
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -76,7 +80,7 @@ class _Event(msgspec.Struct, frozen=True):
 
 class _ItemError(msgspec.Struct, frozen=True):
     error: ApiError = ApiError()
-    request_id: str | None = None
+    request_id: Word | None = None
 
 
 class _Outcome(msgspec.Struct, frozen=True):
@@ -88,7 +92,7 @@ class _Outcome(msgspec.Struct, frozen=True):
 
 
 class _Line(msgspec.Struct, frozen=True):
-    custom_id: str
+    custom_id: Word
     result: _Outcome
 
 
@@ -104,9 +108,9 @@ class Item(NamedTuple):
     request_id: str | None = None
 
 
-_decode_line = msgspec.json.Decoder(_Line).decode
-_decode_message = msgspec.json.Decoder(_Message).decode
-_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_line = json_reader(_Line)
+_decode_message = json_reader(_Message)
+_decode_event = json_reader(_Event)
 
 
 class Answer:
@@ -136,10 +140,12 @@ class Answer:
     def feed(self, chunk: bytes) -> Iterator[str | None]:
         """Read the events that this piece of a stream completes; each gives its kind of content, if it has any.
 
-        Raises msgspec.DecodeError when the data of an event is not what the API sends.
+        Raises msgspec.DecodeError when the data of an event is not what the API sends, or does not end.
         """
         text = (self._tail + chunk).replace(b"\r\n", b"\n")
         *events, self._tail = text.split(b"\n\n")
+        if len(self._tail) > _LONGEST_EVENT:
+            raise msgspec.DecodeError(f"an event longer than {_LONGEST_EVENT // 2**20} MiB")
         for event in events:
             if data := _data(event):
                 yield self._event(_decode_event(data))
@@ -192,6 +198,10 @@ class _Piece(msgspec.Struct, frozen=True):
     delta: _Words = _Words()
 
 
+_decode_whole = json_reader(_Whole)
+_decode_piece = json_reader(_Piece)
+
+
 def said(heard: bytes) -> str:
     """The words in the body of an answer, or in what has come of it, block below block: thinking, text, tool input.
 
@@ -199,9 +209,9 @@ def said(heard: bytes) -> str:
     """
     try:
         if heard.startswith(b"{"):
-            return "\n\n".join(filter(None, map(str, msgspec.json.decode(heard, type=_Whole).content)))
+            return "\n\n".join(filter(None, map(str, _decode_whole(heard).content)))
         events = heard.replace(b"\r\n", b"\n").split(b"\n\n")[:-1]
-        pieces = [msgspec.json.decode(data, type=_Piece) for data in map(_data, events) if data]
+        pieces = [_decode_piece(data) for data in map(_data, events) if data]
     except msgspec.DecodeError:
         return heard.decode(errors="replace")
     ends = {"content_block_stop": "\n\n"}

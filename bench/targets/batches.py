@@ -10,7 +10,8 @@ import msgspec
 from bench.request import RequestSpec
 from bench.results.record import Attempt
 from bench.targets.answer import Item
-from bench.targets.classify import ApiError, cause_of_type, shorten
+from bench.targets.classify import ApiError, cause_of_type
+from bench.targets.foreign import shorten
 
 OPENING, SEPARATOR, CLOSING = b'{"requests":[', b",", b"]}"
 """What stands around the requests in the body that creates a batch."""

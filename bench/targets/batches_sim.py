@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.targets.batches import BatchCallError, BatchState, encode_line
-from bench.targets.classify import ApiError, cause_of, shorten
+from bench.targets.classify import ApiError, cause_of
+from bench.targets.foreign import shorten
 from mock_server.errors import RequestError
 
 if TYPE_CHECKING:

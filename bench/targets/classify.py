@@ -13,9 +13,11 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from bench.results.record import RateLimits
+from bench.targets.foreign import json_reader, shorten
 
-_MESSAGE_LENGTH = 300
 _SDK_LONGEST_WAIT = 4_294_967.0
+_LONGEST_NUMBER = 15
+"""Digits."""
 
 _BY_STATUS = {
     400: "invalid_request",
@@ -93,7 +95,7 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     error: ApiError
 
 
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+_decode_error = json_reader(_ErrorBody)
 
 
 def read_error(body: bytes) -> ApiError:
@@ -166,7 +168,7 @@ def _number(text: str | None) -> float | None:
 def _until(date: str | None, sent: str | None) -> float | None:
     try:
         return (parsedate_to_datetime(date or "") - parsedate_to_datetime(sent or "")).total_seconds()
-    except (ValueError, TypeError):  # TypeError: one has a time zone, the other none
+    except (ValueError, TypeError, OverflowError):  # TypeError: one has a time zone, the other none
         return None
 
 
@@ -189,11 +191,5 @@ def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
 
 
 def whole(text: str | None) -> int | None:
-    """A whole number as headers write it; None for anything else."""
-    return int(text) if text and text.isascii() and text.isdigit() else None
-
-
-def shorten(text: str) -> str:
-    """A message on one line, of bounded length, fit for a record."""
-    line = " ".join(text.split())
-    return line if len(line) <= _MESSAGE_LENGTH else line[: _MESSAGE_LENGTH - 1] + "…"
+    """A whole number as headers write it; None for anything else, and for what no limit can be."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None

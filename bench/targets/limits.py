@@ -9,14 +9,20 @@ from typing import Any
 import aiohttp
 import anthropic
 import httpx2
+import msgspec
 
 from bench.errors import TargetError
 from bench.results.record import RateLimits
 from bench.targets import classify
+from bench.targets.foreign import bounded, shorten
 from bench.targets.sdk import http_client
+from mock_server.tiers import RateLimit
 
 _WITHIN = httpx2.Timeout(60.0, connect=10.0)
 """Wall-clock seconds."""
+
+_MOST = 10_000
+"""Entries; an organisation has some for each class of models."""
 
 
 async def rate_limits(url: str, admin_key: str) -> list[dict[str, Any]]:
@@ -25,7 +31,13 @@ async def rate_limits(url: str, admin_key: str) -> list[dict[str, Any]]:
     TargetError when nobody answers, the key is refused, or there is no such endpoint.
     """
     async with _client(url, admin_key) as client:
-        return [entry.to_dict() async for entry in client.organization.rate_limits.list()]
+        entries: list[dict[str, Any]] = []
+        async for entry in client.organization.rate_limits.list():
+            entries.append(entry.to_dict())
+            msgspec.convert(entries[-1], RateLimit)
+            if len(entries) > _MOST:
+                raise ValueError("the list has no end")
+        return entries
 
 
 async def limits_told(url: str, key: str, model: str) -> tuple[RateLimits | None, int | None]:
@@ -52,7 +64,7 @@ async def _client(url: str, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]
     sdk = anthropic.AsyncAnthropic(
         api_key=key,
         base_url=url,
-        http_client=http_client("httpx"),
+        http_client=bounded(http_client("httpx")),
         timeout=_WITHIN,
         max_retries=0,
         open_telemetry=False,
@@ -66,6 +78,8 @@ async def _client(url: str, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]
         ) from None
     except anthropic.APIStatusError as error:
         raise TargetError(f"{url} answers {error.status_code}: {_words(error, key)}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:  # the SDK's, of JSON of another shape
+        raise TargetError(f"{url} gives no answer of the API: {shorten(str(error).replace(key, '***'))}") from None
     except (anthropic.APIError, httpx2.HTTPError, aiohttp.ClientError) as error:
         reason = str(error.__cause__ or error).replace(key, "***")
         raise TargetError(f"cannot reach {url}: {reason}", "check the address, the network and the proxy") from None
@@ -73,4 +87,4 @@ async def _client(url: str, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]
 
 def _words(error: anthropic.APIStatusError, key: str) -> str:
     said = classify.read_error(error.response.content).message or error.response.reason_phrase
-    return classify.shorten(said.replace(key, "***"))
+    return shorten(said.replace(key, "***"))

@@ -13,6 +13,7 @@ from bench.clock import Clock
 from bench.results.record import Attempt
 from bench.targets import classify
 from bench.targets.answer import Answer, Failure, fell_silent, incomplete, too_late, unreadable
+from bench.targets.foreign import shorten
 from bench.targets.stamps import Stamps
 from mock_server import wire
 from mock_server.plan import Plan
@@ -35,7 +36,7 @@ def replay(plan: Plan, timeout: float, stall: float = math.inf) -> Attempt:
         ended=ended,
         status=plan.status if headers else None,
         cause=failure.cause if failure else None,
-        message=classify.shorten(failure.message) if failure else None,
+        message=shorten(failure.message) if failure else None,
         headers=stamps.headers,
         first_event=stamps.first_event,
         first_token=stamps.first_token,

@@ -24,9 +24,11 @@ from anthropic._base_client import get_platform
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
+from bench.results.redact import REDACTED, redact, worth_hiding
 from bench.targets import classify
 from bench.targets.answer import GIVEN_UP, Answer, Failure, fell_silent, incomplete, too_late, unreadable
 from bench.targets.client import Watch
+from bench.targets.foreign import shorten, word
 from bench.targets.silence import Silence
 from bench.targets.stamps import Stamps, current, stamp
 
@@ -48,7 +50,8 @@ _LOCAL = {"all://127.0.0.1": None, "all://localhost": None}
 def http_client(transport: Transport) -> httpx2.AsyncClient:
     """An HTTP client for `SdkClient`.  aiohttp costs about half the CPU of httpx, which many applications run."""
     make = anthropic.DefaultAioHttpClient if transport == "aiohttp" else anthropic.DefaultAsyncHttpxClient
-    return make(limits=_LIMITS, timeout=_TIMEOUT, mounts=_LOCAL)
+    # A redirect is not followed: the key is for the address that was named.
+    return make(limits=_LIMITS, timeout=_TIMEOUT, mounts=_LOCAL, follow_redirects=False)
 
 
 class SdkClient:
@@ -70,7 +73,7 @@ class SdkClient:
         headers: Callable[[RequestSpec, int], Mapping[str, str]] = lambda _spec, _attempt: {},
     ) -> None:
         stamp(http)
-        self._clock, self._http, self._base_url, self._key = clock, http, base_url, api_key
+        self._clock, self._http, self._base_url = clock, http, base_url
         self._timeout, self._stall, self._headers = timeout, stall, headers
         sdk = anthropic.AsyncAnthropic(
             api_key=api_key,
@@ -88,6 +91,7 @@ class SdkClient:
         self._turn = asyncio.Lock()
         # The SDK would find it out in a thread during the first request, which would be late by that.
         sdk._platform = get_platform()
+        self._secrets = worth_hiding((sdk.api_key, sdk.auth_token))
         self._create = sdk.messages.with_streaming_response.create
         self.sdk = sdk
         """For calls that are not Messages requests."""
@@ -189,7 +193,7 @@ class SdkClient:
             ended=now if failure or stamps.last_byte is None else stamps.last_byte,
             status=stamps.response.status_code if stamps.response else None,
             cause=failure.cause if failure else None,
-            message=classify.shorten(failure.message.replace(self._key, "***")) or None if failure else None,
+            message=self._said(failure.message) if failure else None,
             headers=stamps.headers,
             first_event=stamps.first_event,
             first_token=stamps.first_token,
@@ -197,11 +201,18 @@ class SdkClient:
             last_token=stamps.last_token,
             retry_after=classify.retry_after(headers),
             should_retry=classify.should_retry(headers),
-            request_id=headers.get("request-id"),
-            stop_reason=answer.stop_reason,
+            request_id=self._word(headers.get("request-id")),
+            stop_reason=self._word(answer.stop_reason),
             usage=answer.usage,
             limits=classify.rate_limits(headers),
         )
+
+    def _said(self, message: str) -> str | None:
+        """A message as records keep it: a server may repeat the key."""
+        return shorten(str(redact(message, self._secrets))) or None
+
+    def _word(self, told: str | None) -> str | None:
+        return word(told) if told is None or not any(one in told for one in self._secrets) else REDACTED
 
 
 def _refused(response: httpx2.Response) -> Failure:

@@ -12,8 +12,9 @@ from bench.request import RequestSpec
 from bench.results.record import Attempt, RateLimits, Usage
 from bench.targets import classify
 from bench.targets.answer import GIVEN_UP, too_late
-from bench.targets.classify import ApiError, cause_of, shorten
+from bench.targets.classify import ApiError, cause_of
 from bench.targets.client import Watch
+from bench.targets.foreign import shorten
 from mock_server.plan import Plan, Window, moments, visible
 
 if TYPE_CHECKING:

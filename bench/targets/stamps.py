@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import httpx2
 
 from bench.clock import Clock
+from bench.targets.foreign import bound
 
 
 @dataclass(slots=True)
@@ -72,5 +73,5 @@ async def _on_response(response: httpx2.Response) -> None:
 
 
 def stamp(http: httpx2.AsyncClient) -> None:
-    """Have this client stamp the current attempt of whichever task sends through it."""
-    http.event_hooks = {"request": [_on_request], "response": [_on_response]}
+    """Have this client stamp the current attempt of whichever task sends through it, and bound what it reads."""
+    http.event_hooks = {"request": [_on_request], "response": [_on_response, bound]}

@@ -164,15 +164,18 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
 
 def address_of(target: str) -> str:
     """Where the API is, or a gateway at a URL: what paths such as /v1/messages come after.  Raises UsageError."""
-    if target == "api":
-        return os.environ.get("ANTHROPIC_BASE_URL") or API_URL
-    parts = urlsplit(target)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"unknown target {target!r}", "Use sim, mock, api or a URL such as https://gateway.example.")
-    if parts.username or parts.query:
+    url = (os.environ.get("ANTHROPIC_BASE_URL") or API_URL) if target == "api" else target
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise UsageError(f"unknown target {url!r}", "Use sim, mock, api or a URL such as https://gateway.example.")
+    if parts.username or parts.password or parts.query or parts.fragment:
         raise UsageError("a target's URL must not carry credentials or a query", "Set ANTHROPIC_API_KEY instead.")
     # The SDK adds /v1/messages by itself; people copy base URLs of either form.
-    return target.rstrip("/").removesuffix("/v1")
+    return url.rstrip("/").removesuffix("/v1")
 
 
 def key_of(target: str) -> str:

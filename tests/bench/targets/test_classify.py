@@ -6,7 +6,8 @@ import pytest
 
 from bench.results.causes import CAUSES
 from bench.results.record import RateLimits
-from bench.targets.classify import cause_of, rate_limits, read_error, retry_after, shorten, should_retry
+from bench.targets.classify import cause_of, rate_limits, read_error, retry_after, should_retry
+from bench.targets.foreign import shorten
 
 
 def body(kind: str, message: str, code: str | None = None) -> bytes:

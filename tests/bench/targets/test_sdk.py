@@ -217,7 +217,7 @@ def test_an_error_without_a_body_says_its_reason() -> None:
 def test_the_key_is_in_no_message() -> None:
     error = {"type": "authentication_error", "message": f"the key {KEY} is not known"}
     attempt = answered(401, json={"type": "error", "error": error})
-    assert (attempt.cause, attempt.message) == ("authentication", "the key *** is not known")
+    assert (attempt.cause, attempt.message) == ("authentication", "the key REDACTED is not known")
 
 
 @pytest.mark.parametrize("transport", ["aiohttp", "httpx"])
