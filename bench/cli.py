@@ -28,7 +28,7 @@ from bench.commands.serve import serve
 from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit
 
-READERS = ("report", "export", "compare", "baseline")
+READERS = ("report", "export", "compare", "baseline", "recommend", "calibrate")
 """Commands that only read what an earlier one has written.  Each file is checked by itself, and still two of them, be
 it from somebody else, may say what cannot both be."""
 

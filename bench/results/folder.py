@@ -314,7 +314,7 @@ def _other_version(path: Path, found: int, expected: int) -> str:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write one JSON file as a whole."""
+    """Write one JSON file, as `replace_with` does."""
     replace_with(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 

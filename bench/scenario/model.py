@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PrivateAttr, Tag, ValidationInfo
 
 from bench.results.folder import Recipe
+from bench.results.redact import in_words
 from bench.scenario.arrivals import (
     Arrivals,
     ArrivalsField,
@@ -357,9 +358,9 @@ class Scenario(Model):
     """Version of this file format."""
     name: Name
     """What runs and reports are called; the file's name if left out."""
-    question: Text
+    question: Annotated[Text, AfterValidator(in_words)]
     """What the scenario answers, as a question.  Reports repeat it."""
-    claim: Text | None = None
+    claim: Annotated[Text, AfterValidator(in_words)] | None = None
     """What is said elsewhere about this job, with its source; the report sets it beside what was measured."""
     model: Text
     """Model id, such as claude-sonnet-5.  Left out where `fan_out` names several."""

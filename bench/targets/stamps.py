@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import httpx2
 
 from bench.clock import Clock
-from bench.targets.foreign import bound
+from bench.targets.bodies import bound
 
 
 @dataclass(slots=True)

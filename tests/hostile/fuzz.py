@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 from bench.cli import call
@@ -113,7 +114,7 @@ def _change(value: object, draw: random.Random) -> None:
             if draw.random() < 0.2:
                 del value[key]
             else:
-                value[key] = draw.choice(VALUES)
+                value[key] = deepcopy(draw.choice(VALUES))
             return
         value = inner
 
