@@ -17,6 +17,7 @@ from bench.results.cost import prices_as_of
 from bench.results.environment import machine, versions
 from bench.results.folder import CaseInfo, Origin, RunInfo
 from bench.results.limits import Pool
+from bench.results.question import client_named
 from bench.scenario.model import Scenario
 from mock_server.rng import Draws
 from mock_server.tiers import find_tier, limits_for
@@ -46,6 +47,7 @@ def info_of(
         origin=_origin(scenario),
         token=letters(now, 12),
         recipe=scenario.recipe,
+        client=_client(scenario),
         strict=strict,
         ceiling=None if scenario.target == "sim" else fresh_ceiling(now),
     )
@@ -64,7 +66,11 @@ def letters(now: datetime, many: int) -> str:
 
 def _case_info(scenario: Scenario) -> CaseInfo:
     limits = limits_for(scenario.tier, scenario.model)._asdict()
-    return CaseInfo(scenario.resolved()["tier"], tier_date(scenario.tier), limits, _pools(scenario))
+    return CaseInfo(scenario.resolved()["tier"], tier_date(scenario.tier), limits, _pools(scenario), _client(scenario))
+
+
+def _client(scenario: Scenario) -> str:
+    return client_named(scenario.target, scenario.client, scenario.transport)
 
 
 def _pools(scenario: Scenario) -> tuple[Pool, ...]:

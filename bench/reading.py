@@ -15,7 +15,7 @@ from bench.results.columns import Columns
 from bench.results.cost import by_price
 from bench.results.fan_out import FanOut, Take
 from bench.results.folder import LoadedRun, RunInfo
-from bench.results.question import Question
+from bench.results.question import Question, client_named
 from bench.results.slo import Slo
 from bench.results.summarize import numbers, summarize, summarize_pass
 from bench.results.summary import PassSummary, Summary, ThresholdResult
@@ -65,6 +65,8 @@ class _Asked(msgspec.Struct, frozen=True):
     speed: float
     arrivals: _Arrivals
     strategies: tuple[_Strategy, ...]
+    client: str = "sdk"
+    transport: str = "aiohttp"
     claim: str | None = None
     volume: float | None = None
     slo: Slo = Slo()
@@ -137,6 +139,7 @@ def _question(asked: _Asked, run: RunInfo, case: str | None) -> Question:
         tier_as_of=info.tier_as_of,
         day=date.fromisoformat(run.started_at[:10]),
         seed=asked.seed,
+        client=client_named(asked.target, asked.client, asked.transport),
         speed=asked.speed,
         own_times=asked.own_times,
         streams=asked.by_urgency,

@@ -107,6 +107,8 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     if len(summary.passes) == 1 and len(summary.passes[0].turns) > 1:
         _print_turns(summary.passes[0].turns, console)  # of several passes the report has them
     console.print(Text(LEGEND, style="dim"))
+    if summary.target != "sim":
+        console.print(Text(f"client: {', '.join(summary.clients)}", style="dim"))
     for line in (*waste(summary.passes), *months(summary.passes)):
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
     print_batches(summary.passes, console)

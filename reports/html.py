@@ -116,6 +116,7 @@ def _head(
     several = dict.fromkeys(own.name for one in passes for own in one.summary.models)
     facts = [
         ("target", summary.target),
+        ("client", ", ".join(summary.clients)),
         ("model", ", ".join(several or dict.fromkeys(one.model for one in asked))),
         ("tier", _tiers(dict.fromkeys((one.tier, one.tier_as_of) for one in asked))),
         ("requests", number(sum(len(one.columns.requests) for one in passes))),
@@ -314,6 +315,7 @@ def _repeat(run: LoadedRun) -> dict[str, object]:
         ("scenario hash", info.scenario_hash),
         ("seed", str(info.seed)),
         ("target", info.target),
+        ("client", ", ".join(dict.fromkeys(each.client for each in info.cases.values() or (info,)))),
         ("tier", _tiers(dict.fromkeys((one.tier, one.tier_as_of) for one in info.cases.values() or (info,)))),
         ("prices", f"list prices as of {info.prices_as_of}" if info.prices_as_of else "not known for this model"),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),

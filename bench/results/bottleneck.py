@@ -26,7 +26,8 @@ def bottleneck(summary: PassSummary, question: Question) -> Iterator[Warning]:
     found, latency = summary.selfcheck, summary.distributions["latency"].p50.value
     if found is None or latency is None or found.moments < ENOUGH_MOMENTS or _refuted(summary):
         return
-    above = _above(found, question.ceiling, streamed=summary.distributions["ttft"].n > 0)
+    ceiling = question.ceiling if question.client.startswith("sdk") else None  # it is the SDK client's
+    above = _above(found, ceiling, streamed=summary.distributions["ttft"].n > 0)
     usual, worst = found.lag_median * question.speed, found.lag_p99 * question.speed
     tolerated = TOLERANCE * latency
     if usual > tolerated:
@@ -38,7 +39,7 @@ def bottleneck(summary: PassSummary, question: Question) -> Iterator[Warning]:
             "beyond_ceiling",
             above,
             "Its event loop was on time, so the numbers may stand; nobody has seen this machine time as much.",
-            "Run claude-bench doctor again when nothing else runs, or use fewer at once.",
+            "Use client: wire or fewer at once, or run claude-bench doctor again when nothing else runs.",
         )
 
 
@@ -65,8 +66,10 @@ def _spoiled(late: str, of_latency: float, found: SelfCheck, above: str, questio
     busy, paused = found.cpu >= BUSY, found.paused / found.seconds
     if busy:
         cause = f"it used {share(found.cpu)} of its one core"
+        lighter = "client: wire, " if question.client.startswith("sdk") else ""
         todo = (
-            "Use fewer in flight or fewer requests a second; claude-bench doctor says how much this machine can time."
+            f"Use {lighter}fewer in flight or fewer requests a second; "
+            "claude-bench doctor says how much this machine can time."
         )
     elif paused > TOLERANCE:
         cause = f"garbage collection took {share(paused)} of the time"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-_PACKAGES = ("claude-bench", "anthropic", "httpx2", "aiohttp", "numpy", "genai-prices")
+_PACKAGES = ("claude-bench", "anthropic", "httpx2", "aiohttp", "httptools", "numpy", "genai-prices")
 
 
 class Machine(msgspec.Struct, frozen=True):

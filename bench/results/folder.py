@@ -56,6 +56,8 @@ class CaseInfo(msgspec.Struct, frozen=True):
     """What the tier allows the model per minute."""
     pools: tuple[Pool, ...] = ()
     """Where several models are asked: those that share limits, and what the tier allows them per minute."""
+    client: str = ""
+    """Who sends its requests."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -114,6 +116,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """What the custom_ids of this run's batches are made from, so that no other run has the same."""
     recipe: Recipe | None = None
     """How to load the scenario again; None where it did not come from a file."""
+    client: str = ""
+    """Who sends the requests: `sdk on aiohttp`, `sdk on httpx`, `wire` or `simulated`."""
     strict: bool = False
     """Whether what cannot be told, or not be believed, makes the run fail."""
     ceiling: Ceiling | None = None

@@ -38,7 +38,7 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *bottleneck(summary, question),
             *_failed(summary),
             *_few_samples(summary),
-            *_overhead(summary.overhead),
+            *_overhead(summary.overhead, question.client),
             *_late_sends(columns, summary, question),
             *chain.from_iterable(_other_limits(own, pool) for own, pool in _by_pool(columns, question)),
             *(() if summary.kind in ("batch", "hybrid") else _too_much_offered(columns, question)),
@@ -114,15 +114,16 @@ def _few_samples(summary: PassSummary) -> Iterator[Warning]:
         )
 
 
-def _overhead(overhead: Overhead | None) -> Iterator[Warning]:
+def _overhead(overhead: Overhead | None, client: str) -> Iterator[Warning]:
     if overhead and overhead.median > LARGE_OVERHEAD * overhead.server_median:
         ratio = overhead.median / overhead.server_median if overhead.server_median else 1.0
+        lighter = "client: wire, " if client.startswith("sdk") else ""
         yield Warning(
             "client_overhead",
             f"The client added {seconds(overhead.median)} to the server's {seconds(overhead.server_median)} (median), "
             f"{share(ratio)} of it.",
             "Part of the latency is this machine's, not the service's.",
-            "Use fewer in flight, a lower speed, or a machine with more free cores.",
+            f"Use {lighter}fewer in flight, a lower speed, or a machine with more free cores.",
         )
 
 

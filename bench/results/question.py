@@ -12,6 +12,13 @@ from bench.results.limits import Pool
 from bench.results.slo import Slo
 
 
+def client_named(target: str, client: str, transport: str) -> str:
+    """What people call whoever sends the requests of a scenario with these keys."""
+    if target == "sim":
+        return "simulated"
+    return f"sdk on {transport}" if client == "sdk" else client
+
+
 class Question(msgspec.Struct, frozen=True):
     """The facts of one run, or of one case of it, that hold for all of its passes."""
 
@@ -28,6 +35,8 @@ class Question(msgspec.Struct, frozen=True):
     tier_as_of: str | None = None
     """Date of the tier's numbers."""
     seed: int = 0
+    client: str = ""
+    """Who sent the requests, see `client_named`."""
     speed: float = 1.0
     """How many times faster than the wall clock scenario time passed."""
     own_times: bool = False

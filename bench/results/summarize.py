@@ -198,6 +198,7 @@ def summarize(
         reasons=tuple(text for _, text in every),
         exit_code=min((code for code, _ in every), key=PRECEDENCE.index, default=Exit.OK),
         cases=tuple(_case(each, own) for each, own in parts if each.case is not None),
+        client=question.client,
     )
 
 
@@ -208,6 +209,7 @@ def _case(question: Question, passes: Sequence[PassSummary]) -> CaseSummary:
         tier=question.tier,
         tier_as_of=question.tier_as_of,
         answer=answer(question, passes),
+        client=question.client,
     )
 
 

@@ -296,6 +296,8 @@ class CaseSummary(msgspec.Struct, frozen=True):
     """Date of the tier's numbers."""
     answer: str
     """The answer sentences of this case."""
+    client: str = ""
+    """Who sent its requests."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -325,3 +327,10 @@ class Summary(msgspec.Struct, frozen=True):
     exit_code: int
     cases: tuple[CaseSummary, ...] = ()
     """In the order of the file; none where the scenario has no cases."""
+    client: str = ""
+    """Who sent the requests: `sdk on aiohttp`, `sdk on httpx`, `wire` or `simulated`."""
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """All that sent requests; a case may have one of its own."""
+        return tuple(dict.fromkeys(each.client for each in self.cases or (self,)))

@@ -225,6 +225,8 @@ def _contradictions(written: Mapping[str, object]) -> Iterator[tuple[Loc, str]]:
     written = {key: value for key, value in written.items() if value is not None}
     arrivals, streams = written.get("arrivals", "backlog"), written.get("streams")
     yield from _of_hedges(written.get("strategies"), written.get("budget"))
+    if written.get("client") == "wire" and "transport" in written:
+        yield ("transport",), "not with `client: wire`, which has none but its own"
     if "fan_out" in written:
         yield from _of_fan_out(written)
     if streams is None:

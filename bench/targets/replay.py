@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import math
 import os
 
 import msgspec
 
-from bench.clock import Clock
 from bench.results.record import Attempt
 from bench.targets import classify
 from bench.targets.answer import Answer, Failure, fell_silent, incomplete, too_late, unreadable
@@ -28,7 +26,7 @@ def replay(plan: Plan, timeout: float, stall: float = math.inf) -> Attempt:
 
     It bears no silence of `stall` seconds in a stream.
     """
-    stamps, answer = Stamps(Clock(), asyncio.Lock()), Answer()
+    stamps, answer = Stamps(), Answer()
     ended, failure = _read(plan, timeout, stall, stamps, answer)
     headers = wire.readable(wire.headers(plan)) if stamps.headers is not None else {}
     return Attempt(

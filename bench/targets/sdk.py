@@ -1,8 +1,7 @@
 """Sends through the official SDK, without its retries: the client of the API, of gateways and of the mock over HTTP.
 
-The SDK builds, signs and sends the request; the answer is read here (see `answer.py`).  Its own limits that would hide
-in the figures are out of the way: retries, telemetry, the pool's size, the timeouts (ours, in scenario time, replace
-them).
+The SDK builds, signs and sends the request; the answer is read by `reading.py`.  Its own limits that would hide in the
+figures are out of the way: retries, telemetry, the pool's size, the timeouts (ours, in scenario time, replace them).
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import asyncio
 import gc
 import math
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from types import TracebackType
 from typing import Literal
 
@@ -24,13 +23,12 @@ from anthropic._base_client import get_platform
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
-from bench.results.redact import REDACTED, redact, worth_hiding
-from bench.targets import classify
-from bench.targets.answer import GIVEN_UP, Answer, Failure, fell_silent, incomplete, too_late, unreadable
+from bench.results.redact import worth_hiding
+from bench.targets.answer import GIVEN_UP, Failure, fell_silent, incomplete, too_late
 from bench.targets.client import Watch
-from bench.targets.foreign import shorten, word
+from bench.targets.hooks import Sending, current, stamp
+from bench.targets.reading import Reading, reason_of
 from bench.targets.silence import Silence
-from bench.targets.stamps import Stamps, current, stamp
 
 Transport = Literal["aiohttp", "httpx"]
 
@@ -116,7 +114,7 @@ class SdkClient:
         try:
             await self._http.head(self._base_url, timeout=within)
         except (httpx2.HTTPError, aiohttp.ClientError) as error:
-            return _reason(error)
+            return reason_of(error)
         return None
 
     async def connect(self, connections: int) -> None:
@@ -130,106 +128,37 @@ class SdkClient:
     async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:
         """See `Client`."""
         watch = watch or Watch()
-        stamps, answer, within = Stamps(self._clock, self._turn), Answer(), min(self._timeout, watch.within)
-        current.set(stamps)
+        reading = Reading(watch, is_stream=bool(spec.params.get("stream")))
+        stamps, within = reading.stamps, min(self._timeout, watch.within)
+        current.set(Sending(self._clock, self._turn, reading))
         await self._turn.acquire()
         try:
             async with (
                 self._clock.timeout(within) as timeout,
                 self._create(**spec.params, extra_headers=self._headers(spec, attempt)) as raw,
             ):
-                if spec.params.get("stream"):
-                    with Silence(self._clock, stamps, timeout, self._stall):
-                        await self._read_stream(raw.http_response, stamps, answer, watch)
-                else:
-                    await self._read_whole(raw.http_response, stamps, answer, watch)
-            failure = incomplete(answer)
+                silence = Silence(self._clock, stamps, timeout, self._stall)
+                with silence if spec.params.get("stream") else nullcontext():
+                    await self._read(raw.http_response, reading)
+            failure = incomplete(reading.answer)
         except TimeoutError:
             failure = fell_silent(self._stall) if stamps.silent else too_late(within)
         except anthropic.APIStatusError as error:
-            failure = _refused(error.response)
+            failure = reading.refused(error.response.content, error.response.reason_phrase)
         except (msgspec.DecodeError, httpx2.DecodingError) as error:
-            failure = _unreadable(stamps.response, error)
+            failure = reading.unreadable(error)
         except (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError) as error:
-            failure = Failure("connection", _reason(error))
+            failure = Failure("connection", reason_of(error))
         except asyncio.CancelledError:
-            watch.seen = self._attempt(stamps, answer, GIVEN_UP)
+            watch.seen = reading.attempt(GIVEN_UP, self._clock.now(), self._secrets)
             raise
         finally:
             if stamps.sent is None:
                 self._turn.release()
-        return self._attempt(stamps, answer, failure)
+        return reading.attempt(failure, self._clock.now(), self._secrets)
 
-    async def _read_stream(self, response: httpx2.Response, stamps: Stamps, answer: Answer, watch: Watch) -> None:
-        answered = watch.answered
+    async def _read(self, response: httpx2.Response, reading: Reading) -> None:
         async with aclosing(response.aiter_bytes()) as chunks:
             async for chunk in chunks:
-                now = stamps.last_byte = self._clock.now()
-                if watch.heard is not None:
-                    watch.heard += chunk
-                for delta in answer.feed(chunk):
-                    stamps.event(delta, now)
-                if answered is not None and stamps.first_token is not None:
-                    answered()
-                    answered = None
-        if stamps.first_event is None:
-            raise msgspec.DecodeError("no events")
-
-    async def _read_whole(self, response: httpx2.Response, stamps: Stamps, answer: Answer, watch: Watch) -> None:
-        body = []
-        async with aclosing(response.aiter_bytes()) as chunks:
-            async for chunk in chunks:
-                stamps.last_byte = self._clock.now()
-                if watch.heard is not None:
-                    watch.heard += chunk
-                body.append(chunk)
-        answer.message(b"".join(body))
-
-    def _attempt(self, stamps: Stamps, answer: Answer, failure: Failure | None) -> Attempt:
-        now = self._clock.now()
-        headers = dict(stamps.response.headers) if stamps.response else {}
-        return Attempt(
-            sent=now if stamps.sent is None else stamps.sent,
-            ended=now if failure or stamps.last_byte is None else stamps.last_byte,
-            status=stamps.response.status_code if stamps.response else None,
-            cause=failure.cause if failure else None,
-            message=self._said(failure.message) if failure else None,
-            headers=stamps.headers,
-            first_event=stamps.first_event,
-            first_token=stamps.first_token,
-            first_text=stamps.first_text,
-            last_token=stamps.last_token,
-            retry_after=classify.retry_after(headers),
-            should_retry=classify.should_retry(headers),
-            request_id=self._word(headers.get("request-id")),
-            stop_reason=self._word(answer.stop_reason),
-            usage=answer.usage,
-            limits=classify.rate_limits(headers),
-        )
-
-    def _said(self, message: str) -> str | None:
-        """A message as records keep it: a server may repeat the key."""
-        return shorten(str(redact(message, self._secrets))) or None
-
-    def _word(self, told: str | None) -> str | None:
-        return word(told) if told is None or not any(one in told for one in self._secrets) else REDACTED
-
-
-def _refused(response: httpx2.Response) -> Failure:
-    error = classify.read_error(response.content)
-    cause = classify.cause_of(response.status_code, error, classify.rate_limits(response.headers))
-    return Failure(cause, error.message or response.reason_phrase)
-
-
-def _unreadable(response: httpx2.Response | None, error: Exception) -> Failure:
-    kind = response.headers.get("content-type", "no content type") if response else "no response"
-    return unreadable(kind, error)
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost words: the SDK itself says no more than `Connection error.`"""
-    reason = str(error)
-    while error.__cause__:
-        error = error.__cause__
-        reason = str(error) or reason
-    return f"{type(error).__name__}: {reason}"
+                reading.piece(chunk, self._clock.now())
+        reading.end()

@@ -13,6 +13,7 @@ from bench.targets.stamps import Stamps
 class Silence:
     """While a stream is read: ends the attempt, by its timeout, once nothing has come for `longest` seconds.
 
+    What comes before the headers is waiting, and no silence.
     Costs nothing per chunk: it only looks when a silence could have lasted that long, and then at the last stamp.
     Any byte breaks a silence, that of a ping too: while thinking is not shown, pings are all that comes.
     """
@@ -32,9 +33,9 @@ class Silence:
             self._timer.cancel()
 
     def _look(self) -> None:
-        assert self._stamps.last_byte is not None, "the headers are there"
-        broken_until = self._stamps.last_byte + self._longest
-        if self._clock.now() < broken_until:
+        now, last = self._clock.now(), self._stamps.last_byte
+        broken_until = (now if last is None else last) + self._longest
+        if now < broken_until:
             self._timer = self._clock.call_at(broken_until, self._look)
         else:
             self._stamps.silent = True

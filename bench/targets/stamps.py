@@ -1,31 +1,16 @@
-"""When things happened in one attempt, taken as close to the wire as the SDK lets us.
-
-The SDK's HTTP client calls `on_request` just before it hands a request to its transport and `on_response` when the
-headers are there; a context variable carries the attempt's `Stamps` from the task that sends to these hooks.  They are
-public, work over any transport, and leave the client's proxies in place, which a wrapping transport would take away.
-"""
+"""When things happened in one attempt."""
 
 from __future__ import annotations
 
-import asyncio
-from contextvars import ContextVar
 from dataclasses import dataclass
-
-import httpx2
-
-from bench.clock import Clock
-from bench.targets.bodies import bound
 
 
 @dataclass(slots=True)
 class Stamps:
     """Scenario seconds.  None is a moment that has not come."""
 
-    clock: Clock
-    turn: asyncio.Lock
-    """Held until the request is on its way."""
     sent: float | None = None
-    """Just before the request went to the transport: what the SDK does before is not the server's latency."""
+    """Just before the request went out: what its making up takes is not the server's latency."""
     headers: float | None = None
     first_event: float | None = None
     first_token: float | None = None
@@ -34,8 +19,6 @@ class Stamps:
     last_byte: float | None = None
     silent: bool = False
     """Whether the stream fell silent for so long that it was given up."""
-    response: httpx2.Response | None = None
-    """What came back; its body may still be on the way."""
 
     def event(self, delta: str | None, now: float) -> None:
         """Note an event of a stream that was complete at `now`; `delta` is its kind if it carries content.
@@ -52,26 +35,3 @@ class Stamps:
         if self.first_text is None and delta == "text_delta":
             self.first_text = now
         self.last_token = now
-
-
-current: ContextVar[Stamps] = ContextVar("stamps")
-"""The stamps of the attempt that this task is making."""
-
-
-async def _on_request(_: httpx2.Request) -> None:
-    stamps = current.get(None)
-    if stamps and stamps.sent is None:  # a redirect comes here again
-        stamps.sent = stamps.clock.now()
-        # Not at once: aiohttp writes the request in the next turn of the loop (before Python 3.12).
-        asyncio.get_running_loop().call_soon(stamps.turn.release)
-
-
-async def _on_response(response: httpx2.Response) -> None:
-    if stamps := current.get(None):
-        stamps.headers = stamps.last_byte = stamps.clock.now()
-        stamps.response = response
-
-
-def stamp(http: httpx2.AsyncClient) -> None:
-    """Have this client stamp the current attempt of whichever task sends through it, and bound what it reads."""
-    http.event_hooks = {"request": [_on_request], "response": [_on_response, bound]}

@@ -28,6 +28,7 @@ from mock_server.settings import BATCH_TIME, Settings
 
 if TYPE_CHECKING:
     from bench.targets.sdk import SdkClient
+    from bench.targets.wire import WireClient
 
 API_URL = "https://api.anthropic.com"
 
@@ -39,6 +40,12 @@ _REACH_WITHIN = 10.0
 
 _OPEN_FILES = 65_536
 """One for each request in flight, and then some."""
+
+_OTHER_FILES = 256
+"""What else a run has open, at most."""
+
+_CONNECTIONS = 20_000
+"""Connections to one server: fewer than the 28,000 ports that Linux has for them."""
 
 
 async def _nothing() -> None:
@@ -136,7 +143,7 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
     from bench.targets.batches_sim import batch_key
     from bench.targets.mock_process import mock_process
 
-    _allow_many_connections()
+    most = _allow_many_connections()  # of the mock's own process too
     with mock_process(mock_settings(scenario), scenario.speed) as server:
 
         @asynccontextmanager
@@ -149,9 +156,9 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
                 return {"x-mock-key": key, "x-mock-output-tokens": str(tokens)}
 
             await server.reset()
-            async with _client(scenario, clock, server.url, _NO_KEY, headers) as client:
+            async with _clients(scenario, clock, server.url, _NO_KEY, headers, most) as (client, sdk):
                 batches = SdkBatches(
-                    client.sdk,
+                    sdk.sdk,
                     clock,
                     timeout=scenario.timeout.attempt,
                     headers=lambda number: {"x-mock-key": ".".join(map(str, batch_key(seed, number)))},
@@ -193,14 +200,16 @@ def _http(scenario: Scenario, name: str, url: str, key: str) -> Iterator[Target]
     from bench.targets.batches_sdk import SdkBatches
 
     _refuse_speed(scenario)
-    _allow_many_connections()
+    if scenario.client == "wire":
+        _refuse_proxy(url)
+    most = _allow_many_connections()
 
     @asynccontextmanager
     async def session(clock: Clock, _seed: int) -> AsyncIterator[Session]:
-        async with _client(scenario, clock, url, key, lambda _spec, _attempt: {}) as client:
-            if reason := await client.unreachable(within=_REACH_WITHIN):
+        async with _clients(scenario, clock, url, key, lambda _spec, _attempt: {}, most) as (client, sdk):
+            if reason := await sdk.unreachable(within=_REACH_WITHIN):
                 raise TargetError(f"cannot reach {url}: {reason}", "Check the address, the network and the proxy.")
-            batches = SdkBatches(client.sdk, clock, timeout=scenario.timeout.attempt)
+            batches = SdkBatches(sdk.sdk, clock, timeout=scenario.timeout.attempt)
             yield Session(client, batches, connect=client.connect)
 
     yield Target(name, False, False, session)
@@ -214,21 +223,41 @@ def _refuse_speed(scenario: Scenario) -> None:
         )
 
 
-def _client(
-    scenario: Scenario, clock: Clock, url: str, key: str, headers: Callable[[RequestSpec, int], dict[str, str]]
-) -> SdkClient:
-    from bench.targets.sdk import SdkClient, http_client
+def _refuse_proxy(url: str) -> None:
+    """The SDK client goes through the proxies of the environment, except to this machine."""
+    from urllib.request import getproxies, proxy_bypass
 
+    parts, proxies = urlsplit(url), getproxies()
+    host = parts.hostname or ""
+    proxied = next((scheme for scheme in (parts.scheme, "all") if proxies.get(scheme)), None)
+    if proxied and host not in ("127.0.0.1", "localhost") and not proxy_bypass(host):
+        raise UsageError(
+            f"client wire knows no proxies, and the environment has one for {host}: {proxied.upper()}_PROXY",
+            f"Use client: sdk, or add {host} to NO_PROXY if it can be reached without.",
+        )
+
+
+@asynccontextmanager
+async def _clients(
+    scenario: Scenario,
+    clock: Clock,
+    url: str,
+    key: str,
+    headers: Callable[[RequestSpec, int], dict[str, str]],
+    most: int,
+) -> AsyncIterator[tuple[SdkClient | WireClient, SdkClient]]:
+    """The client that sends the scenario's requests, over `most` connections, and the SDK's for everything else."""
+    from bench.targets.sdk import SdkClient, http_client
+    from bench.targets.wire import WireClient
+
+    patience = {"timeout": scenario.timeout.attempt, "stall": scenario.timeout.longest_silence}
     http = http_client(scenario.transport)
-    return SdkClient(
-        clock,
-        http,
-        base_url=url,
-        api_key=key,
-        timeout=scenario.timeout.attempt,
-        stall=scenario.timeout.longest_silence,
-        headers=headers,
-    )
+    async with SdkClient(clock, http, base_url=url, api_key=key, headers=headers, **patience) as sdk:
+        if scenario.client == "sdk":
+            yield sdk, sdk
+            return
+        async with WireClient(clock, sdk.sdk, headers=headers, most=most, **patience) as wire:
+            yield wire, sdk
 
 
 def mock_settings(scenario: Scenario) -> Settings:
@@ -274,13 +303,18 @@ def _spread(size: Lognormal | float | None) -> Spread | None:
             return (size, size)
 
 
-def _allow_many_connections() -> None:
-    """Raise this process's soft limit of open files, often 1,024, as far as needed and allowed."""
+def _allow_many_connections() -> int:
+    """Raise this process's soft limit of open files, often 1,024, as far as needed and allowed.
+
+    How many connections there may be then.
+    """
     if sys.platform == "win32":
-        return
+        return _CONNECTIONS
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return _CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(_CONNECTIONS, soft - _OTHER_FILES))

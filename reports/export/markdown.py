@@ -45,7 +45,13 @@ def verdict(summary: Summary) -> str:
 
 
 def _head(summary: Summary) -> str:
-    facts = (summary.model, f"tier {summary.tier}", f"target {summary.target}", f"seed {summary.seed}")
+    facts = (
+        summary.model,
+        f"tier {summary.tier}",
+        f"target {summary.target}",
+        f"client {', '.join(summary.clients)}",
+        f"seed {summary.seed}",
+    )
     return "\n\n".join(
         (
             f"### {verdict(summary)}: {plain(summary.name)}",

@@ -55,7 +55,7 @@ FASTEST = 600.0
 REQUESTS_A_SECOND = 100.0
 """Requests a second of real time that a run is scaled up to at most, so that this machine is not what is measured."""
 ANSWER = 0.25
-"""Seconds of real time that a typical answer takes at least, for the same reason: each has some milliseconds of ours."""
+"""Seconds of real time that a typical answer takes at least, for the same reason: each has some of ours."""
 
 
 @pytest.mark.parametrize("name", FULL)

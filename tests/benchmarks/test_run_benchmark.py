@@ -15,6 +15,7 @@ from time import perf_counter, process_time
 from typing import NamedTuple, TypeVar
 
 import pytest
+from test_server_benchmark import mock
 
 from bench.clock import Clock
 from bench.clock import run as run_loop
@@ -22,6 +23,7 @@ from bench.results.record import Attempt, Usage
 from bench.strategies.admission import Admission
 from bench.strategies.pacer import Cost, Pacer
 from mock_server.bucket import Bucket
+from mock_server.settings import Settings
 
 T = TypeVar("T")
 Benchmark = Callable[[Callable[[], T]], T]
@@ -112,6 +114,32 @@ def test_one_million_requests(benchmark: Benchmark[Used], tmp_path: Path, say: S
         f"one-million: peak {large.peak:.0f} MB with records, summary and report (of {REQUESTS:,}: "
         f"{small.peak:.0f} MB), {rate:,.0f} requests per CPU second"
     )
+
+
+STREAMED = """\
+version: 1
+question: What does a stream of 20 events cost?
+model: claude-sonnet-4-6
+client: {client}
+tier: unlimited
+workload: {{requests: {requests}, input_tokens: 220, output_tokens: 96, max_tokens: 96, stream: true}}
+strategies: [{{semaphore: 256}}]
+"""
+
+
+@pytest.mark.parametrize(("client", "requests"), [("sdk", 3_000), ("wire", 12_000)])
+def test_streams_per_cpu_second(
+    benchmark: Benchmark[Used], tmp_path: Path, say: Say, client: str, requests: int
+) -> None:
+    """With records, journal, summary and report; the server is a process of its own."""
+    for name, count in (("few", 300), ("many", requests)):
+        (tmp_path / f"{name}.yaml").write_text(STREAMED.format(client=client, requests=count))
+    with mock(Settings(tier="unlimited", service_time=0.2)) as server:
+        arguments = ("-q", "--target", server.url, "--max-cost", "1000")
+        few = command("run", "few.yaml", *arguments, folder=tmp_path)
+        many = benchmark(lambda: command("run", "many.yaml", *arguments, folder=tmp_path))
+    rate = (requests - 300) / (many.cpu - few.cpu)
+    say(f"{client}, 256 streams of 20 events open: {rate:,.0f} requests per CPU second; peak {many.peak:.0f} MB")
 
 
 def test_help(benchmark: Benchmark[Used], tmp_path: Path, say: Say) -> None:

@@ -1,6 +1,7 @@
 """How much later than the server's own ground truth does the client say an answer was complete?
 
-The mock answers after exactly 0.2 s; 50 requests are in flight; both sides of each request are compared by its id.
+The mock answers after exactly 0.2 s; 50 requests are in flight, or 200 and 500 streams; both sides of each request are
+compared by its id.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
 from bench.scenario.model import Fixed, Latency, Mock, Retry, Scenario, Strategy, Workload
-from bench.targets.sdk import Transport
 from bench.targets.target import open_target
 
+CLIENTS: dict[str, dict[str, str]] = {
+    "sdk on aiohttp": {"transport": "aiohttp"},
+    "sdk on httpx": {"transport": "httpx"},
+    "wire": {"client": "wire"},
+}
 IN_FLIGHT = 50
-REQUESTS = 750
+TURNS = 15
+"""Requests one after another in each place."""
 
 
-def _scenario(transport: Transport) -> Scenario:
+def _scenario(client: str) -> Scenario:
     return Scenario(
         version=1,
         name="truth",
@@ -31,11 +37,10 @@ def _scenario(transport: Transport) -> Scenario:
         model="claude-sonnet-5-5",
         target="mock",
         tier="unlimited",
-        transport=transport,
         workload=Workload(output_tokens=Fixed(value=100), max_tokens=200),
         strategies=(Strategy(name="semaphore-50", kind="semaphore", limit=IN_FLIGHT, retry=Retry()),),
         mock=Mock(latency=Latency(service_time=0.2)),
-    )
+    ).model_copy(update=CLIENTS[client])
 
 
 def _spec(seq: int, stream: bool) -> RequestSpec:
@@ -44,39 +49,54 @@ def _spec(seq: int, stream: bool) -> RequestSpec:
     return RequestSpec(seq, 0.0, params, 1000, 100)
 
 
-async def _measure(scenario: Scenario, stream: bool) -> tuple[list[Attempt], dict[str, float]]:
+async def _measure(scenario: Scenario, stream: bool, in_flight: int) -> tuple[list[Attempt], dict[str, float]]:
     with open_target(scenario) as target:
         async with target.session(Clock(), 1) as session:
-            pending = iter([_spec(seq, stream) for seq in range(REQUESTS)])
+            pending = iter([_spec(seq, stream) for seq in range(TURNS * in_flight)])
 
             async def worker() -> list[Attempt]:
                 return [await session.client.send(spec, 1) for spec in pending]
 
-            done = await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+            done = await asyncio.gather(*(worker() for _ in range(in_flight)))
             latencies = await session.server_latencies()
     assert latencies is not None
     return [attempt for attempts in done for attempt in attempts], latencies
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("transport", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("client", CLIENTS)
 def test_client_against_ground_truth(
-    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], transport: Transport, stream: bool
+    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], client: str, stream: bool
+) -> None:
+    _report(benchmark, capsys, client, stream, IN_FLIGHT)
+
+
+@pytest.mark.parametrize("in_flight", [200, 500])
+@pytest.mark.parametrize("client", ["sdk on aiohttp", "wire"])
+def test_many_streams_against_ground_truth(
+    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], client: str, in_flight: int
+) -> None:
+    _report(benchmark, capsys, client, True, in_flight)
+
+
+def _report(
+    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], client: str, stream: bool, in_flight: int
 ) -> None:
     def run() -> tuple[list[Attempt], dict[str, float]]:
-        return clock.run(_measure(_scenario(transport), stream), virtual=False)
+        return clock.run(_measure(_scenario(client), stream, in_flight), virtual=False)
 
     attempts, truth = benchmark.pedantic(run, rounds=1)  # type: ignore[no-untyped-call]  # the library has no type here
     assert all(attempt.ok for attempt in attempts)
-    client = [attempt.ended - attempt.sent for attempt in attempts]
-    late = [ours - truth[attempt.request_id or ""] for ours, attempt in zip(client, attempts, strict=True)]
+    took = [attempt.ended - attempt.sent for attempt in attempts]
+    late = [ours - truth[attempt.request_id or ""] for ours, attempt in zip(took, attempts, strict=True)]
     figures = {
-        "client_median_ms": median(client) * 1000,
+        "client_median_ms": median(took) * 1000,
         "server_median_ms": median(truth.values()) * 1000,
         "late_median_ms": median(late) * 1000,
         "late_p95_ms": quantiles(late, n=20)[-1] * 1000,
+        "late_p99_ms": quantiles(late, n=100)[-1] * 1000,
     }
     benchmark.extra_info.update(figures)
     with capsys.disabled():
         said = "  ".join(f"{name} {value:.2f}" for name, value in figures.items())
-        print(f"\n{transport}, {'streamed' if stream else 'whole'}: {said}")
+        print(f"\n{client}, {in_flight} {'streamed' if stream else 'whole'}: {said}")

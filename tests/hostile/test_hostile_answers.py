@@ -46,7 +46,7 @@ SCENARIO = """\
 version: 1
 question: What comes of answers that no server should give?
 model: claude-sonnet-5
-transport: {transport}
+{client}
 workload: {{dataset: prompts.jsonl, requests: {count}, output_tokens: 5, max_tokens: 50, stream: {stream}}}
 timeout: {{attempt: 2s}}
 retry: none
@@ -70,11 +70,20 @@ GROUPS = {"endless": sorted(ENDLESS), "ending": sorted(BEHAVIOURS.keys() - ENDLE
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.parametrize(("transport", "stream"), [("aiohttp", "true"), ("aiohttp", "false"), ("httpx", "true")])
-def test_every_request_has_its_record(tmp_path: Path, transport: str, stream: str, group: str) -> None:
+@pytest.mark.parametrize(
+    ("client", "stream"),
+    [
+        ("transport: aiohttp", "true"),
+        ("transport: aiohttp", "false"),
+        ("transport: httpx", "true"),
+        ("client: wire", "true"),
+        ("client: wire", "false"),
+    ],
+)
+def test_every_request_has_its_record(tmp_path: Path, client: str, stream: str, group: str) -> None:
     names = GROUPS[group]
     (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": f"behave: {name}"}) + "\n" for name in names))
-    scenario = SCENARIO.format(transport=transport, stream=stream, count=len(names))
+    scenario = SCENARIO.format(client=client, stream=stream, count=len(names))
     (tmp_path / "job.yaml").write_text(scenario)
     with hostile_server() as url:
         code, memory, said = bench(tmp_path, "run", "job.yaml", "--target", url, "--out", "run", "--quiet")

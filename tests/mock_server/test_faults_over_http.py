@@ -11,6 +11,7 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
+from msgspec.structs import replace
 from running import serving
 
 from bench.clock import Clock
@@ -18,6 +19,7 @@ from bench.request import RequestSpec
 from bench.results.record import Attempt
 from bench.targets.replay import replay
 from bench.targets.sdk import SdkClient, http_client
+from bench.targets.wire import WireClient
 from mock_server.engine import Engine
 from mock_server.faults import FLAWS, REFUSALS, Fault
 from mock_server.plan import Plan
@@ -38,20 +40,19 @@ def set_faults(url: str, **faults: object) -> None:
     httpx2.put(f"{url}/_mock/faults", json=faults).raise_for_status()
 
 
-def attempt(url: str, *, stream: bool, transport: Any = "aiohttp") -> Attempt:  # noqa: ANN401
-    """One attempt by the SDK, as a record."""
+def attempt(url: str, *, stream: bool, transport: Any = "aiohttp", by_wire: bool = False) -> Attempt:  # noqa: ANN401
+    """One attempt by the SDK, or by the wire client, as a record."""
+
+    def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
+        return {"x-mock-key": f"7.{spec.seq}.{attempt}", "x-mock-output-tokens": "40"}
 
     async def main() -> Attempt:
-        client = SdkClient(
-            Clock(),
-            http_client(transport),
-            base_url=url,
-            api_key="sk-ant-test",
-            timeout=30.0,
-            headers=lambda spec, attempt: {"x-mock-key": f"7.{spec.seq}.{attempt}", "x-mock-output-tokens": "40"},
-        )
-        async with client:
-            return await client.send(RequestSpec(3, 0.0, ASK | {"stream": stream}, 1, 40), 1)
+        time, http = Clock(), http_client(transport)
+        async with (
+            SdkClient(time, http, base_url=url, api_key="sk-ant-test", timeout=30.0, headers=headers) as sdk,
+            WireClient(time, sdk.sdk, timeout=30.0, headers=headers) as wire,
+        ):
+            return await (wire if by_wire else sdk).send(RequestSpec(3, 0.0, ASK | {"stream": stream}, 1, 40), 1)
 
     return asyncio.run(main())
 
@@ -99,6 +100,16 @@ def test_the_other_transport_knows_the_same_causes(url: str, name: str) -> None:
     set_faults(url, **{name: {"delay": 0.1}})
     both = [attempt(url, stream=True, transport=transport) for transport in ("aiohttp", "httpx")]
     assert both[0].cause == both[1].cause
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("name", [name for name in (*FLAWS, *REFUSALS) if name != "freeze"])
+def test_the_wire_client_tells_what_the_sdk_tells(url: str, name: str, stream: bool) -> None:
+    set_faults(url, **{name: {"delay": 0.1}})
+    by_sdk, by_wire = (attempt(url, stream=stream, by_wire=by_wire) for by_wire in (False, True))
+    assert (by_wire.status, by_wire.retry_after is None) == (by_sdk.status, by_sdk.retry_after is None)
+    own_words = by_sdk.cause == "connection"
+    assert told(replace(by_wire, message=by_sdk.message if own_words else by_wire.message)) == told(by_sdk)
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,7 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
         ({"arrivals": "{trace: {path: none.csv}}"}, "arrivals.trace.path: no such file: none.csv"),
         ({"target": "https://"}, "target: expected sim, mock, api or a URL, got `https://`"),
         ({"transport": "aiohttpx"}, "transport: expected 'aiohttp' or 'httpx', got `aiohttpx`. Did you mean aiohttp?"),
+        ({"client": "wires"}, "client: expected 'sdk' or 'wire', got `wires`. Did you mean wire?"),
         ({"mock.faults": "{overload: 5%}"}, "mock.faults.overload: unknown key. Did you mean overloaded?"),
         ({"mock.faults": "{overloaded: 0.05}"},
          "mock.faults.overloaded: expected a percentage from 0% to 100%, such as 10%, got 0.05 without a unit"),
@@ -388,6 +389,12 @@ def test_every_problem_of_a_file_at_once(tmp_path: Path) -> None:
 def test_an_override_is_checked_like_the_file(tmp_path: Path, change: dict[str, str], message: str) -> None:
     (key,) = change
     assert problems(tmp_path, SMALL, **change) == f"--set {key}  {message}"
+
+
+def test_a_transport_is_the_sdk_clients(tmp_path: Path) -> None:
+    found = problems(tmp_path, SMALL + "client: wire\ntransport: httpx\n")
+    assert "transport: not with `client: wire`, which has none but its own" in found
+    assert loaded(tmp_path, {"client": "wire"}).client == "wire"
 
 
 @pytest.mark.parametrize("kind", ["constant", "poisson"])

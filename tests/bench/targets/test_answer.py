@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 
 import msgspec
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.clock import Clock
 from bench.results.record import Usage
 from bench.targets.answer import Answer
 from bench.targets.stamps import Stamps
@@ -36,16 +34,11 @@ END = event("message_stop")
 
 def stamps_of(*chunks: bytes) -> tuple[Stamps, Answer]:
     """Reads chunk k at second k."""
-    with asyncio.Runner() as runner:
-        stamps, answer = runner.run(_new()), Answer()
+    stamps, answer = Stamps(), Answer()
     for second, chunk in enumerate(chunks):
         for kind in answer.feed(chunk):
             stamps.event(kind, float(second))
     return stamps, answer
-
-
-async def _new() -> Stamps:
-    return Stamps(Clock(), asyncio.Lock())
 
 
 def times(stamps: Stamps) -> tuple[float | None, ...]:

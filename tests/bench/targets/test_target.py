@@ -71,9 +71,12 @@ def api(server: str, monkeypatch: pytest.MonkeyPatch) -> Scenario:
     return scenario("api")
 
 
-@pytest.mark.parametrize("transport", ["aiohttp", "httpx"])
-def test_the_api_target_creates_and_streams(api: Scenario, transport: str) -> None:
-    with open_target(api.model_copy(update={"transport": transport})) as target:
+CLIENTS = [{"transport": "aiohttp"}, {"transport": "httpx"}, {"client": "wire"}]
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=["aiohttp", "httpx", "wire"])
+def test_the_api_target_creates_and_streams(api: Scenario, client: dict[str, str]) -> None:
+    with open_target(api.model_copy(update=client)) as target:
         assert (target.name, target.virtual, target.resets) == ("api", False, False)
         whole, streamed, wrong = attempts(target, [spec(), spec(stream=True), spec(model="claude-none")])
     for attempt in (whole, streamed):
@@ -108,8 +111,9 @@ def test_a_429_over_http(api: Scenario) -> None:
     assert all((attempt.retry_after or 0) >= 1 for attempt in refused)
 
 
-def test_the_mock_target_resets_and_tells_its_own_latencies() -> None:
-    with open_target(scenario("mock", tier="tier-1")) as target:
+@pytest.mark.parametrize("client", ["sdk", "wire"])
+def test_the_mock_target_resets_and_tells_its_own_latencies(client: str) -> None:
+    with open_target(scenario("mock", tier="tier-1", client=client)) as target:
         assert (target.name, target.virtual, target.resets) == ("mock", False, True)
 
         async def one_pass() -> tuple[list[Attempt], dict[str, float] | None]:
@@ -192,11 +196,11 @@ def test_targets_that_cannot_be(
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("transport", ["aiohttp", "httpx"])
-def test_an_unreachable_url(transport: str) -> None:
+@pytest.mark.parametrize("client", CLIENTS, ids=["aiohttp", "httpx", "wire"])
+def test_an_unreachable_url(client: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    unreachable = scenario(f"http://127.0.0.1:{port}", transport=transport)
+    unreachable = scenario(f"http://127.0.0.1:{port}", **client)
     with open_target(unreachable) as target, pytest.raises(TargetError, match=f"cannot reach .*{port}"):
         attempts(target, [spec()])
 
@@ -204,10 +208,22 @@ def test_an_unreachable_url(transport: str) -> None:
 def test_a_proxy_does_not_come_between_us_and_this_machine(api: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for transport in ("aiohttp", "httpx"):
-        with open_target(api.model_copy(update={"transport": transport})) as target:
+    for client in CLIENTS:
+        with open_target(api.model_copy(update=client)) as target:
             (attempt,) = attempts(target, [spec(model="claude-none")])
         assert attempt.cause == "not_found"
+
+
+def test_the_wire_client_goes_around_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-any")
+    monkeypatch.setenv("https_proxy", "http://user:secret@proxy.example:3128")
+    gateway = scenario("https://gateway.example", client="wire")
+    with pytest.raises(UsageError, match="has one for gateway") as caught, open_target(gateway):
+        pass
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("no_proxy", "gateway.example")
+    with open_target(gateway) as target:
+        assert target.name == "https://gateway.example"
 
 
 def test_settings_of_a_scenario() -> None:
