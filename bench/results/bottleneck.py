@@ -26,7 +26,7 @@ def bottleneck(summary: PassSummary, question: Question) -> Iterator[Warning]:
     found, latency = summary.selfcheck, summary.distributions["latency"].p50.value
     if found is None or latency is None or found.moments < ENOUGH_MOMENTS or _refuted(summary):
         return
-    ceiling = question.ceiling if question.client.startswith("sdk") else None  # it is the SDK client's
+    ceiling = None if question.client == "wire" else question.ceiling  # it is the SDK client's
     above = _above(found, ceiling, streamed=summary.distributions["ttft"].n > 0)
     usual, worst = found.lag_median * question.speed, found.lag_p99 * question.speed
     tolerated = TOLERANCE * latency
