@@ -10,6 +10,15 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+MOST_BYTES = 64 * 2**20
+"""Of one answer.  A stream of the longest that there can be, 128,000 tokens in an event each, has a third of it."""
+
+MOST_BYTES_KEPT = 16 * 2**20
+"""Of one that is not streamed, which is kept until it is complete.  128,000 tokens are less than a megabyte."""
+
+MOST_BYTES_OF_ERROR = 2**16
+"""Of an answer that is none; its beginning says enough."""
+
 _LONGEST_WORD, _LONGEST_MESSAGE = 128, 300
 
 Tokens = Annotated[int, msgspec.Meta(ge=0, le=10**12)]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import httpx2
 
 from bench.clock import Clock
-from bench.targets.bodies import bound
+from bench.targets.bounded import bound
 from bench.targets.reading import Reading
 
 

@@ -14,7 +14,7 @@ import msgspec
 from bench.errors import TargetError
 from bench.results.record import RateLimits
 from bench.targets import classify
-from bench.targets.bodies import bounded
+from bench.targets.bounded import bounded
 from bench.targets.foreign import shorten
 from bench.targets.sdk import http_client
 from mock_server.tiers import RateLimit

@@ -10,9 +10,8 @@ from bench.results.record import Attempt
 from bench.results.redact import REDACTED, redact
 from bench.targets import classify
 from bench.targets.answer import Answer, Failure, unreadable
-from bench.targets.bodies import MOST_BYTES_KEPT
 from bench.targets.client import Watch
-from bench.targets.foreign import shorten, word
+from bench.targets.foreign import MOST_BYTES_KEPT, shorten, word
 from bench.targets.stamps import Stamps
 
 

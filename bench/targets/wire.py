@@ -20,7 +20,7 @@ from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt
 from bench.results.redact import worth_hiding
-from bench.targets import bodies
+from bench.targets import foreign
 from bench.targets.answer import GIVEN_UP, Failure, fell_silent, incomplete, too_late
 from bench.targets.client import Watch
 from bench.targets.connection import Inbox, WireError
@@ -101,7 +101,7 @@ class WireClient:
 class _Response:
     """What comes back: an answer, which is read as it comes, or a refusal.
 
-    It ends somewhere, as everything that a server says does; see `bodies.py`.
+    It ends somewhere, as everything that a server says does; see `foreign.py`.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -125,11 +125,11 @@ class _Response:
         self._size += len(data)
         if self._is_refused:
             self._body.append(data)
-            if self._size > bodies.MOST_BYTES_OF_ERROR:
+            if self._size > foreign.MOST_BYTES_OF_ERROR:
                 self.end()
                 return False
-        elif self._size > bodies.MOST_BYTES:
-            raise msgspec.DecodeError(f"longer than {bodies.MOST_BYTES // 2**20} MiB")
+        elif self._size > foreign.MOST_BYTES:
+            raise msgspec.DecodeError(f"longer than {foreign.MOST_BYTES // 2**20} MiB")
         else:
             self.reading.piece(data, now)
         return True
@@ -140,7 +140,7 @@ class _Response:
             self.reading.end()
             return
         assert self.reading.status is not None, "a refusal has a status"
-        said = b"".join(self._body)[: bodies.MOST_BYTES_OF_ERROR]
+        said = b"".join(self._body)[: foreign.MOST_BYTES_OF_ERROR]
         self.refusal = self.reading.refused(said, _PHRASES.get(self.reading.status, ""))
 
 

@@ -178,7 +178,7 @@ def test_the_budget_is_for_the_whole_observation() -> None:
     (only,) = summary()["passes"]
     assert 0 < only["cost"]["total"] <= 0.005
     assert 3 <= only["observation"]["requests"] < 288
-    assert "budget of $0.01" in only["stopped"]
+    assert "budget of $0.005" in only["stopped"]
 
 
 def test_an_interrupt_between_rounds_keeps_what_was_measured() -> None:
@@ -230,7 +230,7 @@ def test_the_api_needs_a_budget_and_its_cost_is_shown_first(
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-none")
     assert call(["observe", "time-of-day", "-t", "api"]) == 2
     said = capsys.readouterr().err
-    assert "96 rounds of 3 requests, one every 15 min for 24 h: at most $0.0576 without retries" in said
+    assert "96 rounds of 3 requests, one every 15 min for 24 h: at most $0.0942 without retries" in said
     assert "needs a budget" in said
 
 

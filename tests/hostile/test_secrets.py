@@ -7,6 +7,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hostile_server import hostile_server
 from bench import api, cli
 from bench.cli import call
 from bench.errors import Exit
+from bench.planning import doctor
 from bench.results.redact import SECRET_NAMES, redact
 
 MARK = "5ecre7"
@@ -67,6 +69,7 @@ COMMANDS: dict[tuple[str, ...], list[list[str]]] = {
     ("recommend",): [["swept"], ["run"], [f"sk-ant-{MARK}"]],
     ("calibrate",): [["run"], ["plain"], [f"sk-ant-{MARK}"]],
     ("explain",): [["start"], ["job.yaml"]],
+    ("doctor",): [["--quick"]],
     ("scenarios",): [[]],
     ("serve",): [["--port=99999"], [f"--tier=sk-ant-{MARK}"], ["--keys={keys}", "--port=99999"]],
     ("schema",): [["--write"]],
@@ -110,6 +113,7 @@ def test_no_command_writes_a_key(
     (asked / "wrong.yaml").write_text(f"api_key: sk-ant-{MARK}-key\nmodel: [sk-ant-{MARK}]\nsk-ant-{MARK}: 1\n")
     (asked / "keys.json").write_text(json.dumps({"organizations": {"a": {"keys": [f"sk-ant-{MARK}-mock"]}}}))
     bugs = []
+    monkeypatch.setattr(doctor, "LOADS", tuple(replace(load, first=2.0, most=2.0, takes=0.1) for load in doctor.LOADS))
     with hostile_server() as url:
         words = {"url": url, "echoing": f"{url}/v1?{MARK}", "keys": str(asked / "keys.json")}
         for command, calls in COMMANDS.items():

@@ -1,4 +1,4 @@
-"""Bodies of responses, which end somewhere: a server may be broken or mean harm."""
+"""Responses of the SDK's HTTP client that end somewhere, whatever the server does; see `foreign.py`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 
-MOST_BYTES = 64 * 2**20
-"""Of one answer.  A stream of the longest that there can be, 128,000 tokens in an event each, has a third of it."""
-
-MOST_BYTES_KEPT = 16 * 2**20
-"""Of one that is not streamed, which is kept until it is complete.  128,000 tokens are less than a megabyte."""
-
-MOST_BYTES_OF_ERROR = 2**16
-"""Of an answer that is none; its beginning says enough."""
+from bench.targets.foreign import MOST_BYTES, MOST_BYTES_OF_ERROR
 
 
 async def bound(response: httpx2.Response) -> None:
