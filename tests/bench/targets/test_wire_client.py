@@ -22,7 +22,7 @@ from bench import clock
 from bench.clock import Clock
 from bench.request import RequestSpec
 from bench.results.record import Attempt, RateLimits, Usage
-from bench.targets import bodies, connection
+from bench.targets import connection, foreign
 from bench.targets.client import Watch
 from bench.targets.sdk import SdkClient, http_client
 from bench.targets.wire import WireClient
@@ -374,7 +374,7 @@ def test_what_breaks_a_connection(answer: bytes, words: str) -> None:
 
 
 def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(foreign, "MOST_BYTES", 2**20)
     attempt = sent(saying(whole(b" " * 3 * 2**20)), spec(stream=True))
     assert (attempt.cause, "longer than 1 MiB" in (attempt.message or "")) == ("malformed", True)
 
