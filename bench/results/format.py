@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 DASH = "–"  # noqa: RUF001  an en dash, which cannot be taken for a minus sign
 
 _MINUTE, _HOUR = 60, 3600
@@ -13,7 +15,9 @@ def text(value: float | None, unit: str) -> str:
 
 
 def three(value: float) -> str:
-    """Three significant digits, thousands with commas: 0.00123, 1.38, 50.0, 612, 1,997."""
+    """Three significant digits, thousands with commas: 0.00123, 1.38, 50.0, 612, 1,997; what has no end as such."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     exponent = int(f"{value:.2e}".split("e")[1])
     return f"{value:,.{min(max(0, 2 - exponent), 12)}f}" if value else "0"
 
@@ -31,7 +35,7 @@ def pass_name(strategy: str, pass_: int, case: str | None = None) -> str:
 
 def number(value: float) -> str:
     """Whole numbers in full, others to three significant digits."""
-    return f"{value:,.0f}" if value == int(value) else three(value)
+    return three(value) if math.isinf(value) or value != int(value) else f"{value:,.0f}"
 
 
 def seconds(value: float) -> str:

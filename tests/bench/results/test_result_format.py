@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.results.format import count, text, three
+from bench.results.format import count, number, share, text, three
 from bench.results.metrics import METRICS
 
 
@@ -63,3 +65,7 @@ def test_three_digits_are_within_half_of_the_last_one(value: float) -> None:
 @pytest.mark.parametrize(("n", "expected"), [(0, "no requests"), (1, "1 request"), (1997, "1,997 requests")])
 def test_counts_agree_with_their_noun(n: int, expected: str) -> None:
     assert count(n, "request") == expected
+
+
+def test_what_has_no_end_is_said_as_such() -> None:
+    assert (three(math.inf), share(-math.inf), number(math.inf)) == ("∞", "-∞ %", "∞")
