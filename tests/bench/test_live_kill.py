@@ -93,7 +93,7 @@ def lines_of(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 25))])
 def test_a_killed_live_run_is_resumed_without_losing_or_repeating_anything(
     url: str, tmp_path: Path, workload: str, seed: int
 ) -> None:

@@ -139,7 +139,7 @@ class Keeping(Observers):
         self.records.append(record)
 
 
-@pytest.mark.parametrize("draw", [gamma, bimodal])
+@pytest.mark.parametrize("draw", [pytest.param(gamma, marks=pytest.mark.soak), bimodal])
 def test_the_intervals_hold_the_truth_in_at_least_90_of_100_runs(
     tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
