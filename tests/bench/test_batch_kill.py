@@ -99,7 +99,7 @@ def records(folder: Path) -> list[Record]:
 
 
 @pytest.mark.parametrize("moment", KILLS)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_killed_run_is_resumed_without_losing_or_repeating_anything(
     url: str, tmp_path: Path, moment: str, seed: int
 ) -> None:

@@ -28,7 +28,13 @@ JOBS = {
     ),
     "arrivals": ("fan-out-three-models", ["workload.requests=40"], "first", None, 8.0),
     "cache": ("caching-warm-up", ["workload.requests=40"], "semaphore-10", "warm-first", 8.0),
-    "batches": ("batch-or-live", ["workload.requests=200"], "batch", None, 2500.0),
+    "batches": (
+        "batch-or-live",
+        ["workload.requests=200", "strategies=[{batch: {poll: 10s}}]"],
+        "batch",
+        None,
+        500.0,
+    ),
 }
 """By what decides how long it takes: scenario, what is run less of, strategy, case, how many times faster than life."""
 
