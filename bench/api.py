@@ -13,7 +13,7 @@ from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ from bench.errors import DiskError, TargetError, UsageError
 from bench.noting import hash_of, info_of, letters
 from bench.reading import judge_of, summarize_run
 from bench.results import folder as folders
+from bench.results import merging
 from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
 from bench.results.columns import Columns
 from bench.results.comparison import Comparison, counted
@@ -52,9 +53,6 @@ from mock_server.tiers import TIERS
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-"""Environment variables whose values never reach a file."""
-
 
 Against: TypeAlias = Callable[[Path], Comparison | None]
 """How the run in a folder is held against something else; nothing is found of one that recorded nothing."""
@@ -165,6 +163,8 @@ def run(
     strict: bool = False,
     against: Against | None = None,
     keep_text: bool = False,
+    workers: int | None = None,
+    ray: str | None = None,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
@@ -172,11 +172,12 @@ def run(
     `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
     the run early, `strict` fails what cannot be told or believed, `against` holds the run against something else in the
     end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
+    `workers` are processes that share each pass, on this machine or on the Ray cluster at the address `ray`.
     Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     refuse_unbounded(scenario)
     stop, now = stop or Stop(), utc_now()
-    with open_targets(scenario) as targets:
+    with _crew(scenario, workers, ray, keep_text=keep_text) as crew, open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
         info = info_of(scenario, folder.name, now, command, strict=strict)
         with _on_disk(folder):
@@ -191,11 +192,41 @@ def run(
             ):
                 watching = _aborting(scenario, info, stop, observer)
                 around = surroundings(scenario, journal.append, batches, watching, stop, now.date(), sends)
-                _run_passes(scenario, targets, replace(around, texts=texts), folder)
+                passes = run_passes if crew is None else crew(folder, info.token)
+                _run_passes(scenario, targets, replace(around, texts=texts), folder, passes=passes)
     if lasts:
         _tell_of_batches(folder, say)
     with _on_disk(folder):
         return replace(report(folder, against=against), spent=around.budget.spent)
+
+
+class Passes(Protocol):
+    """Runs pass after pass, as `engine.run.run_passes`."""
+
+    def __call__(
+        self, scenario: Scenario, targets: Mapping[str | None, Target], around: Surroundings, *,
+        without: Container[OfPass] = (),
+    ) -> Iterator[PassEnd]:  # fmt: skip
+        """Tell of each pass when it has ended."""
+        ...
+
+
+@contextmanager
+def _crew(
+    scenario: Scenario, workers: int | None, ray: str | None, *, keep_text: bool
+) -> Iterator[Callable[[Path, str], Passes] | None]:
+    """What makes several processes run the passes of a run, by its folder and token; None where one process does."""
+    if ray is None and workers in (None, 1):
+        yield None
+        return
+    from bench.scale.cluster import cluster
+    from bench.scale.crew import Crew, refuse_unshared
+
+    if keep_text:
+        raise UsageError("texts are kept by one process only", "Leave out --keep-text, or --workers and --ray.")
+    refuse_unshared(scenario)
+    with cluster(workers, ray) as up:
+        yield lambda folder, token: Crew(up, folder, token).run_passes
 
 
 @contextmanager
@@ -247,6 +278,11 @@ def resume(
     since nobody knows how it ended; the record says so.  `scenario` is for runs whose scenario did not come from a
     file.  Raises UsageError when there is nothing to go on with.
     """
+    if merging.is_elsewhere(folder):
+        raise UsageError(
+            f"workers on other machines have sent requests of which {folder} does not know",
+            "Nothing is sent twice: `claude-bench report` shows what is known.  Run the scenario again.",
+        )
     loaded = folders.load(folder)
     scenario = scenario or same_scenario(loaded)
     if scenario.target in ("sim", "mock"):
@@ -262,6 +298,7 @@ def resume(
         _kept(folder, info, targets, loaded.unknown) as (journal, batches, sends),
         interruptible(stop, say),
     ):
+        _gather(folder, journal)
         watching = _aborting(scenario, info, stop, observer)
         around = surroundings(scenario, journal.append, batches, watching, stop, day, sends)
         around = after(around, read_records(folder / folders.RECORDS), loaded.unknown)
@@ -269,6 +306,13 @@ def resume(
         _run_passes(scenario, targets, around, folder, notes, without=over, resumed=True)
     _tell_of_batches(folder, say)
     return report(folder)
+
+
+def _gather(folder: Path, journal: Journal) -> None:
+    """Put into the journal what several processes have left beside it at a kill."""
+    if merging.left_over(folder):
+        known = {(record.of_pass, record.seq) for record in read_records(folder / folders.RECORDS)}
+        merging.gather(folder, journal.append, known)
 
 
 def same_scenario(loaded: LoadedRun) -> Scenario:
@@ -307,16 +351,15 @@ def _run_passes(
     *,
     without: Container[OfPass] = (),
     resumed: bool = False,
+    passes: Passes = run_passes,
 ) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
     notes = list(before)
     _write_ending(folder, notes, around.stop)
     try:
-        for end in run_passes(scenario, targets, around, without=without):
-            overhead = _overhead(end, folder)
-            notes.append(
-                PassNote(end.strategy, end.number, end.stopped, overhead, end.case, end.resumed_at, end.selfcheck)
-            )
+        for end in passes(scenario, targets, around, without=without):
+            overhead, found = _overhead(end, folder), (end.selfcheck, end.workers)
+            notes.append(PassNote(end.strategy, end.number, end.stopped, overhead, end.case, end.resumed_at, *found))
             _write_ending(folder, notes, around.stop)
     except TargetError as lost:
         if not notes and not resumed:

@@ -59,9 +59,25 @@ def _keep(journal: Callable[[Record], None], sends: SendLog | None, stop: Stop, 
 
 def _note(sends: SendLog, day: date, stop: Stop, of_pass: OfPass, spec: RequestSpec, number: int, now: float) -> None:
     case, strategy, repeat = of_pass
-    worst = worst_of(spec, day) or None
+    send = Send(
+        strategy,
+        repeat,
+        spec.seq,
+        number,
+        now,
+        worst_of(spec, day) or None,
+        case,
+        spec.params["model"],
+        spec.intended,
+        spec.output_tokens,
+        spec.stream,
+        spec.conversation,
+        spec.turn,
+        spec.final,
+        spec.group,
+    )
     try:
-        sends.write(Send(strategy, repeat, spec.seq, number, now, worst, case))
+        sends.write(send)
     except OSError as error:
         stop.cut_short(f"a send cannot be written down: {error.strerror}", Exit.NOT_VALID)
 

@@ -7,6 +7,7 @@ the token-bucket strategy paces with it, so both sides of a benchmark share one 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -49,9 +50,9 @@ class Bucket:
         self.level = min(self.capacity, self.settle(now) - amount)
 
     def wait(self, amount: float, now: float) -> float:
-        """Seconds from `now` until `amount` fits, if nothing else is taken; 0 if it fits already."""
+        """Seconds from `now` until `amount` fits, if nothing else is taken; 0 if it fits already, without end if never."""
         missing = min(amount, self.capacity) - self.settle(now)
-        return 0.0 if missing <= TOLERANCE else missing / self.rate
+        return 0.0 if missing <= TOLERANCE else missing / self.rate if self.rate else math.inf
 
     @property
     def refill(self) -> float:

@@ -42,6 +42,12 @@ def run(
     max_requests: Annotated[int | None, Parameter(help="Stop after this many attempts.")] = None,
     max_time: Annotated[str | None, Parameter(help="Stop after this long, such as 10m.")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Share the load among so many processes.", validator=Number(gte=1, lte=10_000))
+    ] = None,
+    ray: Annotated[
+        str | None, Parameter(help="The Ray cluster on which they run, such as 10.0.0.1:6379; local is this machine.")
+    ] = None,
     live: Annotated[
         bool, Parameter(negative="", help="Serve a page on this machine that shows the run as it goes.")
     ] = False,
@@ -121,6 +127,8 @@ def run(
                 strict=strict,
                 against=against,
                 keep_text=keep_text,
+                workers=workers,
+                ray=ray,
             )
         code = _show(finished, json=json, quiet=quiet)
         ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)

@@ -39,12 +39,31 @@ class BudgetGuard:
     sent: int = 0
     time_used: float = 0.0
     """Scenario seconds of the passes that have ended."""
+    whole_cost: float | None = None
+    """Of what `max_cost` is a share, and below `max_requests`, where others spend too; for words alone."""
+    whole_requests: int | None = None
+    may_grow: bool = False
+    """Whether others may yet leave more to it: as long as they may, whoever wants to send waits."""
     _waiting: deque[_Waiting] = field(default_factory=deque, init=False, repr=False)
 
     @property
     def time_left(self) -> float | None:
         """Scenario seconds the pass that begins now may take."""
         return None if self.max_time is None else max(0.0, self.max_time - self.time_used)
+
+    @property
+    def missing(self) -> tuple[float, int]:
+        """Dollars and requests that whoever waits first lacks; of what it does not lack, 0."""
+        if not self._waiting:
+            return 0.0, 0
+        worst, cost = self._waiting[0].worst, 0.0
+        if self.max_cost is not None:
+            cost = max(0.0, self.spent + self.at_risk + worst - self.max_cost)
+        return cost, int(self.max_requests is not None and self.sent >= self.max_requests)
+
+    def look_again(self) -> None:
+        """Tell that its bounds were changed from outside."""
+        self._look()
 
     def takes(self, worst: float) -> bool:
         """Reserve an attempt that may cost `worst`, if it fits and nobody waits."""
@@ -96,7 +115,7 @@ class BudgetGuard:
         while self._waiting:
             first = self._waiting[0]
             why = self._refusal(first.worst)
-            if why is not None and self.in_flight:
+            if why is not None and (self.in_flight or self.may_grow):
                 return
             self._waiting.popleft()
             if first.answer.done():  # given up in this very moment
@@ -107,11 +126,12 @@ class BudgetGuard:
 
     def _refusal(self, worst: float) -> Refusal | None:
         if self.max_requests is not None and self.sent >= self.max_requests:
-            return f"the budget of {self.max_requests:,} requests is used up"
+            return f"the budget of {self.whole_requests or self.max_requests:,} requests is used up"
         if self.max_cost is not None and self.spent + self.at_risk + worst > self.max_cost:
+            bound, by = (self.max_cost, "") if self.whole_cost is None else (self.whole_cost, " by this process")
             return (
-                f"the next request could break the budget of {dollars(self.max_cost)} "
-                f"({dollars(self.spent)} spent, up to {dollars(worst)} more)"
+                f"the next request could break the budget of {dollars(bound)} "
+                f"({dollars(self.spent)} spent{by}, up to {dollars(worst)} more)"
             )
         return None
 

@@ -10,7 +10,8 @@ from bench.clock import Clock
 from bench.engine.dispatch import Pass
 from bench.engine.exchange import Terms
 from bench.engine.groups import Groups, groups_of
-from bench.engine.lanes import Lane, entries_of, lanes_of
+from bench.engine.lanes import Lane, lanes_of
+from bench.engine.part import ALL, Part
 from bench.engine.pool import Pool
 from bench.engine.surroundings import Surroundings
 from bench.request import RequestSpec
@@ -27,12 +28,13 @@ class LivePass:
 
     def __init__(
         self, scenario: Scenario, case: str | None, strategy: Strategy, number: int, client: Client, clock: Clock,
-        around: Surroundings,
+        around: Surroundings, part: Part = ALL,
     ) -> None:  # fmt: skip
         self._scenario, self._case, self._strategy, self._number = scenario, case, strategy, number
         self._client, self._clock, self._around = client, clock, around
         self._of_pass = (case, strategy.name, number)
-        self._entries = entries_of(scenario, strategy, clock)
+        self._stripe = part.stripe
+        self._entries = part.entries(scenario, strategy, clock)
         self._longest = math.inf if scenario.timeout.request is None else scenario.timeout.request
         self._hedging = None if strategy.hedge is None else Hedging(strategy.hedge)
 
@@ -40,7 +42,7 @@ class LivePass:
         """Return when every request has its record, or when a stop has run its course."""
         mark = pass_name(self._strategy.name, self._number, self._case)
         groups = groups_of(self._scenario, self._strategy, self._clock)
-        await self.send(sources_of(self._scenario, mark), self._around, groups)
+        await self.send(sources_of(self._scenario, mark, self._stripe), self._around, groups)
 
     async def send(self, sources: Iterable[Source], around: Surroundings, groups: Groups | None = None) -> None:
         """Send what these have.  Limits hold for all that is sent at any time, and so does what is learned of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Container, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -16,16 +17,19 @@ from bench.engine.budget import certain
 from bench.engine.gauge import Gauge, Gauged
 from bench.engine.hybrid import HybridPass
 from bench.engine.live import LivePass
+from bench.engine.part import ALL, Part
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.results.record import OfPass, Record
 from bench.results.selfcheck import SelfCheck
+from bench.results.workers import WorkerNote
 from bench.scenario.model import Rounds, Scenario, Strategy
 from bench.targets.keeping import Keeping
 from bench.targets.target import Session, Target
 from bench.workload.requests import count_of, warmup_of
 from bench.workload.streams import traffic_of
+from bench.workload.stripe import Stripe
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class PassEnd:
     """Seconds since its start at which it went on after a pause, which does not count; None if it came through."""
     selfcheck: SelfCheck | None = None
     """What the client saw of itself; None in virtual time, where nothing is late."""
+    workers: tuple[WorkerNote, ...] = ()
+    """Who sent it, where several processes did."""
 
 
 def run_passes(
@@ -54,24 +60,29 @@ def run_passes(
     `targets` has one for each case by its name, or, without cases, one under None.  `without` are passes to leave out.
     Each pass has an event loop of its own, so that simulated time starts at 0.  Repeats differ in their seed.
     """
-    rounds = [
+    for place, (number, case, variant, strategy) in enumerate(rounds_of(scenario, without)):
+        target = targets[case]
+        pause = scenario.pause if place and not target.resets else 0.0
+        if around.stop.reason is None:
+            yield run_loop(run_pass(variant, case, strategy, number, target, around, pause), virtual=target.virtual)
+
+
+def rounds_of(scenario: Scenario, without: Container[OfPass] = ()) -> list[tuple[int, str | None, Scenario, Strategy]]:
+    """The passes of a scenario in their order: repeat, case, the scenario of that case, strategy."""
+    return [
         (number, case, variant, strategy)
         for number in range(scenario.repeat)
         for case, variant in scenario.variants
         for strategy in variant.strategies
         if (case, strategy.name, number) not in without
     ]
-    for place, (number, case, variant, strategy) in enumerate(rounds):
-        target = targets[case]
-        pause = scenario.pause if place and not target.resets else 0.0
-        if around.stop.reason is None:
-            yield run_loop(_run_pass(variant, case, strategy, number, target, around, pause), virtual=target.virtual)
 
 
-async def _run_pass(
+async def run_pass(
     scenario: Scenario, case: str | None, strategy: Strategy, number: int, target: Target, around: Surroundings,
-    pause: float,
+    pause: float = 0.0, part: Part = ALL,
 ) -> PassEnd:  # fmt: skip
+    """Run one pass, or a part of it, on the running event loop."""
     clock = Clock(1.0 if target.virtual else scenario.speed)
     await wait(clock, pause, around.stop)
     seeded = scenario.model_copy(update={"seed": scenario.seed + number})
@@ -79,18 +90,18 @@ async def _run_pass(
         around.batches.ids.clear()  # the server has forgotten them, and may use them again
     async with target.session(clock, seeded.seed) as session:
         if strategy.kind != "batch":
-            await session.connect(_connections(strategy, seeded))
-            await _warm_up(seeded, session, around)
-        await session.reset()
+            await session.connect(_connections(strategy, seeded, part.stripe))
+            await _warm_up(seeded, session, around, part.stripe)
         resumed_at = _reached(strategy, around.recorded.get((case, strategy.name, number), {}))
-        clock.restart(resumed_at or 0.0)
+        await part.begin(session, clock, resumed_at or 0.0)
         around.observer.pass_started(strategy.name, number, count_of(seeded), clock.speed, case)
         if around.texts is not None:
             session = replace(session, client=Keeping(session.client, around.texts, (case, strategy.name, number)))
         with nullcontext() if target.virtual else Gauge(clock) as gauge:
             if gauge is not None:
                 session = replace(session, client=Gauged(session.client, gauge, clock))
-            await _send_all(seeded, case, strategy, number, session, clock, _dated(around, scenario, target, clock))
+            around = _dated(around, scenario, target, clock)
+            await _send_all(seeded, case, strategy, number, session, clock, around, part)
         around.observer.pass_ended()
         latencies = await session.server_latencies()
     found = None if gauge is None else gauge.found
@@ -101,10 +112,10 @@ MOST_CONNECTIONS = 50
 """Connections that are open before a pass begins: a handshake is no part of a latency, and more at once are a flood."""
 
 
-def _connections(strategy: Strategy, scenario: Scenario) -> int:
+def _connections(strategy: Strategy, scenario: Scenario, stripe: Stripe) -> int:
     """As many as there will be requests in flight, if that many may be."""
     in_flight = (strategy.limit, count_of(scenario), MOST_CONNECTIONS)
-    return min(one for one in in_flight if one is not None)
+    return math.ceil(min(one for one in in_flight if one is not None) / stripe.of)
 
 
 def _reached(strategy: Strategy, recorded: Mapping[int, Record]) -> float | None:
@@ -133,9 +144,9 @@ async def wait(clock: Clock, seconds: float, stop: Stop) -> None:
         await waiting
 
 
-async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -> None:
+async def _warm_up(scenario: Scenario, session: Session, around: Surroundings, stripe: Stripe) -> None:
     """Send what is not counted, one after another.  The budget counts it all the same."""
-    for spec in warmup_of(scenario):
+    for spec in warmup_of(scenario, stripe):
         if around.stop.reason is not None:
             return
         worst = around.worst_case(spec)
@@ -149,9 +160,9 @@ async def _warm_up(scenario: Scenario, session: Session, around: Surroundings) -
 
 async def _send_all(
     scenario: Scenario, case: str | None, strategy: Strategy, number: int, session: Session, clock: Clock,
-    around: Surroundings,
+    around: Surroundings, part: Part,
 ) -> None:  # fmt: skip
-    one_pass = _pass(scenario, case, strategy, number, session, clock, around)
+    one_pass = _pass(scenario, case, strategy, number, session, clock, around, part)
     alarm = None
     if (left := around.budget.time_left) is not None:
         words = f"the budget of {around.budget.max_time:g} s of scenario time is used up"
@@ -166,7 +177,7 @@ async def _send_all(
 
 def _pass(
     scenario: Scenario, case: str | None, strategy: Strategy, number: int, session: Session, clock: Clock,
-    around: Surroundings,
+    around: Surroundings, part: Part,
 ) -> LivePass | BatchPass | HybridPass:  # fmt: skip
     match strategy.kind:
         case "batch":
@@ -174,4 +185,4 @@ def _pass(
         case "hybrid":
             return HybridPass(scenario, case, strategy, number, session, clock, around)
         case _:
-            return LivePass(scenario, case, strategy, number, session.client, clock, around)
+            return LivePass(scenario, case, strategy, number, session.client, clock, around, part)

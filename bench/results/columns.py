@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -291,10 +292,10 @@ def split_passes(records: Iterable[Record]) -> list[Columns]:
     return [builder.columns() for builder in builders.values()]
 
 
-def read_passes(path: Path) -> list[Columns]:
-    """Read a journal once, line by line.  UsageError when it is not a journal of ours."""
+def read_passes(path: Path, more: Iterable[Record] = ()) -> list[Columns]:
+    """Read a journal once, line by line, and `more` that is not in it yet.  UsageError when it is not one of ours."""
     try:
-        return split_passes(read_records(path))
+        return split_passes(chain(read_records(path), more))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, RecursionError, struct.error) as error:

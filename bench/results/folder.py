@@ -5,6 +5,7 @@
       records.jsonl   one line a request, written as each ends
       batches.jsonl   what happened to message batches, where there are any
       sends.jsonl     what was sent and has no end on record, while a run that costs money goes on, or after a kill
+      workers/        what several processes have recorded, while a pass that they share goes on, or after a kill
       texts.jsonl     prompts and answers, where they were asked for; only its owner may read it
       passes.json     how each pass ended, and what the server said of it
       summary.json    what it came to
@@ -35,11 +36,13 @@ from bench.results.columns import Columns, read_passes
 from bench.results.diagnosis import Ceiling
 from bench.results.environment import Machine
 from bench.results.limits import Pool
+from bench.results.merging import read_left_over, sends_left_over
 from bench.results.record import OfPass, Record, to_line
 from bench.results.redact import bare_url, redact
 from bench.results.selfcheck import SelfCheck
 from bench.results.sends import SENDS, Send, read_sends, without_end
 from bench.results.summary import Overhead, Summary
+from bench.results.workers import WorkerNote
 
 SCHEMA_VERSION = 1
 
@@ -137,6 +140,8 @@ class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """Seconds since its start at which it went on after a pause, which does not count; None if it came through."""
     selfcheck: SelfCheck | None = None
     """What the client saw of itself; None in virtual time, and in runs of before this was kept."""
+    workers: tuple[WorkerNote, ...] = ()
+    """Who sent it, where several processes did."""
 
     @property
     def of_pass(self) -> OfPass:
@@ -253,7 +258,7 @@ def write_summary(folder: Path, summary: Summary) -> None:
 
 def load(folder: Path) -> LoadedRun:
     """Read a run folder.  UsageError when it is missing, is not a run, or was written by another version."""
-    info, passes = _info(folder), read_passes(folder / RECORDS)
+    info, passes = _info(folder), read_passes(folder / RECORDS, read_left_over(folder))
     return LoadedRun(
         folder=folder,
         info=info,
@@ -262,7 +267,7 @@ def load(folder: Path) -> LoadedRun:
         ending=read_json(folder / PASSES, Ending, SCHEMA_VERSION) if (folder / PASSES).is_file() else Ending(),
         torn=_torn(folder / RECORDS),
         batches=tuple(read_events(folder / BATCHES)),
-        unknown=_unknown(folder / SENDS, passes),
+        unknown=_unknown(folder, passes),
     )
 
 
@@ -336,9 +341,9 @@ def replace_with(path: Path, content: bytes, *, private: bool = False) -> None:
     part.replace(path)
 
 
-def _unknown(path: Path, passes: Iterable[Columns]) -> tuple[Send, ...]:
+def _unknown(folder: Path, passes: Iterable[Columns]) -> tuple[Send, ...]:
     """What was sent and has no end on record."""
-    if not (sends := read_sends(path)):
+    if not (sends := [*read_sends(folder / SENDS), *sends_left_over(folder)]):
         return ()
     return tuple(without_end(sends, {one.of_pass: set(one.requests.seq.tolist()) for one in passes}))
 

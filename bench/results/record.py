@@ -180,6 +180,11 @@ def read_records(path: Path) -> Iterator[Record]:
                 yield _decode(line)
 
 
+def decode_lines(lines: bytes) -> Iterator[Record]:
+    """The records of whole lines that have come from elsewhere."""
+    return map(_decode, lines.splitlines())
+
+
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write records as JSON lines."""
     with path.open("wb") as file:

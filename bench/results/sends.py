@@ -32,6 +32,16 @@ class Send(msgspec.Struct, frozen=True, omit_defaults=True, rename={"pass_": "pa
     worst: float | None = None
     """The most dollars it can cost; None where no price is known."""
     case: str | None = None
+    model: str = ""
+    intended: float = 0.0
+    """When the workload meant its request to go, seconds since the start of the pass; and below, what else a record
+    says of its request."""
+    expected_output: int = 0
+    stream: str | None = None
+    conversation: int | None = None
+    turn: int | None = None
+    final: bool = False
+    group: int | None = None
 
     @property
     def of_pass(self) -> OfPass:
@@ -41,6 +51,24 @@ class Send(msgspec.Struct, frozen=True, omit_defaults=True, rename={"pass_": "pa
     def attempt(self) -> Attempt:
         """What stands for it in the record of its request."""
         return Attempt(sent=self.sent, ended=self.sent, cause="killed", at_most=self.worst)
+
+    def record(self) -> Record:
+        """The record of its request, where that is not to be tried again."""
+        return Record(
+            strategy=self.strategy,
+            pass_=self.pass_,
+            seq=self.seq,
+            model=self.model,
+            intended=self.intended,
+            attempts=(self.attempt(),),
+            expected_output=self.expected_output,
+            stream=self.stream,
+            conversation=self.conversation,
+            turn=self.turn,
+            final=self.final,
+            group=self.group,
+            case=self.case,
+        )
 
 
 _decode = msgspec.json.Decoder(Send).decode

@@ -55,6 +55,11 @@ class _Line:
                 if timer is not None:
                     timer.cancel()
 
+    @property
+    def waits(self) -> bool:
+        """Whether somebody does."""
+        return self._first is not None
+
     def changed(self) -> None:
         """Let the first in line look again."""
         if self._first is not None and not self._first.done():
@@ -65,14 +70,14 @@ class Slots:
     """At most `limit` requests in flight (None: any number), first come first served."""
 
     def __init__(self, limit: int | Limit | None, clock: Clock) -> None:
-        self._limit = Fixed(limit) if isinstance(limit, int) else limit
+        self.limit = Fixed(limit) if isinstance(limit, int) else limit
         self._clock = clock
         self._line = _Line(clock)
         self.taken = 0
 
     async def take(self) -> None:
         """Wait for a slot."""
-        if (limit := self._limit) is not None:
+        if (limit := self.limit) is not None:
             async with self._line:
                 await self._line.until(lambda: limit.wait(self.taken, self._clock.now()))
                 self.taken += 1
@@ -86,9 +91,18 @@ class Slots:
 
     def learn(self, attempt: Attempt, now: float) -> None:
         """Tell the limit how an attempt ended."""
-        if self._limit is not None:
-            self._limit.update(attempt, self.taken, now)
+        if self.limit is not None:
+            self.limit.update(attempt, self.taken, now)
             self._line.changed()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for one."""
+        return self._line.waits
+
+    def look_again(self) -> None:
+        """Tell that the limit was changed from outside."""
+        self._line.changed()
 
 
 class Admission:
@@ -101,7 +115,7 @@ class Admission:
     """
 
     def __init__(self, slots: Slots | int | Limit | None, pacer: Pace | None, clock: Clock) -> None:
-        self._slots = slots if isinstance(slots, Slots) else Slots(slots, clock)
+        self.slots = slots if isinstance(slots, Slots) else Slots(slots, clock)
         self._pacer = pacer
         self._clock = clock
         self._for_pace = _Line(clock)
@@ -109,11 +123,11 @@ class Admission:
     @property
     def in_flight(self) -> int:
         """Slots taken, by all who share them."""
-        return self._slots.taken
+        return self.slots.taken
 
     async def acquire(self, cost: Cost) -> Ticket:
         """Wait for a slot, then for `cost` to fit."""
-        await self._slots.take()
+        await self.slots.take()
         try:
             return await self.pace(cost)
         except asyncio.CancelledError:
@@ -122,7 +136,7 @@ class Admission:
 
     def release(self) -> None:
         """Give a slot back."""
-        self._slots.release()
+        self.slots.release()
 
     async def pace(self, cost: Cost) -> Ticket:
         """Wait until `cost` fits into the pacer, and reserve it."""
@@ -138,10 +152,21 @@ class Admission:
             self._pacer.forgo(ticket, self._clock.now())
             self._for_pace.changed()
 
+    @property
+    def paced(self) -> bool:
+        """Whether there is a pacer."""
+        return self._pacer is not None
+
+    def hold(self, share: float) -> None:
+        """Keep to this share of what the pacer keeps to."""
+        if self._pacer is not None:
+            self._pacer.hold(share, self._clock.now())
+            self._for_pace.changed()
+
     def settle(self, ticket: Ticket, attempt: Attempt) -> None:
         """Tell limit and pacer how an attempt ended; what that frees may let the first in line go sooner."""
         now = self._clock.now()
-        self._slots.learn(attempt, now)
+        self.slots.learn(attempt, now)
         if self._pacer is not None:
             self._pacer.settle(ticket, attempt, now)
             self._for_pace.changed()

@@ -25,6 +25,8 @@ KEPT_BACK = 0.1
 _ROUNDING = 500.0
 """By how many tokens `remaining` may be off: it comes rounded to the nearest thousand (rate-limit page, 2026-10-08)."""
 
+_LEAST_SHARE = 1e-6
+
 
 @dataclass(slots=True)
 class Believed:
@@ -73,6 +75,14 @@ class Believed:
         lowest = highest - 2 * self.rounding if remaining else -math.inf
         self.correct(min(max(believed, lowest), highest) - believed, now)
 
+    def scale(self, factor: float, now: float) -> None:
+        """So many times as much of it is one's own.  What is lost is lost at once; what is won has yet to refill."""
+        level = self.bucket.settle(now)
+        self.bucket.rate *= factor
+        self.bucket.capacity *= factor
+        self.most *= factor
+        self.correct(min(0.0, level * (factor - 1)), now)
+
     def empty_for(self, seconds: float, now: float) -> None:
         """A refusal: whatever was believed, there is nothing to take for so many seconds."""
         self.correct(min(0.0, -self.bucket.rate * seconds - self.bucket.settle(now)), now)
@@ -87,13 +97,15 @@ class HeaderPacer:
 
     __slots__ = (
         "_input", "_lengths", "_output", "_output_in_flight", "_paused_until", "_requests", "_seconds_per_token",
-        "_squares_in_flight", "_told_of",
+        "_share", "_squares_in_flight", "_told_of",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._requests = Believed()
         self._input = Believed(_ROUNDING)
         self._output = Believed(_ROUNDING)
+        self._share = 1.0
+        """Of what headers tell; the rest is for others who send beside it."""
         self._paused_until = -math.inf
         self._told_of = -math.inf
         """The latest moment of which headers have told; a long answer may tell of an earlier one, too late."""
@@ -153,15 +165,29 @@ class HeaderPacer:
         self._input.correct(reserved.input_tokens, now)
         self._output.bucket.take(-reserved.output_tokens, now)
 
+    def hold(self, share: float, now: float) -> None:
+        """See `Pace`.  Something is always left: without a rate a limit would not be known."""
+        share = max(share, _LEAST_SHARE)
+        for one in (self._requests, self._input, self._output):
+            one.scale(share / self._share, now)
+        self._share = share
+
     def _told(self, limits: RateLimits, marks: Marks, now: float) -> None:
-        self._requests.told(limits.requests_limit, limits.requests_remaining, marks.requests, 0.0, now)
-        self._input.told(limits.input_tokens_limit, limits.input_tokens_remaining, marks.input_tokens, 0.0, now)
+        told = limits if self._share == 1 else _part(limits, self._share)
+        self._requests.told(told.requests_limit, told.requests_remaining, marks.requests, 0.0, now)
+        self._input.told(told.input_tokens_limit, told.input_tokens_remaining, marks.input_tokens, 0.0, now)
         duration = marks.length * self._seconds_per_token.or_else(0.0)
-        refill = (limits.output_tokens_limit or 0) / 60 * duration
-        self._output.told(limits.output_tokens_limit, limits.output_tokens_remaining, marks.output_tokens, refill, now)
+        refill = (told.output_tokens_limit or 0) / 60 * duration
+        self._output.told(told.output_tokens_limit, told.output_tokens_remaining, marks.output_tokens, refill, now)
 
     def _pause(self, cause: str, seconds: float, now: float) -> None:
         self._paused_until = max(self._paused_until, now + seconds)
         refused = {"requests": self._requests, "input_tokens": self._input, "output_tokens": self._output}
         if cause in refused:
             refused[cause].empty_for(seconds, now)
+
+
+def _part(limits: RateLimits, share: float) -> RateLimits:
+    """What headers told, as if there were only a share of it."""
+    told = {name: getattr(limits, name) for name in limits.__struct_fields__}
+    return type(limits)(**{name: None if value is None else round(value * share) for name, value in told.items()})

@@ -56,16 +56,17 @@ class Limit(Protocol):
 
 
 class Fixed:
-    """Always the same number."""
+    """A number that nothing in the pass itself changes."""
 
-    __slots__ = ("_limit",)
+    __slots__ = ("most",)
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, most: int) -> None:
+        self.most = most
+        """Whoever shares the number with others sets it anew."""
 
     def wait(self, in_flight: int, now: float) -> float:  # noqa: ARG002
         """See `Limit`."""
-        return 0.0 if in_flight < self._limit else math.inf
+        return 0.0 if in_flight < self.most else math.inf
 
     def update(self, attempt: Attempt, in_flight: int, now: float) -> None:
         """See `Limit`.  There is nothing to learn."""

@@ -69,6 +69,13 @@ class Pace(Protocol):
         """Take a reservation back whose attempt is not sent."""
         ...
 
+    def hold(self, share: float, now: float) -> None:
+        """Keep to this share of each limit from now on, since others send too.
+
+        Whoever gets less gives up what it has saved above that; whoever gets more begins with nothing more.
+        """
+        ...
+
 
 @dataclass(slots=True)
 class Average:
@@ -109,12 +116,13 @@ class Lengths:
 class Pacer:
     """Three token buckets that are taken together or not at all.  A None bucket is a limit that does not exist."""
 
-    __slots__ = ("_input", "_lengths", "_output", "_requests")
+    __slots__ = ("_input", "_lengths", "_output", "_requests", "_whole")
 
     def __init__(self, requests: Bucket | None, input_tokens: Bucket | None, output_tokens: Bucket | None) -> None:
         self._requests = requests
         self._input = input_tokens
         self._output = output_tokens
+        self._whole = [(one, one.capacity, one.rate) for one in (requests, input_tokens, output_tokens) if one]
         self._lengths = Lengths()
 
     def wait(self, cost: Cost, now: float) -> float:
@@ -157,6 +165,13 @@ class Pacer:
         """Take a reservation back whose attempt is not sent."""
         reserved = ticket.reserved
         self.take(Cost(-reserved.requests, -reserved.input_tokens, -reserved.output_tokens), now)
+
+    def hold(self, share: float, now: float) -> None:
+        """See `Pace`."""
+        for bucket, capacity, rate in self._whole:
+            bucket.settle(now)
+            bucket.capacity, bucket.rate = capacity * share, rate * share
+            bucket.level = min(bucket.level, bucket.capacity)
 
 
 def reservation(spec: RequestSpec) -> Cost:

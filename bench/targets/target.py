@@ -12,7 +12,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -84,6 +84,8 @@ class Target:
     """Makes it ready for a pass on this clock; the number seeds the pass."""
     epoch: float | None = None
     """Unix time of second 0 of every pass; None is that of the wall clock then."""
+    url: str | None = None
+    """Where other processes reach a server that was started for this run, as `join_mock` takes it."""
 
 
 @contextmanager
@@ -139,8 +141,6 @@ def _sim(scenario: Scenario) -> Iterator[Target]:
 
 @contextmanager
 def _mock(scenario: Scenario) -> Iterator[Target]:
-    from bench.targets.batches_sdk import SdkBatches
-    from bench.targets.batches_sim import batch_key
     from bench.targets.mock_process import mock_process
 
     most = _allow_many_connections()  # of the mock's own process too
@@ -148,25 +148,41 @@ def _mock(scenario: Scenario) -> Iterator[Target]:
 
         @asynccontextmanager
         async def session(clock: Clock, seed: int) -> AsyncIterator[Session]:
-            seed = _seed_of_answers(scenario, seed)
-
-            def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
-                key = f"{seed}.{spec.seq}.{attempt}"
-                tokens = round(spec.output_tokens * scenario.mock.output_factor)
-                return {"x-mock-key": key, "x-mock-output-tokens": str(tokens)}
-
             await server.reset()
-            async with _clients(scenario, clock, server.url, _NO_KEY, headers, most) as (client, sdk):
-                batches = SdkBatches(
-                    sdk.sdk,
-                    clock,
-                    timeout=scenario.timeout.attempt,
-                    headers=lambda number: {"x-mock-key": ".".join(map(str, batch_key(seed, number)))},
-                    output_factor=scenario.mock.output_factor,
-                )
-                yield Session(client, batches, server.reset, server.latencies, client.connect)
+            async with _at_mock(scenario, server.url, most, clock, seed) as joined:
+                yield replace(joined, reset=server.reset, server_latencies=server.latencies)
 
-        yield Target("mock", False, True, session)
+        yield Target("mock", False, True, session, url=server.url)
+
+
+@contextmanager
+def join_mock(scenario: Scenario, url: str) -> Iterator[Target]:
+    """The mock that another process has started for this run, and resets."""
+    most = _allow_many_connections()
+    yield Target("mock", False, True, lambda clock, seed: _at_mock(scenario, url, most, clock, seed), url=url)
+
+
+@asynccontextmanager
+async def _at_mock(scenario: Scenario, url: str, most: int, clock: Clock, seed: int) -> AsyncIterator[Session]:
+    from bench.targets.batches_sdk import SdkBatches
+    from bench.targets.batches_sim import batch_key
+
+    seed = _seed_of_answers(scenario, seed)
+
+    def headers(spec: RequestSpec, attempt: int) -> dict[str, str]:
+        key = f"{seed}.{spec.seq}.{attempt}"
+        tokens = round(spec.output_tokens * scenario.mock.output_factor)
+        return {"x-mock-key": key, "x-mock-output-tokens": str(tokens)}
+
+    async with _clients(scenario, clock, url, _NO_KEY, headers, most) as (client, sdk):
+        batches = SdkBatches(
+            sdk.sdk,
+            clock,
+            timeout=scenario.timeout.attempt,
+            headers=lambda number: {"x-mock-key": ".".join(map(str, batch_key(seed, number)))},
+            output_factor=scenario.mock.output_factor,
+        )
+        yield Session(client, batches, connect=client.connect)
 
 
 def address_of(target: str) -> str:

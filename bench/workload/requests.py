@@ -22,6 +22,7 @@ from bench.workload.prefix import control, prefix_of
 from bench.workload.prompts import Prompt, from_dataset, synthetic
 from bench.workload.sizes import sizer
 from bench.workload.streams import Traffic, traffic_of
+from bench.workload.stripe import WHOLE, Stripe
 from bench.workload.think import think_time
 from mock_server.models import estimate_tokens
 from mock_server.rng import Draws
@@ -48,20 +49,21 @@ class Source:
     """Whom they ask."""
 
 
-def sources_of(scenario: Scenario, mark: str = "") -> Iterator[Source]:
+def sources_of(scenario: Scenario, mark: str = "", stripe: Stripe = WHOLE) -> Iterator[Source]:
     """Where the requests of a scenario come from, a source for each stream.
 
-    Streams take turns with the sequence numbers.  `mark` tells what one pass has cached from what another one has.
+    Streams take turns with the sequence numbers.  `mark` tells what one pass has cached from what another one has.  Of
+    a `stripe` there are only the arrivals that are in it, and what follows on them.
     """
-    for stream in _streams(scenario, mark):
+    for stream in _streams(scenario, mark, stripe):
         after = stream.after if stream.waits else None
         yield Source(stream.arrivals(), stream.spec, stream.traffic.priority, after, stream.traffic.model)
 
 
-def _streams(scenario: Scenario, mark: str) -> Iterator[_Stream]:
+def _streams(scenario: Scenario, mark: str, stripe: Stripe = WHOLE) -> Iterator[_Stream]:
     streams = traffic_of(scenario)
     for number, traffic in enumerate(streams):
-        yield _Stream(traffic, scenario.seed, _numbering(number, len(streams)), mark)
+        yield _Stream(traffic, scenario.seed, _numbering(number, len(streams)), mark, stripe)
 
 
 def _numbering(stream: int, streams: int) -> Callable[[int], int]:
@@ -78,15 +80,18 @@ class _Stream:
     What arrives is a request, or the first one of a conversation.  Its only state is whether the cache was written.
     """
 
-    def __init__(self, traffic: Traffic, seed: int, numbered: Callable[[int], int], mark: str) -> None:
+    def __init__(
+        self, traffic: Traffic, seed: int, numbered: Callable[[int], int], mark: str, stripe: Stripe = WHOLE
+    ) -> None:
         self.traffic = traffic
+        self._stripe = stripe
         self._users = traffic.arrivals if isinstance(traffic.arrivals, Users) else None
         self._rounds = traffic.arrivals if isinstance(traffic.arrivals, Rounds) else None
         self._workload, self._cache = traffic.workload, traffic.workload.cache
         self._seed, self._numbered = seed, numbered
         self._prefix = prefix_of(traffic, mark)
         self._script = Script(traffic, seed, numbered, mark) if traffic.workload.conversations else None
-        self._prompt = _prompts(traffic, seed) if self._script is None else None
+        self._prompt = _prompts(traffic, seed, self._is_own) if self._script is None else None
         self._output_tokens = sizer(traffic.workload.output_tokens, seed, "output")
         self._written = False
 
@@ -112,7 +117,15 @@ class _Stream:
         arrivals = (
             enumerate(arrivals_of(self.traffic, self._seed)) if self._users is None else self._firsts(self._users)
         )
-        return ((self._begin(number), arrival) for number, arrival in arrivals if self._is_wanted(number, arrival.at))
+        return (
+            (self._begin(number), arrival)
+            for number, arrival in arrivals
+            if self._is_own(number) and self._is_wanted(number, arrival.at)
+        )
+
+    def _is_own(self, number: int) -> bool:
+        """Whether an arrival is in the stripe.  All of a user's are where their first one is."""
+        return self._stripe.has(number if self._users is None else number % self._users.count)
 
     def _firsts(self, users: Users) -> Iterator[Placed]:
         return ((user, Arrival(users.ramp_up * user / users.count)) for user in range(users.count))
@@ -233,14 +246,15 @@ def only(source: Source, wanted: Callable[[int], bool]) -> Source:
     return replace(source, arrivals=arrivals(), spec=lambda place, _arrival: made.pop(place))
 
 
-def warmup_of(scenario: Scenario) -> Iterator[RequestSpec]:
+def warmup_of(scenario: Scenario, stripe: Stripe = WHOLE) -> Iterator[RequestSpec]:
     """Requests like those of the first stream to send beforehand: numbered -1, -2 ..., all due at once."""
     traffic = traffic_of(scenario)[0]
     trace = traffic.arrivals
     like = replayed(trace, Draws(scenario.seed)) if isinstance(trace, Trace) else repeat(Arrival(0.0))
     stream = _Stream(traffic, scenario.seed, lambda place: -1 - place, "warmup")
     for place, arrival in enumerate(islice(like, scenario.warmup.requests)):
-        yield stream.spec(place, arrival._replace(at=0.0))
+        if stripe.has(place):
+            yield stream.spec(place, arrival._replace(at=0.0))
 
 
 def count_of(scenario: Scenario) -> int | None:
@@ -250,12 +264,13 @@ def count_of(scenario: Scenario) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def _prompts(traffic: Traffic, seed: int) -> Callable[[int, int, int], Prompt]:
-    """The prompt of a place, drawn by a number, which has so many tokens in the trace."""
+def _prompts(traffic: Traffic, seed: int, is_own: Callable[[int], bool]) -> Callable[[int, int, int], Prompt]:
+    """The prompt of a place that is one's own, drawn by a number, which has so many tokens in the trace."""
     workload, model = traffic.workload, traffic.model
     if workload.dataset is not None:
-        prompt = _by_place(from_dataset(workload.dataset, model))
-        if isinstance(traffic.arrivals, Rounds):
+        again = isinstance(traffic.arrivals, Rounds)  # every round has the prompts of the first
+        prompt = _by_place(from_dataset(workload.dataset, model), (lambda _place: True) if again else is_own)
+        if again:
             prompt = cache(prompt)
         return lambda place, _drawn, _traced: prompt(place)
     assert workload.input_tokens is not None, "neither prompts nor their size"
@@ -270,10 +285,13 @@ def _prompts(traffic: Traffic, seed: int) -> Callable[[int, int, int], Prompt]:
     return lambda _place, drawn, traced: synthetic(drawn, tokens(drawn, traced), model)
 
 
-def _by_place(prompts: Iterator[Prompt]) -> Callable[[int], Prompt]:
-    """Prompts by their place, which need not be asked for in order, but each only once.  Keeps those passed over."""
+def _by_place(prompts: Iterator[Prompt], is_own: Callable[[int], bool]) -> Callable[[int], Prompt]:
+    """One's own prompts by their place, which need not be asked for in order, but each only once.
+
+    Keeps those passed over.
+    """
     ahead: dict[int, Prompt] = {}
-    numbered = enumerate(prompts)
+    numbered = ((place, prompt) for place, prompt in enumerate(prompts) if is_own(place))
 
     def prompt(place: int) -> Prompt:
         while place not in ahead:

@@ -59,6 +59,9 @@ class Counting:
         self._close(ticket)
         self.pace.settle(ticket, attempt, now)
 
+    def hold(self, share: float, now: float) -> None:
+        self.pace.hold(share, now)
+
     def forgo(self, ticket: Ticket, now: float) -> None:
         self._close(ticket)
         self.pace.forgo(ticket, now)
