@@ -175,6 +175,7 @@ def _summarize_pass(
         stopped=note.stopped if note else UNFINISHED,
         batches=batches.get(columns.of_pass, ()),
         selfcheck=note.selfcheck if note else None,
+        workers=note.workers if note else (),
     )
 
 

@@ -108,7 +108,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
         _print_turns(summary.passes[0].turns, console)  # of several passes the report has them
     console.print(Text(LEGEND, style="dim"))
     if summary.target != "sim":
-        console.print(Text(f"client: {', '.join(summary.clients)}", style="dim"))
+        console.print(Text(f"client: {', '.join((*summary.clients, *summary.crews))}", style="dim"))
     for line in (*waste(summary.passes), *months(summary.passes)):
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
     print_batches(summary.passes, console)

@@ -25,6 +25,7 @@ from bench.results.metrics import METRICS
 from bench.results.record import read_records
 from bench.results.summary import Summary, ThresholdResult
 from bench.results.texts import Text
+from bench.results.workers import in_words as in_words_of_workers
 from reports import batches, figures, money, tables, turns
 from reports.comparison_page import told
 from reports.fan_out import fan_out
@@ -201,6 +202,7 @@ def _trust(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> list[str
     ]:
         _, name, latest = max(seen, key=lambda entry: entry[0])
         lines += in_words(latest, name, run.info.ceiling)
+    lines += [in_words_of_workers(one.summary.workers, one.name) for one in passes if one.summary.workers]
     if run.torn:
         lines.append("The run was killed while it wrote: the last record was cut off and is not counted.")
     if summary.target == "sim":

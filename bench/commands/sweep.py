@@ -36,6 +36,9 @@ def sweep(
     processes: Annotated[
         int | None, Parameter(help="On sim: simulate in so many processes.", validator=Number(gte=1))
     ] = None,
+    ray: Annotated[
+        str | None, Parameter(help="On sim: on the Ray cluster at this address; local is this machine.")
+    ] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
     html: Annotated[Path | None, Parameter(help="Write the page here too.")] = None,
     json: Annotated[bool, Parameter(negative="", help="Print the sweep as JSON on standard output.")] = False,
@@ -69,6 +72,7 @@ def sweep(
             tell=tell,
             observer=observer,
             processes=processes,
+            ray=ray,
         )
     recommending.write_pages(swept.sweep, swept.folder, html)
     return printed(

@@ -52,14 +52,11 @@ class BudgetGuard:
         return None if self.max_time is None else max(0.0, self.max_time - self.time_used)
 
     @property
-    def missing(self) -> tuple[float, int]:
-        """Dollars and requests that whoever waits first lacks; of what it does not lack, 0."""
+    def wanted(self) -> tuple[float, int]:
+        """Dollars and requests that it would take, all in all, for whoever waits first to go; 0 where nobody waits."""
         if not self._waiting:
             return 0.0, 0
-        worst, cost = self._waiting[0].worst, 0.0
-        if self.max_cost is not None:
-            cost = max(0.0, self.spent + self.at_risk + worst - self.max_cost)
-        return cost, int(self.max_requests is not None and self.sent >= self.max_requests)
+        return self.spent + self.at_risk + self._waiting[0].worst, self.sent + 1
 
     def look_again(self) -> None:
         """Tell that its bounds were changed from outside."""

@@ -250,6 +250,7 @@ def sweep(
     tell: Tell = lambda _done, _total, _words: None,
     observer: Observer | None = None,
     processes: int | None = None,
+    ray: str | None = None,
     stop: Stop | None = None,
     say: Callable[[str], None] = api.to_stderr,
 ) -> Swept:
@@ -267,7 +268,7 @@ def sweep(
         _Cell(variant, case, scenario.tier, asked.kind) for scenario in scenarios for case, variant in scenario.variants
     ]
     how = (
-        _simulating(seeds, tell, processes, stop, say)
+        _simulating(seeds, tell, processes, ray, stop, say)
         if first.target == "sim"
         else _running(scenarios, seeds, folder, command, tell, observer, stop, say)
     )
@@ -321,11 +322,11 @@ def _new_folder(scenario: Scenario, out: Path | None) -> Path:
 
 @contextmanager
 def _simulating(
-    seeds: int, tell: Tell, processes: int | None, stop: Stop, say: Callable[[str], None]
+    seeds: int, tell: Tell, processes: int | None, ray: str | None, stop: Stop, say: Callable[[str], None]
 ) -> Iterator[Measure]:
     """In parallel processes, which a sweep keeps to its end."""
     stop.meaning = "finishing the simulations under way"
-    with interruptible(stop, say), workers(processes) as pool:
+    with interruptible(stop, say), workers(processes, ray) as pool:
         yield lambda wanted: _simulated(wanted, seeds, pool, tell, stop)
 
 

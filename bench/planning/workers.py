@@ -56,8 +56,17 @@ def _summary(scenario: Scenario) -> Summary:
 
 
 @contextmanager
-def workers(processes: int | None = None) -> Iterator[Workers]:
-    """As many as the machine has cores, unless told; one is this very process.  At the end, what goes on is stopped."""
+def workers(processes: int | None = None, ray: str | None = None) -> Iterator[Workers]:
+    """As many as the machine has cores, unless told; one is this very process.  At the end, what goes on is stopped.
+
+    With the address of a Ray cluster those of its machines.
+    """
+    if ray is not None:
+        from bench.scale.cluster import cluster
+
+        with cluster(processes, ray) as up:
+            yield up
+        return
     processes = processes or machine().cores
     if processes == 1:
         yield _Here()

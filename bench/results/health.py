@@ -11,6 +11,7 @@ from bench.results.bottleneck import BOTTLENECK, STRAINED, bottleneck
 from bench.results.columns import Columns, Floats, ended_by
 from bench.results.format import count, dollars, number, seconds, share
 from bench.results.limits import Pool
+from bench.results.lost_workers import lost
 from bench.results.question import Question
 from bench.results.sends import Send
 from bench.results.statistics import samples_needed
@@ -45,7 +46,8 @@ def pass_warnings(columns: Columns, question: Question, summary: PassSummary) ->
             *_rate_limited(summary),
             *_dear_cache(summary),
             *_unknown_waste(summary),
-            *_killed(columns),
+            *_killed(columns, summary),
+            *lost(summary.workers),
             *_one_day(summary.observation),
         )
     )
@@ -69,13 +71,14 @@ def no_end_on_record(unknown: Sequence[Send]) -> Iterator[Warning]:
         )
 
 
-def _killed(columns: Columns) -> Iterator[Warning]:
+def _killed(columns: Columns, summary: PassSummary) -> Iterator[Warning]:
     killed = ended_by("killed", of=columns.attempts)
     if killed.any():
         worst = float(np.nansum(columns.attempts.at_most[killed]))
+        then = "were not sent again" if any(one.unknown for one in summary.workers) else "were sent again"
         yield Warning(
             "killed",
-            f"The run was killed with {count(int(killed.sum()), 'attempt')} in flight; resumed, it sent them again.",
+            f"{count(int(killed.sum()), 'attempt')} in flight when what had sent them was killed; they {then}.",
             f"They may have been answered, and billed: up to {dollars(worst)} that the cost does not contain.",
             "The usage page of the Console says what was billed.",
         )

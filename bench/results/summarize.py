@@ -41,6 +41,7 @@ from bench.results.summary import (
 )
 from bench.results.thresholds import failed
 from bench.results.waste import waste_of
+from bench.results.workers import WorkerNote
 
 
 def summarize_pass(
@@ -52,6 +53,7 @@ def summarize_pass(
     stopped: str | None = None,
     batches: tuple[BatchSummary, ...] = (),
     selfcheck: SelfCheck | None = None,
+    workers: tuple[WorkerNote, ...] = (),
 ) -> PassSummary:
     """One pass in numbers.  `kind` is the strategy's kind; `stopped` says in words why the pass ended early."""
     facts = _facts(columns, question)
@@ -77,6 +79,7 @@ def summarize_pass(
         batches=batches,
         observation=observation_of(columns),
         selfcheck=selfcheck,
+        workers=workers,
     )
     return msgspec.structs.replace(summary, warnings=pass_warnings(columns, question, summary))
 

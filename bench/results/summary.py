@@ -11,6 +11,7 @@ import msgspec
 
 from bench.results.record import OfPass
 from bench.results.selfcheck import SelfCheck
+from bench.results.workers import WorkerNote, crew
 
 SCHEMA_VERSION = 1
 
@@ -263,6 +264,8 @@ class PassSummary(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
     """Where requests came in rounds: how the hours of the day differ."""
     selfcheck: SelfCheck | None = None
     """What the client saw of itself; None in virtual time, where nothing is late."""
+    workers: tuple[WorkerNote, ...] = ()
+    """Who sent it, where several processes did."""
 
     @property
     def of_pass(self) -> OfPass:
@@ -334,3 +337,8 @@ class Summary(msgspec.Struct, frozen=True):
     def clients(self) -> tuple[str, ...]:
         """All that sent requests; a case may have one of its own."""
         return tuple(dict.fromkeys(each.client for each in self.cases or (self,)))
+
+    @property
+    def crews(self) -> tuple[str, ...]:
+        """How many processes sent, where several did."""
+        return tuple(dict.fromkeys(crew(each.workers) for each in self.passes if each.workers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.results.format import seconds
 from bench.results.selfcheck import SelfCheck
 
 
@@ -35,3 +36,18 @@ def busiest(notes: tuple[WorkerNote, ...]) -> SelfCheck | None:
 
 def _strain(found: SelfCheck) -> tuple[float, float]:
     return found.lag_p99, found.cpu
+
+
+def crew(notes: tuple[WorkerNote, ...]) -> str:
+    """How many processes, on how many machines."""
+    many, machines = len(notes), len({note.machine for note in notes})
+    return f"{many} workers on {'one machine' if machines == 1 else f'{machines} machines'}"
+
+
+def in_words(notes: tuple[WorkerNote, ...], name: str) -> str:
+    """Who has sent the pass of this name, and how well their times fit together."""
+    apart = max(note.offset_error for note in notes)
+    return (
+        f"{name} was sent by {crew(notes)}. Their clocks were held against one before it began, and agree within "
+        f"{seconds(apart)}. What the client saw of itself is of the worker that had the most to do."
+    )

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, NoReturn, ParamSpec, TypeAlias, TypeVar, cast
 
 from bench.errors import UsageError
 from bench.results.environment import machine, versions
+from bench.results.sends import Send
 from bench.scale import spool
 from bench.scale.lender import Lender
 from bench.scale.messages import Answer, Done, Job, Place, Report, Stopped
@@ -22,11 +23,14 @@ from bench.scale.worker import work
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Remote: TypeAlias = Any
+"""Of Ray: a module that may not be installed, whose handles have the methods of what they stand for, without types."""
+
 LOCAL = "local"
 """The address of a cluster that is started on this machine and ends with the run."""
 
 
-class Lost(Exception):
+class LostError(Exception):
     """A process or its machine is gone."""
 
 
@@ -48,7 +52,7 @@ class Hand:
         """Its number with the operating system."""
         return os.getpid()
 
-    def work(self, job: Job, books: Any) -> Done:
+    def work(self, job: Job, books: Remote) -> Done:
         """See `worker.work`."""
         import ray
 
@@ -59,7 +63,7 @@ class Hand:
 class Books:
     """A `Lender` in a process of its own, asked from an event loop."""
 
-    actor: Any
+    actor: Remote
 
     async def now(self) -> float:
         """See `Lender`."""
@@ -101,22 +105,22 @@ class Cluster:
     workers: int
     node: str
     """Ray's name for the machine of this process."""
-    _ray: Any
+    _ray: Remote
 
     def books(self, shared: dict[str, Shared]) -> Books:
         """Open the books of a pass, on this machine."""
         actor = self._ray.remote(Lender).options(num_cpus=0, scheduling_strategy=self._at(self.node))
         return Books(actor.remote(shared))
 
-    def hire(self) -> Any:
+    def hire(self) -> Remote:
         """A process, where there is a processor for it."""
         return self._ray.remote(Hand).options(num_cpus=1, scheduling_strategy="SPREAD").remote()
 
-    async def ask(self, call: Any, *args: object) -> Any:
-        """Have one of its methods done.  Raises what that raises, and Lost when the process is gone."""
+    async def ask(self, call: Remote, *args: object) -> Remote:
+        """Have one of its methods done.  Raises what that raises, and LostError when the process is gone."""
         return await _of(call.remote(*args))
 
-    def dismiss(self, hand: Any) -> None:
+    def dismiss(self, hand: Remote) -> None:
         """End a process."""
         self._ray.kill(hand)
 
@@ -124,12 +128,12 @@ class Cluster:
         """Whether a machine of the cluster still answers."""
         return any(one["NodeID"] == node and one["Alive"] for one in self._ray.nodes())
 
-    async def fetch(self, place: Place) -> tuple[bytes, list[Any]]:
-        """What a worker has written on its machine.  Lost when that is gone."""
+    async def fetch(self, place: Place) -> tuple[bytes, list[Send]]:
+        """What a worker has written on its machine.  LostError when that is gone."""
         if not self.is_up(place.node):
-            raise Lost
+            raise LostError
         task = self._ray.remote(spool.read).options(num_cpus=0, scheduling_strategy=self._at(place.node))
-        return cast("tuple[bytes, list[Any]]", await _of(task.remote(place.folder)))
+        return cast("tuple[bytes, list[Send]]", await _of(task.remote(place.folder)))
 
     async def discard(self, place: Place) -> None:
         """Remove it there."""
@@ -142,7 +146,7 @@ class Cluster:
         asked = task.remote(*args, **kwargs)
         return _unwrapped(asked.future())
 
-    def _at(self, node: str) -> Any:
+    def _at(self, node: str) -> Remote:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return NodeAffinitySchedulingStrategy(node, soft=False)
@@ -173,7 +177,7 @@ def cluster(workers: int | None, address: str | None = None) -> Iterator[Cluster
             ray.shutdown()
 
 
-def _imported() -> Any:
+def _imported() -> Remote:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
@@ -186,10 +190,10 @@ def _imported() -> Any:
     return ray
 
 
-def _start(ray: Any, workers: int | None, address: str | None) -> None:
+def _start(ray: Remote, workers: int | None, address: str | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address in (None, LOCAL):
-        ray.init(num_cpus=workers or machine().cores, include_dashboard=False, **quiet)
+        ray.init(address=LOCAL, num_cpus=workers or machine().cores, include_dashboard=False, **quiet)
         return
     try:
         ray.init(address=address, **quiet)
@@ -201,7 +205,7 @@ def _start(ray: Any, workers: int | None, address: str | None) -> None:
         ) from None
 
 
-async def _of(reference: Any) -> Any:
+async def _of(reference: Remote) -> Remote:
     """What a call on another process comes to."""
     try:
         return await asyncio.wrap_future(reference.future())
@@ -232,7 +236,7 @@ def _raise(error: Exception) -> NoReturn:
     from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
 
     if isinstance(error, RayActorError | WorkerCrashedError):
-        raise Lost from error
+        raise LostError from error
     if isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
         raise error.cause from None
     raise error

@@ -1,7 +1,7 @@
 """Leads the workers of a run: each pass is divided by arithmetic, sent by all, and put together again.
 
-A worker that is lost is replaced: another process goes on with what it had not sent.  What it had in flight may have been
-billed; where that costs money it is recorded as such and not sent again.
+A worker that is lost is replaced: another process goes on with what it had not sent.  What it had in flight may have
+been billed; where that costs money it is recorded as such and not sent again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ from bench.results.record import OfPass, Record, decode_lines
 from bench.results.sends import Send
 from bench.results.workers import busiest
 from bench.scale import spool
-from bench.scale.cluster import Books, Cluster, Lost, differing
+from bench.scale.cluster import Books, Cluster, LostError, Remote, differing
 from bench.scale.leases import is_paced, places, shared_by
-from bench.scale.messages import Done, Job, Stopped
+from bench.scale.messages import Done, Job, Place, Stopped
 from bench.scale.simulation import simulated
 from bench.scenario.model import Scenario, Strategy, Warmup
 from bench.targets.target import Target
@@ -92,7 +93,7 @@ class Crew:
             most = strategy.adaptive.max_in_flight
         return self.cluster.workers if most is None else min(most, self.cluster.workers)
 
-    async def _hired(self, scenario: Scenario) -> list[Any]:
+    async def _hired(self, scenario: Scenario) -> list[Remote]:
         """Processes that have what they need.  UsageError when one lacks it."""
         hands = [self.cluster.hire() for _ in range(self.cluster.workers)]
         found = await asyncio.gather(*(self.cluster.ask(hand.measured_with) for hand in hands))
@@ -115,7 +116,7 @@ def refuse_unshared(scenario: Scenario) -> None:
     """Refuse what cannot be divided among workers that do not wait for each other.  A simulation is not divided."""
     if scenario.target == "sim":
         return
-    for stream in traffic_of(scenario):
+    for stream in chain.from_iterable(traffic_of(variant) for _, variant in scenario.variants):
         if stream.workload.cache is not None and stream.workload.cache.warm:
             raise UsageError(
                 "a request that warms the cache comes before all others, and workers do not wait for each other",
@@ -128,7 +129,7 @@ class _Stripe:
     """A part of the pass: who has it now, and what became of those who had it before."""
 
     number: int
-    hand: Any
+    hand: Remote
     losses: int = 0
     records: bytes = b""
     """Lines of the journals of those before."""
@@ -143,7 +144,7 @@ class _Shared:
 
     def __init__(
         self, crew: Crew, scenario: Scenario, case: str | None, strategy: Strategy, number: int, target: Target,
-        around: Surroundings, hands: list[Any],
+        around: Surroundings, hands: list[Remote],
     ) -> None:  # fmt: skip
         self._crew, self._cluster = crew, crew.cluster
         self._scenario, self._case, self._strategy, self._number = scenario, case, strategy, number
@@ -184,7 +185,8 @@ class _Shared:
             await self._relay()
             around.observer.pass_ended()
             latencies = await session.server_latencies()
-        return self._end(done, latencies)
+            where = await self._books.places()
+        return self._end(done, where, latencies)
 
     async def _all_ready(self, carrying: Sequence[asyncio.Future[Done | None]]) -> None:
         """Wait until every worker could begin.  Whatever one of them fails with is raised here."""
@@ -206,7 +208,7 @@ class _Shared:
         while True:
             try:
                 done: Done = await self._cluster.ask(stripe.hand.work, self._job(stripe), self._books.actor)
-            except Lost:
+            except LostError:
                 if not await self._may_go_on(stripe):
                     return None
                 stripe.hand = self._cluster.hire()
@@ -243,7 +245,7 @@ class _Shared:
             return True  # it had not begun, or has written it here
         try:
             lines, sends = await asyncio.wait_for(self._cluster.fetch(place), FETCHED_WITHIN)
-        except (Lost, TimeoutError):
+        except (LostError, TimeoutError):
             return False
         spool.write(self._folder(stripe), lines, sends)
         await self._cluster.discard(place)
@@ -308,12 +310,15 @@ class _Shared:
         known = [one for one in costs if one is not None]
         return sum(known) if len(known) == len(costs) else None
 
-    def _end(self, done: list[Done], latencies: dict[str, float] | None) -> PassEnd:
+    def _end(self, done: list[Done], where: Mapping[int, Place], latencies: dict[str, float] | None) -> PassEnd:
         around = self._around
         around.budget.spent += sum(one.spent for one in done)
         around.budget.sent += sum(one.sent for one in done)
         around.budget.time_used += max((one.seconds for one in done), default=0.0)
-        notes = tuple(one.note for one in done)
+        machines = list(dict.fromkeys(where[worker].node for worker in sorted(where)))
+        notes = tuple(
+            msgspec.structs.replace(one.note, machine=machines.index(where[one.note.worker].node)) for one in done
+        )
         return PassEnd(
             self._case,
             self._strategy.name,

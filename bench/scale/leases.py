@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.engine.budget import BudgetGuard
-from bench.scale.shares import Claim, Grant, Purse, Shared, Slots
+from bench.scale.shares import ROUNDING, Claim, Grant, Purse, Shared, Slots
 from bench.scenario.model import Strategy
 from bench.strategies.admission import Admission
 from bench.strategies.limit import Fixed
@@ -28,7 +28,7 @@ def shared_by(
         **({} if most is None else {SLOTS: Slots(most, workers, whole=True)}),
         **({RATE: Slots(1.0, workers)} if paced else {}),
         **({} if dollars is None else {DOLLARS: Purse(dollars, workers)}),
-        **({} if requests is None else {REQUESTS: Purse(requests, workers)}),
+        **({} if requests is None else {REQUESTS: Purse(requests, workers, whole=True)}),
     }
 
 
@@ -59,8 +59,8 @@ class Lease:
     """One thing of which a worker has a lease."""
 
     using: Callable[[], float]
-    needs: Callable[[], float]
-    """What somebody waits for; 0 where nobody does."""
+    wants: Callable[[], float]
+    """What it would take, all in all, for whoever waits to go on; 0 where nobody waits."""
     hold: Callable[[float], None]
     """Sets the most that may be used."""
     spent: Callable[[], float] = lambda: 0.0
@@ -75,11 +75,12 @@ class Lease:
 
     def claim(self) -> Claim:
         """What to say of it; from now on no more is used than that."""
-        needs, using = self.needs(), self.using()
-        keeps = using if self.hurried and not needs else max(using, self.limit)
+        wants, using = self.wants(), self.using()
+        keeps = using if self.hurried and not wants else max(using, self.limit)
         if keeps < self.limit:
             self.hold(keeps)
-        return Claim(keeps, needs, self.ahead * needs, self.spent())
+        needs, spent = max(0.0, wants - keeps), self.spent()
+        return Claim(keeps, needs, self.ahead * needs, spent, max(0.0, using - spent))
 
     def take(self, grant: Grant) -> None:
         """Keep to what was granted."""
@@ -133,12 +134,12 @@ def _dollars(budget: BudgetGuard) -> Lease:
     budget.whole_cost, budget.max_cost, budget.may_grow = budget.max_cost, 0.0, True
 
     def hold(most: float) -> None:
-        budget.max_cost = most
+        budget.max_cost = most + ROUNDING  # what was granted must not fail by the last bit of a sum
         budget.look_again()
 
     return Lease(
         lambda: budget.spent + budget.at_risk,
-        lambda: budget.missing[0],
+        lambda: budget.wanted[0],
         hold,
         lambda: budget.spent,
         _AHEAD,
@@ -155,7 +156,7 @@ def _requests(budget: BudgetGuard) -> Lease:
 
     return Lease(
         lambda: float(budget.sent),
-        lambda: float(budget.missing[1]),
+        lambda: float(budget.wanted[1]),
         hold,
         lambda: float(budget.sent - budget.in_flight),
         _AHEAD,

@@ -25,7 +25,9 @@ class Claim(NamedTuple):
     likes: float = 0.0
     """What it would take beyond that if nobody else needs it, so as not to have to ask each time."""
     spent: float = 0.0
-    """What it keeps for good."""
+    """Of what it keeps, what is gone for good."""
+    at_risk: float = 0.0
+    """And what is in use and may come back by itself, or a part of it."""
 
 
 class Grant(NamedTuple):
@@ -94,12 +96,14 @@ class Slots:
 class Purse:
     """What is spent: dollars, or requests.  First come, first served, each in full; some more where nobody waits.
 
-    Who waits is told that it is in vain as soon as all that has not been spent for good would not do.
+    Who waits is told that it is in vain as soon as all that has not been spent for good would not do.  `whole` is for
+    what comes in whole numbers.
     """
 
-    def __init__(self, total: float, workers: int) -> None:
+    def __init__(self, total: float, workers: int, *, whole: bool = False) -> None:
         self.total = total
-        self._lease = dict.fromkeys(range(workers), total / workers)
+        self._whole = whole
+        self._lease = dict.fromkeys(range(workers), self._rounded(total / workers))
         self._spent = dict.fromkeys(range(workers), 0.0)
         self._needs = dict.fromkeys(range(workers), 0.0)
         self._waiting: deque[int] = deque()
@@ -110,12 +114,14 @@ class Purse:
         self._spent[worker], self._needs[worker] = claim.spent, claim.needs
         if claim.needs and worker not in self._waiting:
             self._waiting.append(worker)
-        if claim.needs <= self._left_for(worker):
+        if claim.needs <= self._left_for(worker) + ROUNDING:
             self._lease[worker] += self._portion(worker, claim)
             if worker in self._waiting:
                 self._waiting.remove(worker)
-        first = not self._waiting or self._waiting[0] == worker
-        never = worker in self._waiting and claim.keeps + claim.needs > self._attainable(worker) + ROUNDING
+        served = claim.needs > 0 and worker not in self._waiting
+        first = served or not self._waiting or self._waiting[0] == worker
+        least = claim.keeps + claim.needs - claim.at_risk
+        never = worker in self._waiting and least > self._attainable(worker) + ROUNDING
         return Grant(self._lease[worker], math.inf if first else 0.0, never)
 
     def leave(self, worker: int) -> None:
@@ -126,8 +132,11 @@ class Purse:
 
     def _portion(self, worker: int, claim: Claim) -> float:
         """What it needs, and of what it would like as much as leaves every other one as much."""
-        free = self._left_for(worker)
-        return max(claim.needs, min(claim.likes, free / len(self._lease)) if not self._ahead(worker) else 0.0)
+        equal = 0.0 if self._ahead(worker) else self._rounded(self._left_for(worker) / len(self._lease))
+        return max(claim.needs, min(claim.likes, equal))
+
+    def _rounded(self, amount: float) -> float:
+        return math.floor(amount) if self._whole else amount
 
     def _left_for(self, worker: int) -> float:
         """What is free when those are served who have waited longer."""

@@ -168,6 +168,7 @@ class _Shift:
         while (start := await self._lending.ready(self._job.stripe.first, self._place)) is None:  # noqa: ASYNC110
             await asyncio.sleep(EVERY / 2)
         clock.restart((monotonic() + self.alignment.offset - start) * clock.speed)
+        await clock.sleep_until(0.0)
 
     async def _align(self) -> Alignment:
         trips = []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.scale.shares import Claim, Grant, Purse, Slots
+from bench.scale.shares import ROUNDING, Claim, Grant, Purse, Slots
 
 HURRY = Claim(math.inf, needs=math.inf)
 
@@ -155,3 +156,68 @@ def test_who_leaves_has_spent_what_it_has_spent() -> None:
     shared.renew(0, Claim(5.0, spent=2.0))
     shared.leave(0)
     assert shared.renew(1, Claim(5.0, needs=3.0)).lease == 8.0
+
+
+class Spender:
+    """Sends requests that may cost `worst` and cost a share of it, as long as it is let."""
+
+    def __init__(self, limit: float, worst: list[float], share: float) -> None:
+        self.limit, self.worst, self.share = limit, worst, share
+        self.spent, self.flying, self.hurried, self.over = 0.0, list[float](), False, False
+
+    @property
+    def using(self) -> float:
+        return self.spent + sum(self.flying)
+
+    def send(self) -> None:
+        while self.worst and self.using + self.worst[0] <= self.limit + ROUNDING:
+            self.flying.append(self.worst.pop(0))
+
+    def settle(self) -> None:
+        if self.flying:
+            self.spent += self.share * self.flying.pop(0)
+
+    def renew(self, purse: Purse, number: int) -> None:
+        wants = self.using + self.worst[0] if self.worst else 0.0
+        keeps = self.using if self.hurried and not wants else max(self.using, self.limit)
+        needs = max(0.0, wants - keeps)
+        grant = purse.renew(number, Claim(keeps, needs, 16 * needs, self.spent, self.using - self.spent))
+        self.hurried, self.limit = grant.most < math.inf, min(grant.lease, grant.most)
+        self.over = self.over or grant.never
+
+
+@given(
+    st.floats(0.05, 5),
+    st.lists(st.lists(st.sampled_from([0.01, 0.035, 0.1, 0.5]), max_size=30), min_size=1, max_size=4),
+    st.sampled_from([1.0, 0.5, 0.1]), st.booleans(), st.randoms(use_true_random=False),
+)  # fmt: skip
+def test_a_purse_is_used_up_before_anybody_gives_up(
+    total: float, work: list[list[float]], share: float, in_turn: bool, dice: Random
+) -> None:
+    purse = Purse(total, len(work))
+    spenders = [Spender(total / len(work), list(worst), share) for worst in work]
+    for step in range(2_000):
+        number = step % len(spenders) if in_turn else dice.randrange(len(spenders))
+        one = spenders[number]
+        one.send()
+        if dice.random() < 0.5:
+            one.settle()
+        one.renew(purse, number)
+        assert sum(each.using for each in spenders) <= total + 1e-6
+        if any(each.over and not each.flying for each in spenders) or not any(each.worst for each in spenders):
+            break
+    else:
+        pytest.fail("somebody waits for ever")
+    for each in spenders:
+        if each.over and not each.flying:
+            others = sum(other.spent for other in spenders if other is not each)
+            assert each.spent + each.worst[0] > total - others - 1e-6, "it was told so too early"
+
+
+def test_who_is_served_may_use_it_although_others_wait() -> None:
+    shared = Purse(10.0, 2)
+    for worker in range(2):
+        shared.renew(worker, Claim(5.0, spent=4.0))
+    assert shared.renew(0, Claim(5.0, needs=2.0, spent=4.0)).lease == 5.0, "nothing is free"
+    assert shared.renew(1, Claim(4.0, needs=3.0, spent=4.0)).most == 0.0, "0 has waited longer"
+    assert shared.renew(0, Claim(4.0, needs=2.0, spent=4.0)) == (6.0, math.inf, False)

@@ -1,0 +1,225 @@
+"""Runs on a real Ray cluster of two nodes: workers with machines of their own, lost ones, and what is left of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import pytest
+
+from bench import api
+from bench.errors import UsageError
+from bench.results import folder as folders
+from bench.results.record import Record, read_records
+from bench.scenario.model import Scenario
+from bench.targets.mock_process import mock_process
+from mock_server.settings import Settings
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
+
+ray = pytest.importorskip("ray", reason="RAY IS NOT INSTALLED: nothing that several processes do together is tested")
+
+SCENARIO = """
+version: 1
+question: What do two machines come to?
+model: claude-sonnet-5
+tier: unlimited
+client: wire
+workload: {requests: 150, input_tokens: 100, output_tokens: 50, max_tokens: 100}
+strategies: [{semaphore: 10}]
+mock: {latency: {service_time: 300ms}}
+"""
+
+MARK = "CLAUDE_BENCH_TEST_CLUSTER"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ[MARK] = uuid.uuid4().hex
+    both = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    both.add_node(num_cpus=1)
+    yield both
+    ray.shutdown()  # type: ignore[no-untyped-call]
+    both.shutdown()
+    del os.environ[MARK]
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Callable[..., Scenario]:
+    path = tmp_path / "asked.yaml"
+    path.write_text(SCENARIO)
+    return lambda target, **settings: api.load(
+        str(path), flags={"target": target}, settings=[f"{key}={value}" for key, value in settings.items()]
+    )
+
+
+def _workers() -> list[int]:
+    """The processes of this cluster that send."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (process / "cmdline").read_bytes()
+            ours = os.environ[MARK].encode() in (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if title.startswith(b"ray::Hand.work") and ours:
+            found.append(int(process.name))
+    return found
+
+
+def _records(folder: Path) -> list[Record]:
+    return list(read_records(folder / folders.RECORDS))
+
+
+def _notes(folder: Path) -> list[dict[str, Any]]:
+    notes: list[dict[str, Any]] = json.loads((folder / folders.PASSES).read_text())["passes"][0]["workers"]
+    return notes
+
+
+def _served(url: str) -> int:
+    """How many messages were asked for, as the server itself has counted."""
+    rows = map(json.loads, urlopen(f"{url}/_mock/truth", timeout=30).read().splitlines())
+    return sum(row.get("endpoint", "messages") == "messages" for row in rows)
+
+
+def _kill_one(folder: Path, after: int) -> threading.Thread:
+    """Kill a worker as soon as the workers have recorded so many requests."""
+
+    def watch() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            lines = sum(path.read_bytes().count(b"\n") for path in folder.glob("workers/*/records.jsonl"))
+            if lines >= after and (found := _workers()):
+                os.kill(found[0], signal.SIGKILL)
+                return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def test_two_machines_make_one_run(cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path) -> None:
+    finished = api.run(scenario("mock"), out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
+    records = _records(finished.folder)
+    assert [record.seq for record in records] == list(range(150)), "by intended time, then by number"
+    assert all(record.ok for record in records)
+    assert not (finished.folder / "workers").exists()
+    notes = _notes(finished.folder)
+    assert [note["requests"] for note in notes] == [75, 75]
+    assert sorted(note["machine"] for note in notes) == [0, 1]
+    assert all(abs(note["offset"]) <= note["offset_error"] + 1e-3 for note in notes), "the nodes are one machine"
+    assert finished.passes[0].overhead is not None, "the server's own times are found for what all have sent"
+    assert "2 workers on 2 machines" in (finished.folder / folders.REPORT).read_text()
+
+
+def test_a_simulation_is_the_same_to_the_byte(
+    cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    asked = scenario("sim", repeat=3, **{"mock.latency.service_time": "null", "tier": "tier-1"})
+    alone = api.run(asked, out=tmp_path / "alone", say=lambda _: None)
+    shared = api.run(asked, out=tmp_path / "shared", ray=cluster.address, say=lambda _: None)
+    files = [one.folder / folders.RECORDS for one in (alone, shared)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert alone.passes == shared.passes
+
+
+def test_what_a_lost_worker_had_not_done_is_done_by_another(
+    cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    killing = _kill_one(tmp_path / "run", 40)
+    finished = api.run(scenario("mock"), out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
+    killing.join()
+    assert Counter(record.seq for record in _records(finished.folder)) == Counter(range(150))
+    assert all(record.ok for record in _records(finished.folder))
+    assert sorted(note["lost"] for note in _notes(finished.folder)) == [0, 1]
+    assert "was lost" in (finished.folder / folders.REPORT).read_text()
+
+
+def test_nothing_that_may_have_been_billed_is_sent_twice(
+    cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    with mock_process(Settings(tier="unlimited", service_time=0.3), 1.0) as server:
+        killing = _kill_one(tmp_path / "run", 40)
+        asked = scenario(server.url, **{"budget.max_cost": "$2"})
+        finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
+        killing.join()
+        served = _served(server.url)
+    records = _records(finished.folder)
+    assert Counter(record.seq for record in records) == Counter(range(150))
+    killed = [record for record in records if record.attempts[-1].cause == "killed"]
+    assert 0 < len(killed) <= 10
+    assert all(record.attempts[-1].at_most for record in killed), "what it may have cost is known"
+    assert served <= 150, "no request has reached the server twice"
+    assert served >= 150 - len(killed)
+    assert sum(note["unknown"] for note in _notes(finished.folder)) == len(killed)
+
+
+def test_a_budget_is_one_for_all(cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path) -> None:
+    asked = scenario("mock", repeat=2, **{"budget.max_requests": 200})
+    finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
+    assert len(_records(finished.folder)) == 200
+    assert finished.summary.exit_code == 6
+
+
+def test_a_run_whose_leader_is_killed_goes_on(
+    cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    """The workers of this machine have written down what they did; those elsewhere may know more than the folder."""
+    folder = tmp_path / "run"
+    with mock_process(Settings(tier="unlimited", service_time=0.3), 1.0) as server:
+        command = [
+            sys.executable,
+            "-m",
+            "bench",
+            "run",
+            str(tmp_path / "asked.yaml"),
+            "--target",
+            server.url,
+            "--workers",
+            "2",
+        ]
+        with subprocess.Popen([*command, "--out", str(folder), "-q"]) as leader:
+            until = time.monotonic() + 120
+            while time.monotonic() < until:
+                done = sum(path.read_bytes().count(b"\n") for path in folder.glob("workers/*/records.jsonl"))
+                if done >= 40:
+                    break
+                time.sleep(0.05)
+            leader.kill()
+        assert sum(len(one.requests) for one in folders.load(folder).passes) >= 40, "it can be read as it is"
+        time.sleep(2)  # until its workers have noticed and are gone
+        finished = api.resume(folder, say=lambda _: None)
+        served = _served(server.url)
+    records = _records(folder)
+    assert Counter(record.seq for record in records) == Counter(range(150))
+    again = [record for record in records if len(record.attempts) > 1]
+    assert len(again) <= 10
+    assert served <= 150 + len(again)
+    assert not (folder / "workers").exists()
+    assert finished.summary.exit_code == 0
+
+
+def test_more_workers_than_processors_are_refused(cluster: Cluster, scenario: Callable[..., Scenario]) -> None:
+    with pytest.raises(UsageError, match="3 workers want a processor each, and the cluster has 2"):
+        api.run(scenario("mock"), ray=cluster.address, workers=3)
+
+
+def test_what_cannot_be_divided_is_refused(cluster: Cluster) -> None:
+    with pytest.raises(UsageError, match="warms the cache"):
+        api.run(api.load("caching-warm-up", flags={"target": "mock"}), ray=cluster.address)
