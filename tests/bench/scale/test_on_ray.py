@@ -54,8 +54,8 @@ def cluster() -> Iterator[Cluster]:
     both = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     both.add_node(num_cpus=1)
     yield both
-    ray.shutdown()  # type: ignore[no-untyped-call]
-    both.shutdown()
+    ray.shutdown()
+    both.shutdown()  # type: ignore[no-untyped-call]
     del os.environ[MARK]
 
 
