@@ -26,6 +26,7 @@ from bench.engine.stop import Stop, interruptible
 from bench.engine.surroundings import Surroundings
 from bench.errors import DiskError, TargetError, UsageError
 from bench.noting import hash_of, info_of, letters
+from bench.preflight import Preflight, preflight
 from bench.reading import judge_of, summarize_run
 from bench.results import folder as folders
 from bench.results.batches import BATCHES, BatchLog, read_events, unfetched
@@ -165,6 +166,7 @@ def run(
     strict: bool = False,
     against: Against | None = None,
     keep_text: bool = False,
+    checked: Preflight | None = None,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
@@ -172,9 +174,13 @@ def run(
     `out` is the folder to make (default: a new one under runs/), `command` the command line to note down, `stop` ends
     the run early, `strict` fails what cannot be told or believed, `against` holds the run against something else in the
     end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
-    Raises UsageError before anything was sent, TargetError when nobody answers.
+    On the API there is a preflight first, unless `checked` is what one has found and has not been counted yet.
+    Raises UsageError before anything of the run was sent, TargetError when nobody answers, BudgetError when there is no
+    money.
     """
     refuse_unbounded(scenario)
+    if checked is None:
+        checked = preflight(scenario, say) if scenario.target == "api" else Preflight()
     stop, now = stop or Stop(), utc_now()
     with open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
@@ -191,7 +197,8 @@ def run(
             ):
                 watching = _aborting(scenario, info, stop, observer)
                 around = surroundings(scenario, journal.append, batches, watching, stop, now.date(), sends)
-                _run_passes(scenario, targets, replace(around, texts=texts), folder)
+                around.budget.sent, around.budget.spent = checked.spent.sent, checked.spent.dollars
+                _run_passes(scenario, targets, replace(around, texts=texts), folder, Ending(aside=checked.spent))
     if lasts:
         _tell_of_batches(folder, say)
     with _on_disk(folder):
@@ -264,9 +271,10 @@ def resume(
     ):
         watching = _aborting(scenario, info, stop, observer)
         around = surroundings(scenario, journal.append, batches, watching, stop, day, sends)
-        around = after(around, read_records(folder / folders.RECORDS), loaded.unknown)
+        around = after(around, read_records(folder / folders.RECORDS), loaded.unknown, loaded.ending)
         over = {note.of_pass for note in notes}
-        _run_passes(scenario, targets, around, folder, notes, without=over, resumed=True)
+        before = Ending(tuple(notes), aside=loaded.ending.aside)
+        _run_passes(scenario, targets, around, folder, before, without=over, resumed=True)
     _tell_of_batches(folder, say)
     return report(folder)
 
@@ -303,31 +311,52 @@ def _run_passes(
     targets: Mapping[str | None, Target],
     around: Surroundings,
     folder: Path,
-    before: Sequence[PassNote] = (),
+    before: Ending,
     *,
     without: Container[OfPass] = (),
     resumed: bool = False,
 ) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
-    notes = list(before)
-    _write_ending(folder, notes, around.stop)
+    ending = _Endings(folder, around.stop, before)
+    ending.write()
+    paid = not all(one.resets for one in targets.values())
+    around = replace(around, aside=ending.aside) if paid else around
     try:
         for end in run_passes(scenario, targets, around, without=without):
-            overhead = _overhead(end, folder)
-            notes.append(
-                PassNote(end.strategy, end.number, end.stopped, overhead, end.case, end.resumed_at, end.selfcheck)
-            )
-            _write_ending(folder, notes, around.stop)
+            overhead, of_pass = _overhead(end, folder), (end.strategy, end.number, end.stopped)
+            ending.add(PassNote(*of_pass, overhead, end.case, end.resumed_at, end.selfcheck))
     except TargetError as lost:
-        if not notes and not resumed:
+        if not ending.written.passes and not resumed:
             folders.discard(folder)
             raise
         around.stop.request(str(lost), lost.exit_code)
-    _write_ending(folder, notes, around.stop)
+    ending.write()
 
 
-def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
-    folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
+@dataclass(slots=True)
+class _Endings:
+    """Keeps `passes.json` as things are."""
+
+    folder: Path
+    stop: Stop
+    written: Ending
+
+    def add(self, note: PassNote) -> None:
+        """A pass has ended."""
+        self.written = msgspec.structs.replace(self.written, passes=(*self.written.passes, note))
+        self.write()
+
+    def aside(self, sent: int, dollars: float) -> None:
+        """Something without a record is about to be sent, or has turned out to cost so much more than was noted."""
+        self.written = msgspec.structs.replace(self.written, aside=self.written.aside.plus(sent, dollars))
+        self.write()
+
+    def write(self) -> None:
+        """Write it anew."""
+        self.written = msgspec.structs.replace(
+            self.written, stopped=self.stop.reason, exit_code=int(self.stop.exit_code)
+        )
+        folders.write_ending(self.folder, self.written)
 
 
 def report(folder: str | PathLike[str], *, against: Against | None = None, show_text: bool = False) -> Finished:

@@ -4,6 +4,7 @@
     ├── UsageError             2   a bad flag, scenario or file; nothing was sent
     │   └── ScenarioError      2   every problem of a scenario file at once
     ├── DiskError              5   what is measured cannot be kept
+    ├── BudgetError            6   there is no money, as was found out before anything was recorded
     └── TargetError            7   unreachable, key or model refused
 
 A failed request is data (a record with a cause), never one of these.  So is a run that a budget or a person stopped:
@@ -99,6 +100,12 @@ class DiskError(BenchError):
     """What is measured cannot be written down: the disk is full, or gone."""
 
     exit_code = Exit.NOT_VALID
+
+
+class BudgetError(BenchError):
+    """There is no money: a bill, a spend cap, an empty account.  Of a run that has begun it is no error but data."""
+
+    exit_code = Exit.BUDGET
 
 
 class TargetError(BenchError):

@@ -144,14 +144,29 @@ class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
         return self.case, self.strategy, self.pass_
 
 
+class Aside(msgspec.Struct, frozen=True):
+    """What was sent beside the requests that have records: a preflight, warm-ups."""
+
+    sent: int = 0
+    """Attempts."""
+    dollars: float = 0.0
+    """What nobody knows is counted as the most it can have cost."""
+
+    def plus(self, sent: int, dollars: float) -> Aside:
+        """With more of it."""
+        return Aside(self.sent + sent, self.dollars + dollars)
+
+
 class Ending(msgspec.Struct, frozen=True):
-    """How far a run came: written anew as each pass ends."""
+    """How far a run came: written anew as each pass ends, and about each request that has no record."""
 
     passes: tuple[PassNote, ...] = ()
     stopped: str | None = None
     """Why the run ended early, in words."""
     exit_code: int = 0
     """What that stop makes the exit code."""
+    aside: Aside = Aside()
+    """What the budget has to count although no record tells of it."""
     schema_version: int = SCHEMA_VERSION
 
 
