@@ -351,6 +351,14 @@ def replace_with(path: Path, content: bytes, *, private: bool = False) -> None:
     part.replace(path)
 
 
+def write_page(path: Path, text: str, folder: Path) -> None:
+    """Write a file where a person wants it; in `folder`, which somebody else may have made, as `replace_with` does."""
+    if path.parent.absolute() == folder.absolute():
+        replace_with(path, text.encode())
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
 def _unknown(path: Path, passes: Iterable[Columns]) -> tuple[Send, ...]:
     """What was sent and has no end on record."""
     if not (sends := read_sends(path)):

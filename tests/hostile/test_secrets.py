@@ -71,7 +71,7 @@ COMMANDS: dict[tuple[str, ...], list[list[str]]] = {
     ("explain",): [["start"], ["job.yaml"]],
     ("doctor",): [["--quick"]],
     ("scenarios",): [[]],
-    ("serve",): [["--port=99999"], [f"--tier=sk-ant-{MARK}"], ["--keys={keys}", "--port=99999"]],
+    ("serve",): [["--port=99999"], [f"--tier=sk-ant-{MARK}"], ["--keys={keys}", "--host=203.0.113.1"]],
     ("schema",): [["--write"]],
 }
 """How each command is called, in this order.  A new command has to be added: the first test says so."""
