@@ -34,6 +34,12 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+def check_exit_code(code: int) -> None:
+    """ValueError for what no run that ended in order returns: a code that does not exist, or that of a bug."""
+    if code not in set(Exit) - {Exit.BUG}:
+        raise ValueError(f"{code} is no exit code of a run")
+
+
 PRECEDENCE = (
     Exit.INTERRUPTED,
     Exit.TERMINATED,

@@ -297,7 +297,7 @@ def read_passes(path: Path) -> list[Columns]:
         return split_passes(read_records(path))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, RecursionError, struct.error) as error:
+    except (ValueError, LookupError, RecursionError, struct.error) as error:
         raise UsageError(f"{path} holds a line that is not a record: {error}") from error
 
 

@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
-from bench.errors import UsageError
+from bench.errors import UsageError, check_exit_code
 from bench.results import record, summary
 from bench.results.appending import append_to, lock
 from bench.results.batches import BATCHES, Event, read_events
@@ -40,6 +40,7 @@ from bench.results.redact import bare_url, redact
 from bench.results.selfcheck import SelfCheck
 from bench.results.sends import SENDS, Send, read_sends, without_end
 from bench.results.summary import Overhead, Summary
+from mock_server.files import read_whole
 
 SCHEMA_VERSION = 1
 
@@ -168,6 +169,9 @@ class Ending(msgspec.Struct, frozen=True):
     aside: Aside = Aside()
     """What the budget has to count although no record tells of it."""
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        check_exit_code(self.exit_code)
 
 
 _NO_ENDING = Ending()
@@ -316,14 +320,14 @@ def read_json(path: Path, kind: type[T], version: int) -> T:
     """Read one JSON file, its version first, since nothing else can be trusted before.  UsageError when it cannot be
     read, is damaged, or has another version."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
         found = msgspec.json.decode(content, type=_Version).schema_version
         if found != version:
             raise UsageError(_other_version(path, found, version))
         return msgspec.json.decode(content, type=kind)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
 
 

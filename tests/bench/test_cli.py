@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -18,7 +18,7 @@ from mock_server.settings import Settings
 
 KEY = "sk-ant-api03-do-not-write-this-down"
 
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-5", "content": [],
     "stop_reason": "max_tokens", "stop_sequence": None, "usage": {"input_tokens": 8, "output_tokens": 1},
 }  # fmt: skip
@@ -248,7 +248,7 @@ def test_what_no_retry_can_help_stops_the_run_at_once(
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     body = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_x"}
     with respx.mock(base_url="https://api.anthropic.com", assert_all_called=False) as router:
-        answers = chain([httpx2.Response(200, json=ANSWER)], repeat(httpx2.Response(status, json=body)))
+        answers: list[Any] = [httpx2.Response(200, json=ANSWER), *[httpx2.Response(status, json=body)] * 50]
         router.route(method="POST", path="/v1/messages").mock(side_effect=answers)  # the preflight's, then all others
         router.route().respond(404)
         arguments = ["--target", "api", "--max-cost", "2", "--set", "transport=httpx", "--set", "workload.requests=50"]

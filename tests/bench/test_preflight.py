@@ -147,7 +147,7 @@ def test_a_key_that_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 def test_an_empty_account_ends_it_with_the_code_of_a_budget(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], settings: dict[str, object]
 ) -> None:
-    with organization(monkeypatch, **settings) as url:
+    with organization(monkeypatch, "start", **settings) as url:
         assert run() == Exit.BUDGET
         assert asked(url) == 1
         with pytest.raises(BudgetError, match="the preflight failed"):

@@ -185,12 +185,12 @@ def attempts(draw: random.Random) -> list[list[str]]:
         case "dataset":
             ending = draw.choice(sorted(ROWS))
             Path(f"rows.{ending}").write_bytes(mutated(ROWS[ending], draw))
-            job.write_text(_with(OF_DATASET % ending))
+            job.write_text(with_lines(OF_DATASET % ending))
         case "trace":
             ending = draw.choice(sorted(TRACES))
             Path(f"rows.{ending}").write_bytes(mutated(TRACES[ending], draw))
             job.write_text(
-                _with(OF_TRACE % ending, "workload: {input_tokens: trace, output_tokens: trace, max_tokens: 50}")
+                with_lines(OF_TRACE % ending, "workload: {input_tokens: trace, output_tokens: trace, max_tokens: 50}")
             )
         case "tier":
             Path("tier.json").write_bytes(changed(TIER, draw))
@@ -213,7 +213,7 @@ def attempts(draw: random.Random) -> list[list[str]]:
         case "profile" | "calibrated":
             content = PROFILE if kind == "profile" else Path("calibrated.json").read_bytes()
             Path("profile.json").write_bytes(changed(content, draw))
-            job.write_text(_with("mock: {latency: {profile: profile.json}}"))
+            job.write_text(with_lines("mock: {latency: {profile: profile.json}}"))
         case "run":
             name = draw.choice([name for name in OF_RUN if Path("run", name).exists()])
             Path("run", name).write_bytes(changed(Path("run", name).read_bytes(), draw))
@@ -229,7 +229,8 @@ def attempts(draw: random.Random) -> list[list[str]]:
     return [run]
 
 
-def _with(*lines: str) -> str:
+def with_lines(*lines: str) -> str:
+    """The small scenario, with these lines instead of those of the same keys."""
     replaced = {line.partition(":")[0] for line in lines}
     return "\n".join([*(one for one in SMALL.splitlines() if one.partition(":")[0] not in replaced), *lines, ""])
 
@@ -238,7 +239,7 @@ def prepare(folder: Path) -> None:
     """Runs, a baseline and a report to change."""
     with contextlib.chdir(folder), quiet():
         Path("job.yaml").write_text(SMALL)
-        Path("batched.yaml").write_text(_with(BATCHED))
+        Path("batched.yaml").write_text(with_lines(BATCHED))
         call(["run", "job.yaml", "--quiet", "--out", "other"])
         call(["run", "job.yaml", "--quiet", "--out", "live", "--keep-text"])
         call(["run", "batched.yaml", "--quiet", "--out", "batched"])
@@ -272,8 +273,9 @@ def tried(seed: int, prepared: Path, folder: Path, before: Callable[[list[str]],
             with quiet() as said:
                 code = call(arguments)
             if code == Exit.BUG or code not in set(Exit):
-                kept = said.getvalue().rpartition("report it with ")[2].strip()
-                found.append(f"{seed}: {' '.join(arguments)}\n{Path(kept).read_text()}")
+                _, known, kept = said.getvalue().rpartition("report it with ")
+                words = Path(kept.strip()).read_text() if known else f"exit code {code}"
+                found.append(f"{seed}: {' '.join(arguments)}\n{words}")
     return found
 
 
