@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import tempfile
 import traceback
@@ -24,7 +23,7 @@ from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
 from bench.engine.surroundings import Surroundings
-from bench.errors import DiskError, TargetError, UsageError
+from bench.errors import DISK, DiskError, TargetError, UsageError
 from bench.noting import hash_of, info_of, letters
 from bench.preflight import Preflight, preflight
 from bench.reading import judge_of, summarize_run
@@ -230,15 +229,12 @@ def _on_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK:
+        if error.errno not in DISK:
             raise
         raise DiskError(
             f"cannot write to {folder}: {error.strerror}",
             f"Make room.  `claude-bench report {folder}` shows what was kept, `claude-bench resume` goes on.",
         ) from error
-
-
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def resume(
