@@ -119,7 +119,7 @@ def test_a_model_that_is_not_served_is_refused_before_the_run(
 ) -> None:
     """The name is one that prices know, so that nothing but the API itself can say so."""
     monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
-    body = {"type": "error", "error": {"type": "not_found_error", "message": "model: claude-opus-5-5"}}
+    body = {"type": "error", "error": {"type": "not_found_error", "message": f"model: claude-opus-5-5 for {KEY}"}}
     with respx.mock(base_url="https://api.anthropic.com", assert_all_called=False) as router:
         messages = router.route(method="POST", path="/v1/messages").respond(404, json=body)
         router.route().respond(404)
@@ -127,6 +127,7 @@ def test_a_model_that_is_not_served_is_refused_before_the_run(
         assert messages.call_count == 1
     said = capsys.readouterr().err
     assert "the preflight failed: claude-opus-5-5: 404: no such model" in said
+    assert KEY not in said
     assert "Nothing of the run was sent.  Check the model's name." in said
     assert not Path("run").exists()
 
