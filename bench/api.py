@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import tempfile
 import traceback
@@ -24,8 +23,9 @@ from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop, interruptible
 from bench.engine.surroundings import Surroundings
-from bench.errors import DiskError, TargetError, UsageError
+from bench.errors import DISK, DiskError, TargetError, UsageError
 from bench.noting import hash_of, info_of, letters
+from bench.preflight import Preflight, preflight
 from bench.reading import judge_of, summarize_run
 from bench.results import folder as folders
 from bench.results import merging
@@ -165,6 +165,7 @@ def run(
     keep_text: bool = False,
     workers: int | None = None,
     ray: str | None = None,
+    checked: Preflight | None = None,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
@@ -173,9 +174,13 @@ def run(
     the run early, `strict` fails what cannot be told or believed, `against` holds the run against something else in the
     end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
     `workers` are processes that share each pass, on this machine or on the Ray cluster at the address `ray`.
-    Raises UsageError before anything was sent, TargetError when nobody answers.
+    On the API there is a preflight first, unless `checked` is what one has found and has not been counted yet.
+    Raises UsageError before anything of the run was sent, TargetError when nobody answers, BudgetError when there is no
+    money.
     """
     refuse_unbounded(scenario)
+    if checked is None:
+        checked = preflight(scenario, say) if scenario.target == "api" else Preflight()
     stop, now = stop or Stop(), utc_now()
     with _crew(scenario, workers, ray, keep_text=keep_text) as crew, open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
@@ -192,8 +197,10 @@ def run(
             ):
                 watching = _aborting(scenario, info, stop, observer)
                 around = surroundings(scenario, journal.append, batches, watching, stop, now.date(), sends)
+                around.budget.sent, around.budget.spent = checked.spent.sent, checked.spent.dollars
                 passes = run_passes if crew is None else crew(folder, info.token)
-                _run_passes(scenario, targets, replace(around, texts=texts), folder, passes=passes)
+                before = Ending(aside=checked.spent)
+                _run_passes(scenario, targets, replace(around, texts=texts), folder, before, passes=passes)
     if lasts:
         _tell_of_batches(folder, say)
     with _on_disk(folder):
@@ -254,15 +261,12 @@ def _on_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK:
+        if error.errno not in DISK:
             raise
         raise DiskError(
             f"cannot write to {folder}: {error.strerror}",
             f"Make room.  `claude-bench report {folder}` shows what was kept, `claude-bench resume` goes on.",
         ) from error
-
-
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def resume(
@@ -301,9 +305,10 @@ def resume(
         _gather(folder, journal)
         watching = _aborting(scenario, info, stop, observer)
         around = surroundings(scenario, journal.append, batches, watching, stop, day, sends)
-        around = after(around, read_records(folder / folders.RECORDS), loaded.unknown)
+        around = after(around, read_records(folder / folders.RECORDS), loaded.unknown, loaded.ending)
         over = {note.of_pass for note in notes}
-        _run_passes(scenario, targets, around, folder, notes, without=over, resumed=True)
+        before = Ending(tuple(notes), aside=loaded.ending.aside)
+        _run_passes(scenario, targets, around, folder, before, without=over, resumed=True)
     _tell_of_batches(folder, say)
     return report(folder)
 
@@ -347,30 +352,54 @@ def _run_passes(
     targets: Mapping[str | None, Target],
     around: Surroundings,
     folder: Path,
-    before: Sequence[PassNote] = (),
+    before: Ending,
     *,
     without: Container[OfPass] = (),
     resumed: bool = False,
     passes: Passes = run_passes,
 ) -> None:
     """Run all passes and note down how each ended.  Losing the target ends the run; what was measured is kept."""
-    notes = list(before)
-    _write_ending(folder, notes, around.stop)
+    ending = _Endings(folder, around.stop, before)
+    ending.write()
+    paid = not all(one.resets for one in targets.values())
+    around = replace(around, aside=ending.aside) if paid else around
     try:
         for end in passes(scenario, targets, around, without=without):
-            overhead, found = _overhead(end, folder), (end.selfcheck, end.workers)
-            notes.append(PassNote(end.strategy, end.number, end.stopped, overhead, end.case, end.resumed_at, *found))
-            _write_ending(folder, notes, around.stop)
+            overhead, of_pass = _overhead(end, folder), (end.strategy, end.number, end.stopped)
+            found = (end.selfcheck, end.workers)
+            ending.add(PassNote(*of_pass, overhead, end.case, end.resumed_at, *found))
     except TargetError as lost:
-        if not notes and not resumed:
+        if not ending.written.passes and not resumed:
             folders.discard(folder)
             raise
         around.stop.request(str(lost), lost.exit_code)
-    _write_ending(folder, notes, around.stop)
+    ending.write()
 
 
-def _write_ending(folder: Path, notes: Sequence[PassNote], stop: Stop) -> None:
-    folders.write_ending(folder, Ending(tuple(notes), stop.reason, int(stop.exit_code)))
+@dataclass(slots=True)
+class _Endings:
+    """Keeps `passes.json` as things are."""
+
+    folder: Path
+    stop: Stop
+    written: Ending
+
+    def add(self, note: PassNote) -> None:
+        """A pass has ended."""
+        self.written = msgspec.structs.replace(self.written, passes=(*self.written.passes, note))
+        self.write()
+
+    def aside(self, sent: int, dollars: float) -> None:
+        """Something without a record is about to be sent, or has turned out to cost so much more than was noted."""
+        self.written = msgspec.structs.replace(self.written, aside=self.written.aside.plus(sent, dollars))
+        self.write()
+
+    def write(self) -> None:
+        """Write it anew."""
+        self.written = msgspec.structs.replace(
+            self.written, stopped=self.stop.reason, exit_code=int(self.stop.exit_code)
+        )
+        folders.write_ending(self.folder, self.written)
 
 
 def report(folder: str | PathLike[str], *, against: Against | None = None, show_text: bool = False) -> Finished:

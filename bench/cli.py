@@ -26,7 +26,7 @@ from bench.commands.run import report, resume, run
 from bench.commands.scenarios import scenarios, schema
 from bench.commands.serve import serve
 from bench.commands.sweep import sweep
-from bench.errors import BenchError, Exit
+from bench.errors import DISK, BenchError, Exit
 
 READERS = ("report", "export", "compare", "baseline", "recommend", "calibrate")
 """Commands that only read what an earlier one has written.  Each file is checked by itself, and still two of them, be
@@ -79,9 +79,11 @@ def call(arguments: list[str]) -> int:
         return _fail(problem.exit_code, str(problem), problem.hint)
     except KeyboardInterrupt:
         return _fail(Exit.INTERRUPTED, "interrupted", "")
-    except Exception:
+    except Exception as bug:
         from bench import api
 
+        if isinstance(bug, OSError) and bug.errno in DISK:
+            return _fail(Exit.NOT_VALID, f"cannot write {bug.filename or 'a file'}: {bug.strerror}", "Make room.")
         traceback = api.save_traceback()
         if arguments[0] in READERS:
             words = "what was read contradicts itself: it is damaged, or was changed by hand"

@@ -4,6 +4,7 @@
     ├── UsageError             2   a bad flag, scenario or file; nothing was sent
     │   └── ScenarioError      2   every problem of a scenario file at once
     ├── DiskError              5   what is measured cannot be kept
+    ├── BudgetError            6   there is no money, as was found out before anything was recorded
     └── TargetError            7   unreachable, key or model refused
 
 A failed request is data (a record with a cause), never one of these.  So is a run that a budget or a person stopped:
@@ -12,6 +13,7 @@ its summary has the exit code.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
@@ -31,6 +33,12 @@ class Exit(IntEnum):
     THRESHOLDS = 99
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+def check_exit_code(code: int) -> None:
+    """ValueError for what no run that ended in order returns: a code that does not exist, or that of a bug."""
+    if code not in set(Exit) - {Exit.BUG}:
+        raise ValueError(f"{code} is no exit code of a run")
 
 
 PRECEDENCE = (
@@ -95,10 +103,20 @@ class ScenarioError(UsageError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What the system says when a disk takes no more."""
+
+
 class DiskError(BenchError):
     """What is measured cannot be written down: the disk is full, or gone."""
 
     exit_code = Exit.NOT_VALID
+
+
+class BudgetError(BenchError):
+    """There is no money: a bill, a spend cap, an empty account.  Of a run that has begun it is no error but data."""
+
+    exit_code = Exit.BUDGET
 
 
 class TargetError(BenchError):

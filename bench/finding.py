@@ -17,6 +17,7 @@ from bench.results.folder import RUN, load_summary
 from bench.results.summary import SCHEMA_VERSION, Summary
 from bench.scenario.problems import nearest
 from bench.scenario.units import show
+from mock_server.files import read_whole
 
 BASELINES = Path("baselines")
 """Where baselines are kept unless told otherwise: a folder to be committed."""
@@ -100,7 +101,7 @@ class _Version(msgspec.Struct):
 def _of_report(path: Path) -> Runs:
     """What a report holds for those who have nothing else."""
     try:
-        embedded = _EMBEDDED.search(path.read_text(encoding="utf-8"))
+        embedded = _EMBEDDED.search(read_whole(path).decode())
         if embedded is None:
             raise UsageError(f"{path} is not a report of claude-bench: it holds no summary")
         version = msgspec.json.decode(embedded[1], type=_Version).schema_version
@@ -108,7 +109,7 @@ def _of_report(path: Path) -> Runs:
             return of_report(str(path), msgspec.json.decode(embedded[1], type=Summary))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
     raise UsageError(f"{path} has schema version {version}; this claude-bench reads {SCHEMA_VERSION}.")
 

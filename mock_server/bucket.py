@@ -50,7 +50,7 @@ class Bucket:
         self.level = min(self.capacity, self.settle(now) - amount)
 
     def wait(self, amount: float, now: float) -> float:
-        """Seconds from `now` until `amount` fits, if nothing else is taken; 0 if it fits already, without end if never."""
+        """Seconds from `now` until `amount` fits, if nothing else is taken: 0 if it does already, infinite if never."""
         missing = min(amount, self.capacity) - self.settle(now)
         return 0.0 if missing <= TOLERANCE else missing / self.rate if self.rate else math.inf
 

@@ -26,6 +26,7 @@ from typing import TypeAlias
 import msgspec
 
 from mock_server.faults import Fault
+from mock_server.files import read_whole
 from mock_server.rng import Z95, below
 
 SCHEMA_VERSION = 2
@@ -167,7 +168,7 @@ def _check_version(found: int) -> None:
 def read_profile(path: Path) -> Profile:
     """The profile in a file.  Raises ValueError that names the file when it is none, or of another version."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
         _check_version(msgspec.json.decode(content, type=_Version).schema_version)  # nothing else is sure before
         return msgspec.json.decode(content, type=Profile)
     except OSError as error:

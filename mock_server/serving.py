@@ -19,6 +19,7 @@ import msgspec
 
 from mock_server.edge import Connection
 from mock_server.faults import KINDS, Fault
+from mock_server.files import read_whole
 from mock_server.profile import read_profile
 from mock_server.settings import Settings
 from mock_server.tenants import exposure_warning, read_accounts
@@ -68,7 +69,7 @@ def read_settings(source: str | None) -> Settings:
 
 def _decode(source: str, kind: type[T]) -> T:
     try:
-        data = _first_line(sys.stdin.fileno()) if source == "-" else Path(source).read_bytes()
+        data = _first_line(sys.stdin.fileno()) if source == "-" else read_whole(source)
         return msgspec.json.decode(data, type=kind)
     except (ValueError, RecursionError) as problem:
         raise ValueError(f"{'settings' if source == '-' else source}: {problem}") from None

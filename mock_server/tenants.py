@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from mock_server.files import read_whole
 from mock_server.rng import Draws
 from mock_server.tiers import RateLimit, check_tier
 
@@ -132,10 +133,8 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_accounts(path: str) -> Accounts:
     """The accounts of a keys file.  Raises OSError, or ValueError that names the file and the place in it."""
-    with open(path, "rb") as file:
-        data = file.read()
     try:
-        return msgspec.json.decode(data, type=Accounts)
+        return msgspec.json.decode(read_whole(path), type=Accounts)
     except (msgspec.MsgspecError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
 

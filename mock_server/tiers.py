@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from mock_server.files import read_whole
 from mock_server.models import model_class
 
 
@@ -211,7 +212,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def _read_tier(path: Path) -> Tier:
     try:
-        answer = msgspec.json.decode(path.read_bytes(), type=_Answer)
+        answer = msgspec.json.decode(read_whole(path), type=_Answer)
         _check(answer)
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
     except OSError as error:

@@ -37,5 +37,5 @@ def calibrate(
 
     with api.progress(quiet=quiet) as observer:
         found = calibrating.calibrate(run, out or run / "profile.json", seed=seed, observer=observer)
-    calibrating.write_page(found, html or run / "fidelity.html")
+    calibrating.write_page(found, html or run / "fidelity.html", run)
     return printed(lambda: calibrating.show(found, json=json, quiet=quiet), Exit.OK)

@@ -13,6 +13,7 @@ from bench.commands.printing import command_line, passed, printed, words
 from bench.errors import Exit
 
 if TYPE_CHECKING:
+    from bench.preflight import Preflight
     from bench.scenario.model import Scenario
 
 
@@ -112,8 +113,8 @@ def run(
         if compare is not None
         else None
     )
-    if loaded.target == "api" and not _agreed(loaded, yes=yes, quiet=quiet):
-        api.to_stderr("nothing was sent")
+    checked = None
+    if loaded.target == "api" and (checked := _agreed(loaded, yes=yes, quiet=quiet)) is None:
         return Exit.INTERRUPTED
     with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
         with api.watched(
@@ -129,6 +130,7 @@ def run(
                 keep_text=keep_text,
                 workers=workers,
                 ray=ray,
+                checked=checked,
             )
         code = _show(finished, json=json, quiet=quiet)
         ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)
@@ -138,15 +140,26 @@ def run(
     return passed(code, exit_zero=exit_zero)
 
 
-def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> bool:
-    """Whether to go on, where a person has seen what it will cost."""
+def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> Preflight | None:
+    """What a preflight has found; None where a person who has seen what a run comes to does not want it."""
     from bench import api
     from bench.planning import plans
+    from bench.preflight import offer, preflight
 
     api.refuse_unbounded(loaded)
     if not (quiet and yes):
         plans.show_before_sending(loaded)
-    return plans.is_agreed(yes=yes)
+        api.to_stderr(offer(loaded))
+    if not plans.is_agreed("Send it?", yes=yes):
+        api.to_stderr("nothing was sent")
+        return None
+    found = preflight(loaded, api.to_stderr)
+    if not quiet:
+        api.to_stderr(str(found))
+    if found.surprises and not plans.is_agreed("Send the rest all the same?", yes=yes):
+        api.to_stderr("nothing but the preflight was sent")
+        return None
+    return found
 
 
 def resume(

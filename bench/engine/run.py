@@ -153,8 +153,12 @@ async def _warm_up(scenario: Scenario, session: Session, around: Surroundings, s
         if (why := await around.budget.reserve(worst)) is not None:
             around.stop.request(why, Exit.BUDGET)
             return
+        around.aside(1, worst)
         attempt = await session.client.send(spec, 1)
-        around.budget.settle(worst, certain(around.cost(spec.params["model"], attempt), attempt))
+        known = certain(around.cost(spec.params["model"], attempt), attempt)
+        around.budget.settle(worst, known)
+        if known is not None:
+            around.aside(0, known - worst)
         around.stop.request_if_useless(attempt.cause, attempt.message)
 
 

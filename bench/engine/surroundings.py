@@ -33,6 +33,9 @@ class Surroundings:
     """Keeps what happens to message batches."""
     sending: Callable[[OfPass, RequestSpec, int, float], None] | None = None
     """Told of each attempt before it is sent: its pass and request, the how-manieth it is, and when."""
+    aside: Callable[[int, float], None] = lambda _sent, _dollars: None
+    """Told of what has no record of its own, in attempts and dollars, before it is sent and again when its cost is
+    known."""
     texts: Texts | None = None
     """Keeps prompts and answers, where that was asked for."""
     recorded: Mapping[OfPass, Mapping[int, Record]] = field(default_factory=dict)

@@ -77,7 +77,7 @@ def calibrate(run: Path, out: Path, *, seed: int = 0, observer: Observer | None 
     waits = failures.retry_after(loaded.passes)
     bucket = burst.estimate(loaded.passes, limits)
     measured = _profile(loaded, fitted, bucket, failures.faults(failed, waits))
-    _write(measured, out)
+    _write(measured, out, run)
     found = Fidelity(
         schema_version=SCHEMA_VERSION,
         run=loaded.info.id,
@@ -97,12 +97,12 @@ def calibrate(run: Path, out: Path, *, seed: int = 0, observer: Observer | None 
     return _played(found, loaded, measured, out, observer)
 
 
-def write_page(found: Fidelity, path: Path) -> None:
-    """Write a calibration as an HTML page.  UsageError when that cannot be done."""
+def write_page(found: Fidelity, path: Path, run: Path) -> None:
+    """Write the calibration of the run in a folder as an HTML page.  UsageError when that cannot be done."""
     from reports.fidelity_page import render
 
     try:
-        path.write_text(render(found), encoding="utf-8")
+        folders.write_page(path, render(found), run)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
@@ -201,12 +201,12 @@ def _six(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _write(measured: Profile, path: Path) -> None:
+def _write(measured: Profile, path: Path, run: Path) -> None:
     """Write a profile, each pair of a table on a line of its own.  UsageError when that cannot be done."""
     text = msgspec.json.format(msgspec.json.encode(measured), indent=2).decode()
     text = re.sub(r"\[\s+[^][{}]*\]", lambda numbers: re.sub(r"\s+", "", numbers[0]).replace(",", ", "), text)
     try:
-        path.write_text(text + "\n")
+        folders.write_page(path, text + "\n", run)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}", "Name another file with --out.") from error
 

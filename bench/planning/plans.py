@@ -87,9 +87,9 @@ def show_before_sending(scenario: Scenario) -> None:
     print_preflight(found, Console(file=sys.stderr, force_terminal=sys.stderr.isatty()))
 
 
-def is_agreed(*, yes: bool) -> bool:
-    """Whether to send it: asked on a terminal, unless the flag says so; elsewhere the budget is what bounds it."""
+def is_agreed(question: str, *, yes: bool) -> bool:
+    """Whether to go on: asked on a terminal, unless the flag says so; elsewhere the budget is what bounds it."""
     if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
-    print("Send it? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

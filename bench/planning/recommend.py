@@ -134,7 +134,7 @@ def write_pages(sweep: Sweep, folder: Path, also: Path | None = None) -> None:
         page = render(sweep, *recommend_swept(sweep, folder))
     for path in filter(None, (folder / PAGE, also)):
         try:
-            path.write_text(page, encoding="utf-8")
+            folders.write_page(path, page, folder)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}", "Name another file with --html.") from error
 

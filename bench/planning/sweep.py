@@ -29,6 +29,7 @@ from bench.noting import letters
 from bench.planning.knee import grid, next_number
 from bench.planning.simulate import simulate
 from bench.planning.workers import Workers, workers
+from bench.preflight import Preflight
 from bench.results import folder as folders
 from bench.results import sweep as results
 from bench.results.slo import Slo
@@ -373,9 +374,10 @@ def _running(
 ) -> Iterator[Measure]:  # fmt: skip
     """On a server, one pass after another.  What one run spends, the next cannot."""
     spent, places = 0.0, count(1)
+    checked = None
 
     def measure(wanted: Wanted) -> Iterator[Found]:
-        nonlocal spent
+        nonlocal spent, checked
         tell(0, seeds * sum(len(tried) for _, tried in wanted), _words(wanted))
         for scenario in scenarios:
             mine = [(cell, tried) for cell, tried in wanted if cell.tier == scenario.tier]
@@ -385,8 +387,10 @@ def _running(
                 run_loop(wait(Clock(), scenario.pause, stop), virtual=False)
             chosen = _run_of(scenario, mine, seeds, spent)
             finished = api.run(
-                chosen, out=folder / f"run-{place}", observer=observer, command=command, stop=stop, say=say
-            )
+                chosen, out=folder / f"run-{place}", observer=observer, command=command, stop=stop, checked=checked,
+                say=say,
+            )  # fmt: skip
+            checked = Preflight()  # once is enough
             spent += finished.spent or 0.0
             yield from _found(finished, mine)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,12 +15,24 @@ except ImportError:  # Windows
 
 _BLOCK = 1 << 16
 
+_LONGEST = 32 * 2**20
+"""Bytes of a line; a request with a thousand attempts has a few hundred thousand."""
+
 
 def append_to(path: Path) -> BinaryIO:
     """Open a file of lines to append to it, made if need be.  A line that lacks its end is cut off."""
     file = path.open("ab+")
     file.truncate(_whole(file))
     return file
+
+
+def whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file, without what lacks its end.  ValueError at one that is longer than any of ours."""
+    for line in iter(partial(file.readline, _LONGEST), b""):
+        if line.endswith(b"\n"):
+            yield line
+        elif len(line) == _LONGEST:
+            raise ValueError(f"a line is longer than {_LONGEST // 2**20} MiB")
 
 
 def lock(file: BinaryIO) -> bool:

@@ -17,6 +17,7 @@ from bench.results.folder import RunInfo
 from bench.results.measures import values_of
 from bench.results.record import OfPass
 from bench.results.summary import Summary
+from mock_server.files import read_whole
 
 SCHEMA_VERSION = 1
 
@@ -199,13 +200,13 @@ class _Version(msgspec.Struct):
 def read(path: Path) -> Runs:
     """Read a baseline.  UsageError when it is none, or of another version."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
         version = msgspec.json.decode(content, type=_Version).schema_version
         if version == SCHEMA_VERSION:
             return msgspec.json.decode(content, type=Runs)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not a baseline: {error}") from error
     other = "a newer" if version > SCHEMA_VERSION else "an older"
     raise UsageError(

@@ -16,7 +16,7 @@ from typing import Annotated, BinaryIO, TypeAlias
 import msgspec
 
 from bench.errors import UsageError
-from bench.results.appending import append_to
+from bench.results.appending import append_to, whole_lines
 from bench.results.record import OfPass
 
 BATCHES, RAW = "batches.jsonl", "batches"
@@ -131,10 +131,10 @@ def read_events(path: Path) -> list[Event]:
     """The events of a file, none where there is no file.  A torn last line is passed over."""
     try:
         with path.open("rb") as file:
-            return [_decode(line) for line in file if line.endswith(b"\n")]
+            return [*map(_decode, whole_lines(file))]
     except FileNotFoundError:
         return []
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
 
 

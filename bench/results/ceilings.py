@@ -12,6 +12,7 @@ import msgspec
 
 from bench.results.diagnosis import SCHEMA_VERSION, Ceiling, Diagnosis
 from bench.results.environment import machine, versions
+from mock_server.files import read_whole
 
 FILE = "doctor.json"
 
@@ -41,7 +42,7 @@ def keep(found: Diagnosis, folder: Path) -> Path:
 def fresh_ceiling(now: datetime, folder: Path | None = None) -> Ceiling | None:
     """What was found of this machine with these versions in the last 30 days; None where nothing can be read."""
     try:
-        content = ((folder or cache_folder()) / FILE).read_bytes()
+        content = read_whole((folder or cache_folder()) / FILE)
         found = msgspec.json.decode(content, type=Diagnosis)
         age = now - datetime.fromisoformat(found.measured_at)
     except (OSError, RuntimeError, TypeError, ValueError):  # no file, no home, no time zone, no such file

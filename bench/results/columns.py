@@ -298,7 +298,7 @@ def read_passes(path: Path, more: Iterable[Record] = ()) -> list[Columns]:
         return split_passes(chain(read_records(path), more))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, RecursionError, struct.error) as error:
+    except (ValueError, LookupError, RecursionError, struct.error) as error:
         raise UsageError(f"{path} holds a line that is not a record: {error}") from error
 
 

@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
-from bench.errors import UsageError
+from bench.errors import UsageError, check_exit_code
 from bench.results import record, summary
 from bench.results.appending import append_to, lock
 from bench.results.batches import BATCHES, Event, read_events
@@ -43,6 +43,7 @@ from bench.results.selfcheck import SelfCheck
 from bench.results.sends import SENDS, Send, read_sends, without_end
 from bench.results.summary import Overhead, Summary
 from bench.results.workers import WorkerNote
+from mock_server.files import read_whole
 
 SCHEMA_VERSION = 1
 
@@ -149,15 +150,33 @@ class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
         return self.case, self.strategy, self.pass_
 
 
+class Aside(msgspec.Struct, frozen=True):
+    """What was sent beside the requests that have records: a preflight, warm-ups."""
+
+    sent: int = 0
+    """Attempts."""
+    dollars: float = 0.0
+    """What nobody knows is counted as the most it can have cost."""
+
+    def plus(self, sent: int, dollars: float) -> Aside:
+        """With more of it."""
+        return Aside(self.sent + sent, self.dollars + dollars)
+
+
 class Ending(msgspec.Struct, frozen=True):
-    """How far a run came: written anew as each pass ends."""
+    """How far a run came: written anew as each pass ends, and about each request that has no record."""
 
     passes: tuple[PassNote, ...] = ()
     stopped: str | None = None
     """Why the run ended early, in words."""
     exit_code: int = 0
     """What that stop makes the exit code."""
+    aside: Aside = Aside()
+    """What the budget has to count although no record tells of it."""
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        check_exit_code(self.exit_code)
 
 
 _NO_ENDING = Ending()
@@ -306,14 +325,14 @@ def read_json(path: Path, kind: type[T], version: int) -> T:
     """Read one JSON file, its version first, since nothing else can be trusted before.  UsageError when it cannot be
     read, is damaged, or has another version."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
         found = msgspec.json.decode(content, type=_Version).schema_version
         if found != version:
             raise UsageError(_other_version(path, found, version))
         return msgspec.json.decode(content, type=kind)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
 
 
@@ -339,6 +358,14 @@ def replace_with(path: Path, content: bytes, *, private: bool = False) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
     part.replace(path)
+
+
+def write_page(path: Path, text: str, folder: Path) -> None:
+    """Write a file where a person wants it; in `folder`, which somebody else may have made, as `replace_with` does."""
+    if path.parent.absolute() == folder.absolute():
+        replace_with(path, text.encode())
+    else:
+        path.write_text(text, encoding="utf-8")
 
 
 def _unknown(folder: Path, passes: Iterable[Columns]) -> tuple[Send, ...]:

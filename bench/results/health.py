@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from bench.results.assumed import LIMITERS, differences, right_tier
 from bench.results.bottleneck import BOTTLENECK, STRAINED, bottleneck
 from bench.results.columns import Columns, Floats, ended_by
 from bench.results.format import count, dollars, number, seconds, share
@@ -16,7 +17,6 @@ from bench.results.question import Question
 from bench.results.sends import Send
 from bench.results.statistics import samples_needed
 from bench.results.summary import Observation, Overhead, PassSummary, Warning
-from mock_server.tiers import TIERS
 
 MANY_FAILED = 0.05
 """Share of failed requests from which on the latency of the others says little about the whole."""
@@ -164,19 +164,14 @@ def _by_pool(columns: Columns, question: Question) -> list[tuple[Columns, Pool]]
 def _other_limits(columns: Columns, pool: Pool) -> Iterator[Warning]:
     """Limits of which the responses say something else than the tier; silent where either says nothing."""
     named = {limiter: limit for limiter in LIMITERS if (limit := _named(columns, limiter)) is not None}
-    for limiter, limit in named.items():
-        assumed = pool.limits.get(limiter, limit)
-        if assumed != limit:
-            yield Warning(
-                "other_limit",
-                f"The responses name a limit of {number(limit)} {_words(limiter)} a minute; "
-                f"the tier has {'none' if assumed is None else number(assumed)}.",
-                "Use of limits is computed from the tier, a pacer keeps to it, and so does any simulation.",
-                _right_tier(pool.models[0], named),
-            )
-
-
-LIMITERS = ("requests", "input_tokens", "output_tokens")
+    for limiter, limit, assumed in differences(pool.limits, named):
+        yield Warning(
+            "other_limit",
+            f"The responses name a limit of {number(limit)} {_words(limiter)} a minute; "
+            f"the tier has {'none' if assumed is None else number(assumed)}.",
+            "Use of limits is computed from the tier, a pacer keeps to it, and so does any simulation.",
+            right_tier(pool.models[0], named),
+        )
 
 
 def _named(columns: Columns, limiter: str) -> float | None:
@@ -184,14 +179,6 @@ def _named(columns: Columns, limiter: str) -> float | None:
     seen: Floats = getattr(columns.attempts, f"{limiter}_limit")
     known = seen[~np.isnan(seen)]
     return float(known[-1]) if len(known) else None
-
-
-def _right_tier(model: str, named: Mapping[str, float]) -> str:
-    for name, tier in TIERS.items():
-        limits = tier.limits_of(model)._asdict()
-        if all(limits[limiter] == limit for limiter, limit in named.items()):
-            return f"Run it with --tier {name}, which has the limits that were named."
-    return "Let claude-bench limits write your organisation's own to a file, and run it with --tier limits.json."
 
 
 def _too_much_offered(columns: Columns, question: Question) -> Iterator[Warning]:

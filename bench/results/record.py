@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from bench.results.appending import whole_lines
+
 SCHEMA_VERSION = 1
 
 OfPass: TypeAlias = tuple[str | None, str, int]
@@ -173,11 +175,12 @@ def to_line(record: Record) -> bytes:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """Stream the records of a journal.  A torn last line, left by a killed run, is passed over."""
+    """Stream the records of a journal.  A torn last line, left by a killed run, is passed over.
+
+    Raises OSError, or ValueError at a line that is no record.
+    """
     with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield _decode(line)
+        yield from map(_decode, whole_lines(file))
 
 
 def decode_lines(lines: bytes) -> Iterator[Record]:

@@ -13,7 +13,7 @@ from types import TracebackType
 import msgspec
 
 from bench.errors import UsageError
-from bench.results.appending import append_to
+from bench.results.appending import append_to, whole_lines
 from bench.results.record import Attempt, OfPass, Record
 
 SENDS = "sends.jsonl"
@@ -79,10 +79,10 @@ def read_sends(path: Path) -> list[Send]:
     """All of a file, none where there is no file.  A torn last line is passed over: its attempt was not sent."""
     try:
         with path.open("rb") as file:
-            return [_decode(line) for line in file if line.endswith(b"\n")]
+            return [*map(_decode, whole_lines(file))]
     except FileNotFoundError:
         return []
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
 
 

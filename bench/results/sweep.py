@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, check_exit_code
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES, Bools, Columns
 from bench.results.cost import cost_of
@@ -144,6 +144,9 @@ class Sweep(msgspec.Struct, frozen=True):
     stopped: str | None = None
     """Why it ended early, in words."""
     exit_code: int = 0
+
+    def __post_init__(self) -> None:
+        check_exit_code(self.exit_code)
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from types import TracebackType
 import msgspec
 
 from bench.errors import UsageError
+from bench.results.appending import whole_lines
 from bench.results.record import OfPass
 from bench.results.redact import redact
 
@@ -92,16 +93,15 @@ class Texts:
 def read_texts(folder: Path) -> Iterator[Text]:
     """What was kept of a run.  UsageError when nothing was, or when it cannot be read."""
     try:
-        lines = (folder / TEXTS).read_bytes().split(b"\n")
+        with (folder / TEXTS).open("rb") as file:
+            return iter([*map(_decode, whole_lines(file))])
     except FileNotFoundError:
         raise UsageError(
             f"{folder} has no {TEXTS}: prompts and answers are kept only when asked for", "Run with --keep-text."
         ) from None
     except OSError as error:
         raise UsageError(f"cannot read {folder / TEXTS}: {error.strerror}") from error
-    try:
-        return iter([_decode(line) for line in lines[:-1]])  # what follows the last newline is torn
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{folder / TEXTS} is damaged: {error}") from error
 
 

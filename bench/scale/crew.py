@@ -314,6 +314,8 @@ class _Shared:
         around = self._around
         around.budget.spent += sum(one.spent for one in done)
         around.budget.sent += sum(one.sent for one in done)
+        for one in done:
+            around.aside(*one.aside)
         around.budget.time_used += max((one.seconds for one in done), default=0.0)
         machines = list(dict.fromkeys(where[worker].node for worker in sorted(where)))
         notes = tuple(

@@ -100,3 +100,5 @@ class Done:
     sent: int
     seconds: float
     """Of scenario time, from the start of the pass to its end."""
+    aside: tuple[int, float]
+    """Attempts and dollars, of the above, that have no record: warm-ups."""

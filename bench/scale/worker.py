@@ -19,6 +19,7 @@ from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.errors import Exit
 from bench.results.batches import BatchLog
+from bench.results.folder import Ending
 from bench.results.record import Record, decode_lines, to_line
 from bench.results.workers import WorkerNote
 from bench.resuming import after
@@ -71,7 +72,8 @@ def work(job: Job, lending: Lending, node: str) -> Done:
 
         batches = BatchLog(folder, job.token)
         around = surroundings(job.scenario, keep, batches, telling, stop, utc_now().date(), sends)
-        around = replace(around, budget=BudgetGuard(job.budget, job.requests, job.seconds))
+        guard = BudgetGuard(job.budget, job.requests, job.seconds)
+        around = replace(around, budget=guard, aside=telling.count_aside)
         around = _after_another(around, job, keep)
         shift = _Shift(job, target, around, telling, lending, place)
         end = run_loop(shift.run(), virtual=False)
@@ -80,6 +82,7 @@ def work(job: Job, lending: Lending, node: str) -> Done:
             spent=around.budget.spent,
             sent=around.budget.sent,
             seconds=around.budget.time_used,
+            aside=(telling.aside_sent, telling.aside_dollars),
         )
 
 
@@ -94,7 +97,7 @@ def _after_another(around: Surroundings, job: Job, keep: Callable[[Record], None
     lost = [send.record() for send in last.values()]
     for record in lost:
         keep(record)
-    return after(around, [*records, *lost], ())
+    return after(around, [*records, *lost], (), Ending())
 
 
 @dataclass(slots=True)
@@ -106,6 +109,14 @@ class _Telling:
     """Requests that have left the queue since the last report."""
     ended: int = 0
     """Requests that have ended at all."""
+    aside_sent: int = 0
+    aside_dollars: float = 0.0
+    """What had no record: warm-ups."""
+
+    def count_aside(self, sent: int, dollars: float) -> None:
+        """See `Surroundings.aside`."""
+        self.aside_sent += sent
+        self.aside_dollars += dollars
 
     def pass_started(self, strategy: str, pass_: int, total: int | None, speed: float, case: str | None = None) -> None:
         """Whoever has the whole pass tells of that."""

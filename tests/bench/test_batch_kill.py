@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from bench.errors import Exit
 from bench.results.record import Record, read_records
 from bench.targets.mock_process import mock_process
 from mock_server.rng import Draws
@@ -114,7 +115,8 @@ def test_a_killed_run_is_resumed_without_losing_or_repeating_anything(
         killed += 1
         process = start("resume", "run", cwd=tmp_path)
     _, said = process.communicate()
-    assert process.returncode == 0, said.decode()
+    # On a busy machine the numbers may not be believed, and the run says so; what is recorded has to hold all the same.
+    assert process.returncode in (Exit.OK, Exit.NOT_VALID), said.decode()
     assert killed
     assert sorted(record.seq for record in records(folder)) == list(range(REQUESTS))
     assert all(record.ok and len(record.attempts) == 1 for record in records(folder))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 import respx
 
@@ -15,6 +17,11 @@ from bench.targets.mock_process import mock_process
 from mock_server.settings import Settings
 
 KEY = "sk-ant-api03-do-not-write-this-down"
+
+ANSWER: dict[str, Any] = {
+    "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-5", "content": [],
+    "stop_reason": "max_tokens", "stop_sequence": None, "usage": {"input_tokens": 8, "output_tokens": 1},
+}  # fmt: skip
 
 GOOD = """\
 version: 1
@@ -241,7 +248,8 @@ def test_what_no_retry_can_help_stops_the_run_at_once(
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     body = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_x"}
     with respx.mock(base_url="https://api.anthropic.com", assert_all_called=False) as router:
-        router.route(method="POST", path="/v1/messages").respond(status, json=body)
+        answers: list[Any] = [httpx2.Response(200, json=ANSWER), *[httpx2.Response(status, json=body)] * 50]
+        router.route(method="POST", path="/v1/messages").mock(side_effect=answers)  # the preflight's, then all others
         router.route().respond(404)
         arguments = ["--target", "api", "--max-cost", "2", "--set", "transport=httpx", "--set", "workload.requests=50"]
         code = call(["run", good, *arguments, "--set", "strategies=[sequential]", "--json"])

@@ -23,12 +23,14 @@ tier: unlimited
 workload: {{duration: {LENGTH:g}s, input_tokens: 100, output_tokens: 20, max_tokens: 100}}
 arrivals: {{constant: {RATE:g}/s}}
 retry: none
+budget: {{max_cost: $100}}
 strategies: [STRATEGY]
 mock: {{latency: {{service_time: 50ms}}, faults: FAULTS}}
 """
 STRATEGIES = (
     "sequential", "gather", "semaphore: 2", "semaphore: 50", "token_bucket: auto", "adaptive",
-    "pool: {workers: 2, queue: 5}",
+    "pool: {workers: 2, queue: 5}", "semaphore: 50, hedge: {after: 1s, most: 100%}",
+    "hybrid: {deadline: 30m, live: {semaphore: 2}, share: 0%}",
 )  # fmt: skip
 
 

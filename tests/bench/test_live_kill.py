@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from bench import api
+from bench.errors import Exit
 from bench.results.record import Record, read_records
 from bench.targets.mock_process import mock_process
 from mock_server.faults import Fault
@@ -116,7 +117,8 @@ def test_a_killed_live_run_is_resumed_without_losing_or_repeating_anything(
             api.report(folder)  # it can be read in between
         process = start("resume", "run", cwd=tmp_path)
     _, said = process.communicate()
-    assert process.returncode == 0, said.decode()
+    # On a busy machine the numbers may not be believed, and the run says so; what is recorded has to hold all the same.
+    assert process.returncode in (Exit.OK, Exit.NOT_VALID), said.decode()
     assert killed
     records = list(read_records(folder / "records.jsonl"))
     assert sorted(record.seq for record in records) == list(range(requests))

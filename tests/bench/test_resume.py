@@ -315,3 +315,47 @@ def test_a_run_whose_server_is_gone_keeps_what_it_knows_of_its_batches(tmp_path:
     before = (tmp_path / "run" / "batches.jsonl").read_bytes()
     assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == Exit.TARGET
     assert (tmp_path / "run" / "batches.jsonl").read_bytes() == before
+
+
+def messages(url: str) -> int:
+    """How many requests for an answer the server has got."""
+    rows = httpx2.get(f"{url}/_mock/truth", trust_env=False).raise_for_status().text.splitlines()
+    return sum(msgspec.json.decode(row).get("endpoint") == "messages" for row in rows)
+
+
+@pytest.mark.parametrize(("most", "code"), [(36, 0), (35, 6)])
+def test_warm_ups_of_before_count_against_the_budget(url: str, tmp_path: Path, most: int, code: int) -> None:
+    """Three of them before the interruption, three after it, and the thirty requests between."""
+    text = f"strategies: [{{semaphore: 1}}]\nwarmup: {{requests: 3}}\nbudget: {{max_requests: {most}, max_cost: $1}}\n"
+    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None)
+    aside = folder.load(tmp_path / "run").ending.aside
+    assert aside.sent == 3
+    assert 0 < aside.dollars < 0.01
+    assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == code
+    assert messages(url) == most
+    assert folder.load(tmp_path / "run").ending.aside.sent == 6
+
+
+def test_a_warm_up_that_nobody_knows_the_end_of_counts_at_its_worst(url: str, tmp_path: Path) -> None:
+    """As a kill leaves it: noted before it was sent."""
+    text = "strategies: [{semaphore: 1}]\nbudget: {max_cost: $0.5}\n"
+    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None)
+    before = folder.load(tmp_path / "run").ending
+    folder.write_ending(tmp_path / "run", replace(before, aside=before.aside.plus(1, 0.4999)))
+    asked = messages(url)
+    assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == 6
+    assert messages(url) == asked
+
+
+def test_the_time_of_passes_that_are_over_counts_against_the_budget(url: str, tmp_path: Path) -> None:
+    text = "strategies: [{semaphore: 1, name: one}, {semaphore: 1, name: two}]\nbudget: {max_time: 90s}\n"
+    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(done=35), say=lambda _words: None)
+    file = tmp_path / "run" / "records.jsonl"
+    write_records(file, (later(one) if one.strategy == "one" else one for one in [*read_records(file)]))
+    asked = messages(url)
+    assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == 6
+    assert messages(url) <= asked + 1
+
+
+def later(record: Record) -> Record:
+    return replace(record, attempts=tuple(replace(one, ended=one.ended + 90.0) for one in record.attempts))

@@ -19,9 +19,15 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
+from unittest.mock import patch
 
 from bench.cli import call
+from bench.clock import utc_now
 from bench.errors import Exit
+from bench.results.ceilings import keep
+from bench.results.diagnosis import Diagnosis, Level, Reach
+from bench.results.environment import machine, versions
+from bench.results.folder import rfc3339
 
 HERE = Path(__file__).resolve().parent
 SCENARIOS = HERE.parents[1] / "scenarios"
@@ -48,6 +54,19 @@ OF_TRACE = "arrivals: {trace: {path: rows.%s}}"
 BATCHED = "strategies: [{batch: {size: 10}}]"
 TIER = b"""{"data": [{"type": "rate_limit", "group_type": "model_group", "models": ["claude-sonnet-5"], "limits":
 [{"type": "requests_per_minute", "value": 50}, {"type": "input_tokens_per_minute", "value": 30000}]}]}"""
+LIMITS = b"""{"data": [{"type": "rate_limit", "id": "rl_1", "group": {"id": "g", "display_name": "Sonnet", "type":
+"model_group"}, "models": ["claude-sonnet-5"], "limits": [{"type": "requests_per_minute", "value": 50},
+{"type": "input_tokens_per_minute", "value": 30000}, {"type": "output_tokens_per_minute", "value": 8000}]},
+{"type": "rate_limit", "group_type": "batch", "models": null, "limits": [{"type": "requests_per_minute", "value": 50},
+{"type": "enqueued_batch_requests", "value": 100000}]}, {"type": "rate_limit", "group_type": "token_count", "models":
+null, "limits": [{"type": "requests_per_minute", "value": 100}]}], "next_page": null}"""
+KEYS = b"""{"keys": {"sk-ant-a": {"organization": "acme", "workspace": "prod"}, "sk-ant-b": {"organization": "acme",
+"admin": true}}, "organizations": {"acme": {"tier": "build", "credit": 5.0, "workspaces": {"prod": {"spend_limit": 100,
+"limits": [{"type": "rate_limit", "group_type": "model_group", "models": ["claude-sonnet-5"], "limits":
+[{"type": "requests_per_minute", "value": 20}]}]}}}}}"""
+SETTINGS = b"""{"tier": "start", "burst": 15.0, "ttft": [0.8, 2.5], "tokens_per_second": [75.0, 105.0], "seed": 3,
+"batch_time": [60.0, 90.0], "spend_cap": 5.0, "chars_per_token": {"sonnet": 3.0},
+"faults": {"overloaded": {"rate": 0.1, "retry_after": 2.0}, "stall": {"rate": 0.01, "delay": 5.0}}}"""
 PROFILE = b"""{"families": {"sonnet": {"ttft": [0.8, 2.5], "tokens_per_second": [75.0, 105.0], "load": 0.06}}}"""
 SPANS = b"""{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "chat", "spanId": "1", "startTimeUnixNano": "1000",
 "attributes": [{"key": "gen_ai.usage.input_tokens", "value": {"intValue": "5"}},
@@ -62,12 +81,14 @@ TRACES = {
     b'"GeneratedTokens": 6}\n',
     "json": SPANS,
 }
+PLAYED = ["run", "job.yaml", "--target=mock", "--speed=100", "--set=workload.requests=3", "--quiet", "--out=done"]
 OF_RUN = ("run.json", "records.jsonl", "summary.json", "passes.json", "batches.jsonl", "texts.jsonl")
 READERS = (
     ["report", "run"], ["report", "run", "--json"], ["report", "run", "--show-text"], ["compare", "run", "other"],
     ["compare", "other", "run", "--html", "c.html"], ["export", "run", "--to", "csv"], ["export", "run", "--to=junit"],
     ["export", "run", "--to", "openmetrics"], ["export", "run", "--to", "otel"], ["export", "run", "--to", "bmf"],
-    ["export", "run", "--to", "markdown"], ["baseline", "save", "b", "run"], ["resume", "run"],
+    ["export", "run", "--to", "markdown"], ["baseline", "save", "b", "run"], ["resume", "run"], ["recommend", "run"],
+    ["calibrate", "run"],
 )  # fmt: skip
 
 
@@ -138,11 +159,15 @@ def _value_replaced(content: bytes, place: int, draw: random.Random) -> bytes:
     return content[:start] + b" " + value + content[min(ends, default=len(content)) :]
 
 
+KINDS = (
+    "shipped", "small", "planned", "dataset", "trace", "tier", "limits", "profile", "calibrated", "run", "run", "run",
+    "baseline", "report", "sweep", "sweep", "doctor", "keys", "settings",
+)  # fmt: skip
+
+
 def attempts(draw: random.Random) -> list[list[str]]:
     """Write changed files to this folder, and say which commands read them."""
-    kind = draw.choice(
-        ("shipped", "small", "dataset", "trace", "tier", "profile", "run", "run", "run", "baseline", "report")
-    )
+    kind = draw.choice(KINDS)
     run = ["run", "job.yaml", "--quiet", "--out", "done", "--exit-zero"]
     job = Path("job.yaml")
     job.write_text(SMALL)
@@ -154,22 +179,41 @@ def attempts(draw: random.Random) -> list[list[str]]:
         case "small":
             job.write_bytes(mutated(SMALL.encode(), draw))
             return [["explain", "job.yaml"], [*run, "--set=workload.requests=9"]]
+        case "planned":
+            job.write_bytes(mutated(SMALL.encode(), draw))
+            return [["plan", "job.yaml", "--html=p.html"], ["sweep", "job.yaml", "--in-flight=1,2", "--seeds=1"]]
         case "dataset":
             ending = draw.choice(sorted(ROWS))
             Path(f"rows.{ending}").write_bytes(mutated(ROWS[ending], draw))
-            job.write_text(_with(OF_DATASET % ending))
+            job.write_text(with_lines(OF_DATASET % ending))
         case "trace":
             ending = draw.choice(sorted(TRACES))
             Path(f"rows.{ending}").write_bytes(mutated(TRACES[ending], draw))
             job.write_text(
-                _with(OF_TRACE % ending, "workload: {input_tokens: trace, output_tokens: trace, max_tokens: 50}")
+                with_lines(OF_TRACE % ending, "workload: {input_tokens: trace, output_tokens: trace, max_tokens: 50}")
             )
         case "tier":
             Path("tier.json").write_bytes(changed(TIER, draw))
             return [["explain", "tier.json"], [*run, "--tier=tier.json", "--set=workload.requests=9"]]
-        case "profile":
-            Path("profile.json").write_bytes(changed(PROFILE, draw))
-            job.write_text(_with("mock: {latency: {profile: profile.json}}"))
+        case "limits":
+            Path("limits.json").write_bytes(changed(LIMITS, draw))
+            return [["explain", "limits.json"], ["plan", "job.yaml", "--closed-form", "--tier=limits.json"]]
+        case "keys" | "settings":
+            Path("it.json").write_bytes(changed(KEYS if kind == "keys" else SETTINGS, draw))
+            return [
+                ["serve", f"--{kind}=it.json", "--host=203.0.113.1"]
+            ]  # an address that is nobody's: it cannot listen
+        case "sweep":
+            Path("swept/sweep.json").write_bytes(changed(Path("swept/sweep.json").read_bytes(), draw))
+            return [["report", "swept"], ["recommend", "swept", "--json"], ["report", "swept", "--quiet"]]
+        case "doctor":
+            found = Path("cache/claude-bench/doctor.json")
+            found.write_bytes(changed(found.read_bytes(), draw))
+            return [PLAYED]
+        case "profile" | "calibrated":
+            content = PROFILE if kind == "profile" else Path("calibrated.json").read_bytes()
+            Path("profile.json").write_bytes(changed(content, draw))
+            job.write_text(with_lines("mock: {latency: {profile: profile.json}}"))
         case "run":
             name = draw.choice([name for name in OF_RUN if Path("run", name).exists()])
             Path("run", name).write_bytes(changed(Path("run", name).read_bytes(), draw))
@@ -185,7 +229,8 @@ def attempts(draw: random.Random) -> list[list[str]]:
     return [run]
 
 
-def _with(*lines: str) -> str:
+def with_lines(*lines: str) -> str:
+    """The small scenario, with these lines instead of those of the same keys."""
     replaced = {line.partition(":")[0] for line in lines}
     return "\n".join([*(one for one in SMALL.splitlines() if one.partition(":")[0] not in replaced), *lines, ""])
 
@@ -194,12 +239,26 @@ def prepare(folder: Path) -> None:
     """Runs, a baseline and a report to change."""
     with contextlib.chdir(folder), quiet():
         Path("job.yaml").write_text(SMALL)
-        Path("batched.yaml").write_text(_with(BATCHED))
+        Path("batched.yaml").write_text(with_lines(BATCHED))
         call(["run", "job.yaml", "--quiet", "--out", "other"])
         call(["run", "job.yaml", "--quiet", "--out", "live", "--keep-text"])
         call(["run", "batched.yaml", "--quiet", "--out", "batched"])
         call(["baseline", "save", "kept", "other", "--quiet"])
         call(["baseline", "save", "kept", "other"])
+        call(["sweep", "job.yaml", "--in-flight=1,4", "--seeds=2", "--processes=1", "--quiet", "--out=swept"])
+        call(["run", "job.yaml", "--quiet", "--set=workload.requests=60", "--out=longer"])
+        call(["calibrate", "longer", "--quiet", "--out=calibrated.json"])
+        keep(_diagnosis(), folder / "cache" / "claude-bench")
+
+
+def _diagnosis() -> Diagnosis:
+    """What the doctor would have found of this machine just now."""
+    levels = (Level(10.0, 30, 0.01, 0.02, 0.3, 0.0), Level(20.0, 60, 0.1, None, 0.9, 0.01))
+    reach = Reach(10.0, 20.0, levels)
+    return Diagnosis(
+        measured_at=rfc3339(utc_now()), client="sdk", versions=versions(), machine=machine(), event_loop="asyncio",
+        clock_resolution=1e-9, open_files=1024, load=0.1, quick=True, streams=reach, requests=reach, events=reach,
+    )  # fmt: skip
 
 
 def tried(seed: int, prepared: Path, folder: Path, before: Callable[[list[str]], None] = lambda _: None) -> list[str]:
@@ -208,14 +267,15 @@ def tried(seed: int, prepared: Path, folder: Path, before: Callable[[list[str]],
     shutil.copytree(prepared, folder, dirs_exist_ok=True)
     shutil.move(folder / draw.choice(("live", "batched")), folder / "run")
     found = []
-    with contextlib.chdir(folder):
+    with contextlib.chdir(folder), patch.dict(os.environ, XDG_CACHE_HOME=str(folder / "cache")):
         for arguments in attempts(draw):
             before(arguments)
             with quiet() as said:
                 code = call(arguments)
             if code == Exit.BUG or code not in set(Exit):
-                kept = said.getvalue().rpartition("report it with ")[2].strip()
-                found.append(f"{seed}: {' '.join(arguments)}\n{Path(kept).read_text()}")
+                _, known, kept = said.getvalue().rpartition("report it with ")
+                words = Path(kept.strip()).read_text() if known else f"exit code {code}"
+                found.append(f"{seed}: {' '.join(arguments)}\n{words}")
     return found
 
 
@@ -237,14 +297,14 @@ def main(minutes: float, seed: int) -> None:
         prepare(prepared)
         began = seed
         while time.monotonic() < end:
-            started = time.monotonic()
+            started = time.process_time()
             folder = Path(place) / "tried"
             for finding in tried(seed, prepared, folder):
                 if (where := finding.strip().splitlines()[-1]) != last:
                     print(finding, flush=True)
                 last = where
-            if (took := time.monotonic() - started) > 10:
-                print(f"{seed}: took {took:.0f} s", flush=True)
+            if (took := time.process_time() - started) > 10:
+                print(f"{seed}: took {took:.0f} s of this processor", flush=True)
             shutil.rmtree(folder)
             seed += 1
         print(f"{seed - began} tries")

@@ -54,7 +54,8 @@ async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         length = re.search(r"content-length: (\d+)", head, re.IGNORECASE)
         body = (await reader.readexactly(int(length[1]))).decode() if length else ""
         named = re.search(r"behave: ([\w.-]+)", body)
-        behaviour = BEHAVIOURS[named[1]] if named else _plain
+        unnamed = BEHAVIOURS["good"] if head.startswith("POST /v1/messages ") else _plain
+        behaviour = BEHAVIOURS[named[1]] if named else unnamed
         async for piece in behaviour(head + body):
             writer.write(piece)
             await writer.drain()

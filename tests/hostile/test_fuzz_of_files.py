@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import fuzz
@@ -74,6 +76,41 @@ def test_nested_too_deeply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argu
     for path in (Path("deep.json"), Path("baselines/deep.json")):
         path.write_text(DEEP)
     assert call(arguments) == Exit.USAGE
+
+
+@pytest.mark.parametrize("code", [1, 7_000, -1])
+@pytest.mark.parametrize(("folder", "name"), [("swept", "sweep.json"), ("live", "passes.json")])
+def test_an_exit_code_that_no_run_has(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str, code: int
+) -> None:
+    """Found by seed 1000000 and those after it: a damaged sweep made any exit code."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(prepared / folder, "run")
+    written = json.loads(Path("run", name).read_bytes())
+    Path("run", name).write_text(json.dumps({**written, "stopped": "somebody said so", "exit_code": code}))
+    assert call(["report", "run", "--quiet"]) == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["report", "swept", "--quiet"], ["swept/sweep.html"]),
+        (["calibrate", "longer", "--quiet"], ["longer/profile.json", "longer/fidelity.html"]),
+    ],
+)
+def test_no_page_is_written_through_a_link(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], names: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(prepared / arguments[1], arguments[1])
+    shutil.copy(prepared / "job.yaml", "job.yaml")
+    Path("mine").write_text("precious")
+    for name in names:
+        Path(name).unlink(missing_ok=True)
+        Path(name).symlink_to(Path("mine").absolute())
+    assert call(arguments) == Exit.OK
+    assert Path("mine").read_text() == "precious"
+    assert not any(Path(name).is_symlink() for name in names)
 
 
 def test_a_report_is_not_written_through_a_link(

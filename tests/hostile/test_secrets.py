@@ -52,7 +52,7 @@ COMMANDS: dict[tuple[str, ...], list[list[str]]] = {
         ["job.yaml", f"--target=http://user:{MARK}@127.0.0.1:9"],
         ["job.yaml", f"--target=ftp://user:{MARK}@127.0.0.1:9"],
         ["job.yaml", f"--target=http://user:{MARK}@[::", "--max-cost=1"],
-        ["job.yaml", "--target=api", "--max-cost=1"],
+        ["job.yaml", "--target=api", "--max-cost=1", "--out=paid"],
         ["job.yaml", "--target=http://127.0.0.1:9", "--out=unreachable"],
     ],
     ("resume",): [["run"], ["plain"], [f"sk-ant-{MARK}"]],
@@ -71,7 +71,7 @@ COMMANDS: dict[tuple[str, ...], list[list[str]]] = {
     ("explain",): [["start"], ["job.yaml"]],
     ("doctor",): [["--quick"]],
     ("scenarios",): [[]],
-    ("serve",): [["--port=99999"], [f"--tier=sk-ant-{MARK}"], ["--keys={keys}", "--port=99999"]],
+    ("serve",): [["--port=99999"], [f"--tier=sk-ant-{MARK}"], ["--keys={keys}", "--host=203.0.113.1"]],
     ("schema",): [["--write"]],
 }
 """How each command is called, in this order.  A new command has to be added: the first test says so."""
@@ -115,6 +115,7 @@ def test_no_command_writes_a_key(
     bugs = []
     monkeypatch.setattr(doctor, "LOADS", tuple(replace(load, first=2.0, most=2.0, takes=0.1) for load in doctor.LOADS))
     with hostile_server() as url:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", url)
         words = {"url": url, "echoing": f"{url}/v1?{MARK}", "keys": str(asked / "keys.json")}
         for command, calls in COMMANDS.items():
             for arguments in calls:
@@ -127,9 +128,14 @@ def test_no_command_writes_a_key(
     said = capfdbinary.readouterr()
     assert bugs == []
     found = {path: path.read_bytes() for path in secretive.rglob("*") if path.is_file()}
-    assert {"run/records.jsonl", "run/texts.jsonl", "run/report.html", "compared.html", "baselines/main.json"} <= {
-        str(path.relative_to(secretive)) for path in found
-    }
+    assert {
+        "paid/records.jsonl",
+        "run/records.jsonl",
+        "run/texts.jsonl",
+        "run/report.html",
+        "compared.html",
+        "baselines/main.json",
+    } <= {str(path.relative_to(secretive)) for path in found}
     assert [line for line in said.out.split(b"\n") if MARK.encode() in line] == []
     assert [line for line in said.err.split(b"\n") if MARK.encode() in line] == []
     assert [str(path) for path, content in found.items() if MARK.encode() in content] == []
