@@ -120,8 +120,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """Who sends the requests: `sdk on aiohttp`, `sdk on httpx`, `wire` or `simulated`."""
     strict: bool = False
     """Whether what cannot be told, or not be believed, makes the run fail."""
-    ceiling: Ceiling | None = None
-    """What `claude-bench doctor` had found of this machine; None where it was not run, or in virtual time."""
+    ceilings: dict[str, Ceiling] = {}
+    """By client what `claude-bench doctor` had found; empty where it was not run, and in virtual time."""
 
 
 class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
