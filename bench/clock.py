@@ -8,104 +8,110 @@ above 1 makes scenario time pass faster than the wall clock: 60 turns a minute o
 from __future__ import annotations
 
 import asyncio
-import selectors
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from bench.virtual_loop import SimulationStalledError as SimulationStalledError
+from bench.virtual_loop import VirtualLoop as VirtualLoop
 
 T = TypeVar("T")
 
-_POLL_EVERY = 4096
+
+class Alarm(Protocol):
+    """A callback that is set for a moment."""
+
+    def cancel(self) -> None:
+        """Call nothing."""
 
 
-class SimulationStalledError(RuntimeError):
-    """Every task waits for something that no timer will bring."""
-
-
-class _JumpingSelector(selectors.SelectSelector):
-    """Jumps the loop's time to its next timer where a real selector would sleep."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-        self._idle = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self._idle += 1
-        # Real file descriptors exist only for signals and threads; look at them now and then.
-        look = timeout is None or self._idle % _POLL_EVERY == 0
-        if look and (events := super().select(0)):
-            return events
-        if timeout is None:
-            raise SimulationStalledError("every task waits and no timer is set")
-        if timeout > 0:
-            self._loop.jump()
-        return []
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An asyncio event loop whose clock starts at 0 and jumps from timer to timer."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-        super().__init__(_JumpingSelector(self))
-        # Timers within this much of the current time fire together; the default is that of the real clock.
-        self._clock_resolution = 1e-9
-
-    def time(self) -> float:
-        """Seconds since the loop was made, in virtual time."""
-        return self._now
-
-    def jump(self) -> None:
-        """Move to the next timer, exactly: adding differences would let rounding errors gather."""
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        if scheduled:
-            self._now = max(self._now, scheduled[0].when())
+_GRAIN = 0.0005
+"""Seconds by which a timer of uvloop may come too early by itself: it rounds to whole milliseconds."""
 
 
 class Clock:
     """Seconds since it was made or restarted, in scenario time, on the running event loop."""
 
-    __slots__ = ("_loop", "_start", "_virtual", "speed")
+    __slots__ = ("_grain", "_loop", "_start", "speed")
+
+    def __new__(cls, speed: float = 1.0) -> Clock:  # noqa: ARG004  # as `__init__` has it
+        """The clock of the running loop, whichever that is."""
+        return super().__new__(_VirtualClock if isinstance(asyncio.get_running_loop(), VirtualLoop) else cls)
 
     def __init__(self, speed: float = 1.0) -> None:
         self._loop = asyncio.get_running_loop()
-        self._start = self._loop.time()
-        self._virtual = isinstance(self._loop, VirtualLoop)
+        # asyncio's own loops have the steady clock itself and are never early.
+        self._grain = 0.0 if isinstance(self._loop, asyncio.BaseEventLoop) else _GRAIN
         self.speed = speed
+        self.restart()
 
     def restart(self, elapsed: float = 0.0) -> None:
         """Make now second 0, or second `elapsed` of what began before."""
-        self._start = self._loop.time() - elapsed / self.speed
+        self._start = time.monotonic() - elapsed / self.speed
 
     def now(self) -> float:
         """Scenario seconds since this clock was made or restarted."""
-        return (self._loop.time() - self._start) * self.speed
+        return (time.monotonic() - self._start) * self.speed
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> asyncio.TimerHandle:
-        """Call back at scenario second `when`."""
-        return self._loop.call_at(self._start + when / self.speed, callback, *args)
+    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Alarm:
+        """Call back at scenario second `when`, or later, but never before."""
+        return self._loop.call_at(self._start + when / self.speed + self._grain, callback, *args)
 
     async def sleep_until(self, when: float) -> None:
         """Wait for scenario second `when`: a deadline, so that being late once does not add up."""
         if when <= self.now():
             return
         woken = self._loop.create_future()
-        handle = self.call_at(when, _wake, woken)
+        alarm = self.call_at(when, _wake, woken)
         try:
             await woken
-        finally:
-            handle.cancel()
+        except BaseException:
+            alarm.cancel()
+            raise
 
     async def yield_turn(self) -> None:
-        """Let whatever is ready run first.  In virtual time nothing is late, so nobody has to wait for a turn."""
-        if not self._virtual:
-            await asyncio.sleep(0)
+        """Let whatever is ready run first."""
+        await asyncio.sleep(0)
 
     def timeout(self, seconds: float | None) -> asyncio.Timeout:
-        """`asyncio.timeout` in scenario seconds."""
+        """`asyncio.timeout` in scenario seconds, never too early."""
+        if seconds is None:
+            return asyncio.timeout(None)
+        return asyncio.timeout_at(time.monotonic() + seconds / self.speed + self._grain)
+
+
+class _VirtualClock(Clock):
+    """The same on a virtual loop, which is looked at so often that a call less counts."""
+
+    __slots__ = ()
+
+    _loop: VirtualLoop
+
+    def restart(self, elapsed: float = 0.0) -> None:
+        self._start = self._loop.moment - elapsed / self.speed
+
+    def now(self) -> float:
+        return (self._loop.moment - self._start) * self.speed
+
+    async def sleep_until(self, when: float) -> None:
+        loop = self._loop
+        if when <= (loop.moment - self._start) * self.speed:
+            return
+        woken: asyncio.Future[None] = asyncio.Future(loop=loop)
+        alarm = loop.call_at(self._start + when / self.speed, _wake, woken)
+        try:
+            await woken
+        except BaseException:
+            alarm.cancel()
+            raise
+
+    def timeout(self, seconds: float | None) -> asyncio.Timeout:
         return asyncio.timeout(None if seconds is None else seconds / self.speed)
+
+    async def yield_turn(self) -> None:
+        """In virtual time nothing is late, so nobody has to wait for a turn."""
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -114,9 +120,18 @@ def _wake(future: asyncio.Future[None]) -> None:
 
 
 def run(main: Coroutine[Any, Any, T], *, virtual: bool) -> T:
-    """Run a coroutine to its end on a new event loop: a virtual one, or the ordinary one."""
-    with asyncio.Runner(loop_factory=VirtualLoop if virtual else None) as runner:
+    """Run a coroutine to its end on a new event loop: a virtual one, or the fastest there is."""
+    with asyncio.Runner(loop_factory=VirtualLoop if virtual else real_loop) as runner:
         return runner.run(main)
+
+
+def real_loop() -> asyncio.AbstractEventLoop:
+    """A new event loop in real time: uvloop's, which does not exist on Windows."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
 
 
 def utc_now() -> datetime:
@@ -153,6 +168,6 @@ def resolution() -> float:
 
 def event_loop() -> str:
     """What a pass in real time runs on."""
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=real_loop) as runner:
         kind = type(runner.get_loop())
     return f"{kind.__module__.partition('.')[0]} {kind.__name__.lstrip('_')}"

@@ -12,7 +12,7 @@ import msgspec
 
 from bench.reading import tier_date
 from bench.results import folder as folders
-from bench.results.ceilings import fresh_ceiling
+from bench.results.ceilings import fresh_ceilings
 from bench.results.cost import prices_as_of
 from bench.results.environment import machine, versions
 from bench.results.folder import CaseInfo, Origin, RunInfo
@@ -49,7 +49,7 @@ def info_of(
         recipe=scenario.recipe,
         client=_client(scenario),
         strict=strict,
-        ceiling=None if scenario.target == "sim" else fresh_ceiling(now),
+        ceilings={} if scenario.target == "sim" else fresh_ceilings(now),
     )
 
 

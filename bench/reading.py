@@ -128,6 +128,7 @@ def _variants(scenario: Mapping[str, Any]) -> Iterator[tuple[str | None, dict[st
 
 def _question(asked: _Asked, run: RunInfo, case: str | None) -> Question:
     info = run if case is None else run.cases[case]
+    real = asked.target != "sim"
     return Question(
         name=asked.name,
         question=asked.question,
@@ -148,7 +149,8 @@ def _question(asked: _Asked, run: RunInfo, case: str | None) -> Question:
         pools=info.pools,
         volume=asked.volume,
         spend_cap=TIERS[asked.tier].spend_cap_usd if asked.tier in TIERS else None,
-        ceiling=run.ceiling,
+        ceiling=run.ceilings.get(asked.client) if real else None,
+        lighter=run.ceilings.get("wire") if real and asked.client != "wire" else None,
     )
 
 

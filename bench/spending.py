@@ -39,7 +39,7 @@ def surroundings(
         observer=observer,
         budget=BudgetGuard(budget.max_cost, budget.max_requests, budget.max_time),
         stop=stop,
-        cost=lambda model, attempt: cost_of(model, attempt, day),
+        cost=partial(cost_of, day=day),
         worst_case=(lambda spec: worst_of(spec, day)) if bounded else (lambda _spec: 0.0),
         worst_in_batch=(lambda spec: worst_of(spec, day, batched=True)) if bounded else (lambda _spec: 0.0),
         batches=batches,

@@ -41,17 +41,19 @@ class Bucket:
     def settle(self, now: float) -> float:
         """Bring the level forward to `now` and return it.  A time in the past changes nothing."""
         if now > self.at:
-            self.level = min(self.capacity, self.level + (now - self.at) * self.rate)
+            level = self.level + (now - self.at) * self.rate
+            self.level = level if level < self.capacity else self.capacity
             self.at = now
         return self.level
 
     def take(self, amount: float, now: float) -> None:
         """Remove `amount`, whether or not it fits.  A negative amount gives back, up to the capacity."""
-        self.level = min(self.capacity, self.settle(now) - amount)
+        level = self.settle(now) - amount
+        self.level = level if level < self.capacity else self.capacity
 
     def wait(self, amount: float, now: float) -> float:
         """Seconds from `now` until `amount` fits, if nothing else is taken: 0 if it does already, infinite if never."""
-        missing = min(amount, self.capacity) - self.settle(now)
+        missing = (amount if amount < self.capacity else self.capacity) - self.settle(now)
         return 0.0 if missing <= TOLERANCE else missing / self.rate if self.rate else math.inf
 
     @property

@@ -16,9 +16,8 @@ No model runs here, so every choice is a documented rule:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
+from msgspec.structs import replace
 
 from mock_server.errors import RequestError, invalid
 from mock_server.models import Model, count_tokens, filler, length_of
@@ -45,7 +44,7 @@ _SEARCH = '{"query":"height of the river at the stone bridge"}'
 _encode = msgspec.json.Encoder().encode
 
 
-class Content(NamedTuple):
+class Content(msgspec.Struct, frozen=True, gc=False):
     """An answer's blocks and its end."""
 
     blocks: tuple[Block, ...]
@@ -90,9 +89,9 @@ def compose(question: Question, draws: Draws, settings: Settings, wished: int | 
         content = _shaped(content, question, draws, settings, wanted, room - thinking)
     if thinking:
         thoughts = Block("thinking", thinking, shown=options.thinking.shown)
-        content = content._replace(blocks=(thoughts, *content.blocks), tokens=thinking + content.tokens)
+        content = replace(content, blocks=(thoughts, *content.blocks), tokens=thinking + content.tokens)
     if content.stop_reason == "max_tokens" and content.tokens < room:
-        return content._replace(stop_reason="end_turn")  # a structured answer is as long as it is
+        return replace(content, stop_reason="end_turn")  # a structured answer is as long as it is
     if content.tokens <= room:
         return content
     return _cut(content, room, full)
@@ -164,7 +163,7 @@ def _stopped(content: Content, question: Question, wanted: str | None, room: int
     """The answer as it ends at a stop sequence, if one occurs in its text."""
     sequences = question.options.stop_sequences
     if wanted == "stop_sequence":
-        return content._replace(stop_reason="stop_sequence", stop_sequence=sequences[0])
+        return replace(content, stop_reason="stop_sequence", stop_sequence=sequences[0])
     before = 0
     for place, block in enumerate(content.blocks):
         if block.kind == "text":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from heapq import heappop, heappush
-from typing import NamedTuple
+
+import msgspec
 
 from mock_server.profile import PRESETS, Speed, value_at
 from mock_server.rng import Draws
@@ -21,7 +22,7 @@ BUSIEST_HOUR = 16.0
 of the Atlantic.  Made up."""
 
 
-class Pace(NamedTuple):
+class Pace(msgspec.Struct, frozen=True, gc=False):
     """How fast one answer comes."""
 
     first_token: float
@@ -30,7 +31,7 @@ class Pace(NamedTuple):
     """Seconds between tokens."""
 
 
-class Timing(NamedTuple):
+class Timing(msgspec.Struct, frozen=True, gc=False):
     """When the tokens of an answer come, seconds since it arrived."""
 
     first_token: float

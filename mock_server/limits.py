@@ -13,6 +13,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from mock_server.bucket import TOLERANCE, Bucket
 from mock_server.plan import Error, RateLimits, Window
 from mock_server.request import RequestError
@@ -23,7 +25,7 @@ Change = tuple[float, float, float]
 """Minus the time, units taken then, change of the drain: sorted upwards, the soonest comes last."""
 
 
-class Drain(NamedTuple):
+class Drain(msgspec.Struct, frozen=True, gc=False):
     """Units to be taken: `at_once` when it begins (negative: given back), then `rate` a second until it ends."""
 
     begin: float
@@ -62,15 +64,20 @@ class DrainedBucket(Bucket):
         changes = self.changes
         if changes and -changes[-1][0] <= now:
             del changes[self._follow(len(changes), now) :]
-        elif now > self.at:
-            self._flow(now)
+        elif now > self.at:  # as `_flow` does, without calling it
+            elapsed = now - self.at
+            level = self.level + elapsed * (self.rate - self.drain)
+            self.level = level if level < self.capacity else self.capacity
+            self.owed -= elapsed * self.drain
+            self.at = now
         return self.level
 
     def schedule(self, drain: Drain) -> None:
         """Let `drain` take its units when its time comes."""
         self.owed += drain.units(self.at)
-        for change in drain.changes():
-            insort(self.changes, change)
+        insort(self.changes, (-drain.begin, drain.at_once, drain.rate))
+        if drain.rate:
+            insort(self.changes, (-drain.end, 0.0, -drain.rate))
 
     def stop(self, drain: Drain, now: float) -> None:
         """Cancel what a scheduled drain has not taken by `now`; once, for one that was stopped is forgotten."""
@@ -104,8 +111,9 @@ class DrainedBucket(Bucket):
             left -= 1
             when, amount, rate = self.changes[left]
             self._flow(-when)
-            self.level = min(self.capacity, self.level - amount)
-            self.owed -= max(0.0, amount)
+            if amount:
+                self.level = min(self.capacity, self.level - amount)
+                self.owed -= max(0.0, amount)
             self.drain += rate
             if not left:  # 0 exactly, or rounding errors would gather
                 self.drain = self.owed = 0.0
@@ -276,9 +284,10 @@ class Gate:
 
     def produce(self, drain: Drain) -> None:
         """Let an answer take its output tokens as they are produced."""
-        for gate in self._gates():
-            if gate.output:
-                gate.output.schedule(drain)
+        if self.output:
+            self.output.schedule(drain)
+        if self.organization:
+            self.organization.produce(drain)
 
     def reserve(self, tokens: int, now: float) -> None:
         """Take output tokens at once; a negative number gives back."""
@@ -295,10 +304,11 @@ class Gate:
     def state(self, now: float) -> RateLimits:
         """What the headers of a response at `now` say: of the workspace and its organisation what leaves less."""
         requests = None
-        if self.requests:
-            level = self.requests.settle(now)
-            remaining = max(0, int(level + TOLERANCE))
-            requests = Window(self.limits.requests or 0, remaining, now + self.requests.refill, level)
+        if (bucket := self.requests) is not None:
+            level = bucket.settle(now)
+            remaining = int(level + TOLERANCE)
+            full = now + (bucket.capacity - level) / bucket.rate
+            requests = Window(self.limits.requests or 0, remaining if remaining > 0 else 0, full, level)
         own = RateLimits(
             requests,
             _window(self.limits.input_tokens, self.input, now),
@@ -372,7 +382,8 @@ def _window(limit: int | None, bucket: Bucket | None, now: float) -> Window | No
         return None
     level = bucket.settle(now)
     remaining = int(level / 1000 + 0.5) * 1000
-    return Window(limit, remaining if remaining > 0 else 0, now + bucket.refill, level)
+    full = now + (bucket.capacity - level) / bucket.rate
+    return Window(limit, remaining if remaining > 0 else 0, full, level)
 
 
 def _closest(own: RateLimits, organization: RateLimits) -> RateLimits:

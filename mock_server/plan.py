@@ -235,10 +235,7 @@ def moments(plan: Plan) -> Moments:
 
 def base62(draws: Draws) -> str:
     """24 characters of an id.  Base 64 is many times faster; its two characters too many become two of the others."""
-    return _base62(blake2b(draws.bits().to_bytes(8, "big"), digest_size=18).digest())
-
-
-def _base62(digest: bytes) -> str:
+    digest = blake2b(draws.bits().to_bytes(8, "big"), digest_size=18).digest()
     return b2a_base64(digest, newline=False).translate(_BASE_62).decode()
 
 
@@ -248,5 +245,6 @@ _BASE_62 = bytes.maketrans(b"+/", b"0A")
 @lru_cache(maxsize=4096)
 def _ids(key: tuple[int, ...]) -> tuple[str, str]:
     """Of the request and of the message."""
-    letters = _base62(blake2b(repr(key).encode(), digest_size=36).digest())
+    digest = blake2b(repr(key).encode(), digest_size=36).digest()
+    letters = b2a_base64(digest, newline=False).translate(_BASE_62).decode()
     return "req_" + letters[:24], "msg_" + letters[24:]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+import msgspec
 
 from mock_server.caching import Prompt
 from mock_server.errors import RequestError as RequestError
@@ -40,7 +42,7 @@ _BLOCKS = frozenset(
 _default_options = lru_cache(maxsize=1024)(defaults)
 
 
-class Question(NamedTuple):
+class Question(msgspec.Struct, frozen=True):
     """What a valid request asks for."""
 
     model_id: str
@@ -181,6 +183,9 @@ def _count_message(message: object, model: Model, place: int, seen: _Seen) -> in
     if not isinstance(message, (dict, Mapping)):
         raise wrong(("messages", place), "Input should be an object")
     role = message.get("role")
+    content = message.get("content")
+    if role == "user" and content.__class__ is str and content:
+        return count_tokens(content, model)
     if role not in _ROLES:
         raise wrong(("messages", place, "role"), "Input should be 'user', 'assistant' or 'system'")
     if "content" not in message:

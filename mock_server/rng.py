@@ -62,7 +62,7 @@ class Draws:
 
     def normal(self) -> float:
         """A draw from the standard normal distribution."""
-        return _inverse_normal(self.uniform())
+        return _inverse_normal(((self.bits() >> 11) + 0.5) / (1 << 53))
 
     def lognormal(self, median: float, p95: float) -> float:
         """A draw from the lognormal distribution that has this median and 95th percentile."""

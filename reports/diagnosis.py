@@ -35,11 +35,13 @@ def print_diagnosis(found: Diagnosis, console: Console) -> None:
 
 def answer(found: Diagnosis) -> str:
     """What this machine can time."""
-    if not found.streams.most or not found.requests.most:
+    if not (found.sdk.streams.most and found.sdk.requests.most):
         return "This machine could not time the least that was tried: something else takes its processor."
+    sdk, wire = found.sdk, found.wire
     return (
-        f"This machine times {_most(found.streams)} streams at once, {_most(found.requests)} requests a second and "
-        f"{_most(found.events)} events a second within {share(TOLERANCE)}."
+        f"Within {share(TOLERANCE)} this machine times {_most(sdk.streams)} streams at once with the official SDK and "
+        f"{_most(wire.streams)} with client: wire; {_most(sdk.requests)} and {_most(wire.requests)} requests a second; "
+        f"{_most(sdk.events)} and {_most(wire.events)} events a second."
     )
 
 
@@ -67,22 +69,26 @@ def _most(reach: Reach) -> str:
 def _table(found: Diagnosis) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("load", no_wrap=True, vertical="bottom")
+    table.add_column("client", no_wrap=True, vertical="bottom")
     for heading in ("timed", "not\ntimed", "too long\nmedian", "too long\np95", "core\nused", "trials"):
         table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
-    for name, reach in _named(found):
+    for name, client, reach in _named(found):
         best = next((one for one in reversed(reach.levels) if one.held), None)
         beyond = DASH if reach.beyond is None else number(reach.beyond)
         shares = (None, None, None) if best is None else (best.median, best.p95, best.cpu)
         cells = (DASH if one is None else share(max(0.0, one)) for one in shares)
-        table.add_row(name, number(reach.most), beyond, *cells, number(len(reach.levels)))
+        table.add_row(name, client, number(reach.most), beyond, *cells, number(len(reach.levels)))
     return table
 
 
-def _named(found: Diagnosis) -> list[tuple[str, Reach]]:
+def _named(found: Diagnosis) -> list[tuple[str, str, Reach]]:
     return [
-        ("streams at once", found.streams),
-        ("requests a second", found.requests),
-        ("events a second", found.events),
+        ("streams at once", "sdk", found.sdk.streams),
+        ("", "wire", found.wire.streams),
+        ("requests a second", "sdk", found.sdk.requests),
+        ("", "wire", found.wire.requests),
+        ("events a second", "sdk", found.sdk.events),
+        ("", "wire", found.wire.events),
     ]
 
 
@@ -93,6 +99,5 @@ def _facts(found: Diagnosis) -> list[tuple[str, str]]:
         ("clock", f"{found.clock_resolution * 1e9:,.0f} ns"),
         ("open files", "no limit known" if found.open_files is None else f"{found.open_files:,} at most"),
         ("event loop", found.event_loop),
-        ("client", f"the official SDK, {found.client}" if found.client != "sdk" else "the official SDK"),
         ("versions", packages),
     ]

@@ -201,7 +201,7 @@ def _trust(run: LoadedRun, summary: Summary, passes: Sequence[Pass]) -> list[str
         (one.summary.selfcheck.lag_p99, one.name, one.summary.selfcheck) for one in passes if one.summary.selfcheck
     ]:
         _, name, latest = max(seen, key=lambda entry: entry[0])
-        lines += in_words(latest, name, run.info.ceiling)
+        lines += in_words(latest, name, run.info.ceilings)
     lines += [in_words_of_workers(one.summary.workers, one.name) for one in passes if one.summary.workers]
     if run.torn:
         lines.append("The run was killed while it wrote: the last record was cut off and is not counted.")

@@ -12,13 +12,13 @@ from bench.errors import Exit
 
 def doctor(
     *,
-    quick: Annotated[bool, Parameter(negative="", help="In a quarter of a minute, and less exactly.")] = False,
+    quick: Annotated[bool, Parameter(negative="", help="In half a minute, and less exactly.")] = False,
     json: Annotated[bool, Parameter(negative="", help="Print what was found as JSON.")] = False,
 ) -> int:
-    """Measure how much this machine can time within 5 %: streams at once, requests and events a second.
+    """Measure how much each client can time within 5 % on this machine: streams at once, requests and events a second.
 
-    Takes less than a minute, against a server of known delay on this machine; sends nothing to anybody else.  Runs on
-    this machine are judged by what was found for 30 days.
+    Takes less than two minutes, against a server of known delay on this machine; sends nothing to anybody else.  Runs
+    on this machine are judged by what was found for 30 days.
     """
     from bench import api
     from bench.planning.doctor import diagnose, kept, show

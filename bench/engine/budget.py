@@ -139,6 +139,8 @@ def certain(cost: float | None, attempt: Attempt) -> float | None:
     A stream that was cut off has told what it began with, not what it had produced.  A failure of the service is free;
     but a proxy's, which bears no request id, says nothing of what the service did.
     """
+    if attempt.ok:
+        return cost
     refused = attempt.status is not None and (400 <= attempt.status < 500 or attempt.request_id is not None)
-    whole = attempt.ok or attempt.batch is not None or attempt.stop_reason is not None
+    whole = attempt.batch is not None or attempt.stop_reason is not None
     return cost if whole or (refused and attempt.usage is None) or attempt.usage == Usage() else None

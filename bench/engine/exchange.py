@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -43,11 +43,15 @@ class Terms:
     hedging: Hedging | None = None
     case: str | None = None
     """Of the scenario."""
+    of_pass: OfPass = field(init=False)
+    """Which pass it is: case, strategy and repeat."""
+    tried: Mapping[int, tuple[Attempt, ...]] = field(init=False)
+    """Attempts that an earlier process has sent for requests that it has not recorded, by request."""
 
-    @property
-    def of_pass(self) -> OfPass:
-        """Which pass it is: case, strategy and repeat."""
-        return self.case, self.strategy.name, self.number
+    def __post_init__(self) -> None:
+        of_pass = (self.case, self.strategy.name, self.number)
+        object.__setattr__(self, "of_pass", of_pass)
+        object.__setattr__(self, "tried", self.around.tried.get(of_pass, {}))
 
 
 class Exchange:
@@ -64,7 +68,7 @@ class Exchange:
         self._ticket = ticket
         self._worst = terms.around.worst_case(spec)
         """The most dollars an attempt can cost."""
-        self._attempts = [*terms.around.tried.get(terms.of_pass, {}).get(spec.seq, ())]
+        self._attempts = [*terms.tried.get(spec.seq, ())]
         self._cost: float | None = None if self._attempts else 0.0
         """Dollars of all attempts; None as soon as one is unknown."""
         self._sends = self._tries = len(self._attempts)
@@ -76,9 +80,10 @@ class Exchange:
 
     async def begins(self) -> bool:
         """Wait until the budget allows a first attempt.  False when it never will; then the slot is given back."""
-        allowed = False
+        around = self._terms.around
+        allowed = around.stop.reason is None and around.budget.takes(self._worst)
         try:
-            allowed = await self._allowed()
+            allowed = allowed or await self._allowed()
         finally:
             if not allowed:
                 self._terms.admission.release()
@@ -91,7 +96,11 @@ class Exchange:
         self._life.begin()
         self._deadline = self._terms.clock.now() + self._terms.longest
         await self._try()
-        while (delay := self._delay()) is not None and await self._let_through_again(delay):
+        while (
+            self._attempts[-1].cause is not None
+            and (delay := self._delay()) is not None
+            and await self._let_through_again(delay)
+        ):
             await self._try()
         self._life.end()
         if self._slots:
@@ -191,7 +200,8 @@ class Exchange:
         self._cost = None if cost is None or self._cost is None else self._cost + cost
         around.budget.settle(self._worst, known)
         self._terms.admission.settle(ticket, attempt)
-        around.stop.request_if_useless(attempt.cause, attempt.message)
+        if attempt.cause is not None:
+            around.stop.request_if_useless(attempt.cause, attempt.message)
         return attempt
 
     async def _send(self, life: Life, watch: Watch) -> Attempt:
@@ -213,7 +223,7 @@ class Exchange:
     def _delay(self) -> float | None:
         """Seconds to wait before the next attempt; None where there is to be none."""
         terms, last = self._terms, self._attempts[-1]
-        if last.ok or self._life.cause is not None or terms.around.stop.reason is not None:
+        if self._life.cause is not None or terms.around.stop.reason is not None:
             return None
         draws = Draws(terms.seed, "retry", self.spec.seq, self._tries)
         delay = retry_delay(terms.strategy.retry, self._tries, last, draws)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import math
 from collections import Counter
@@ -55,7 +54,6 @@ class Gauge:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
         self._lags, self._pauses, self._waits = Delays(), Delays(), Delays()
         self._open = self._most_open = 0
         self._collecting = self._began = self._cpu = 0.0
@@ -65,7 +63,7 @@ class Gauge:
     def __enter__(self) -> Gauge:
         gc.callbacks.append(self._on_collection)
         self._began, self._cpu = monotonic(), thread_seconds()
-        self._look_at(self._loop.time() + EVERY)
+        self._look_at(self._now() + EVERY)
         return self
 
     def __exit__(
@@ -104,12 +102,16 @@ class Gauge:
         """Tell how long an attempt took to leave, in scenario time."""
         self._waits.add(max(0.0, seconds) / self._clock.speed)
 
+    def _now(self) -> float:
+        """Wall-clock seconds."""
+        return self._clock.now() / self._clock.speed
+
     def _look_at(self, due: float) -> None:
-        self._timer = self._loop.call_at(due, self._look, due)
+        self._timer = self._clock.call_at(due * self._clock.speed, self._look, due)
 
     def _look(self, due: float) -> None:
         """Take in how late this is, and how late each look would have been that was missed by it."""
-        now = self._loop.time()
+        now = self._now()
         while due <= now:
             self._lags.add(max(0.0, now - due - _COARSE))
             due += EVERY

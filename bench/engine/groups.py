@@ -7,14 +7,13 @@ in flight, or never sent.  A prompt is settled as soon as nobody of a lower rank
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
-from bench.clock import Clock, utc_now
+from bench.clock import Alarm, Clock, utc_now
 from bench.request import RequestSpec
 from bench.results.cost import by_price
 from bench.results.fan_out import FanOut
@@ -37,7 +36,7 @@ class _Group:
     """How to give up each model that was sent."""
     asking: list[Callable[[float], None]] = field(default_factory=list)
     """Whoever goes on once the prompt is settled."""
-    alarm: asyncio.TimerHandle | None = None
+    alarm: Alarm | None = None
 
 
 class Groups:

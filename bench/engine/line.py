@@ -7,7 +7,6 @@ import heapq
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
 from typing import NamedTuple, Protocol
 
 from bench.clock import Clock
@@ -80,14 +79,19 @@ class Line:
 
         One that is not wanted any more comes without a ticket.
         """
-        while (rank := await self._first_due()) is not None:
+        while True:
+            rank = self._due()
+            if rank is None and (rank := await self._first_due()) is None:
+                return None
             first = self._coming[rank][0]
             spec = self._spec(first)
-            ticket = await self._let_through(gate, spec, rank)
+            if rank == 0 and self._wanted is None:
+                ticket: Ticket | None = await gate.acquire(reservation(spec))
+            else:
+                ticket = await self._let_through(gate, spec, rank)
             if ticket is not None or not self._is_wanted(spec):
                 self._leave(rank, first, spec)
                 return spec, ticket
-        return None
 
     def answered(self, spec: RequestSpec, ended: float, *, ok: bool = True) -> None:
         """Tell that a request has its final answer, or failed for good: what follows on it joins."""
@@ -103,16 +107,18 @@ class Line:
 
     def _join(self, number: int, arrivals: Iterator[Placed]) -> None:
         """The next of some arrivals of a source, if there is one."""
-        for place, arrival in islice(arrivals, 1):
+        for place, arrival in arrivals:
             coming = _Next(arrival.at, arrival.rank, place, number, arrival, arrivals)
             heapq.heappush(self._coming[self._ranks[number]], coming)
+            return
 
     def _spec(self, first: _Next) -> RequestSpec:
         """The request itself, made once, when it is first in line."""
         key = (first.source, first.place)
-        if key not in self._specs:
-            self._specs[key] = self._sources[first.source].spec(first.place, first.arrival)
-        return self._specs[key]
+        spec = self._specs.get(key)
+        if spec is None:
+            spec = self._specs[key] = self._sources[first.source].spec(first.place, first.arrival)
+        return spec
 
     def _leave(self, rank: int, first: _Next, spec: RequestSpec) -> None:
         """Take out what was let through; while it waited, another may have joined before it."""
@@ -129,18 +135,25 @@ class Line:
 
     async def _first_due(self) -> int | None:
         """Wait until something is due; the rank of the most urgent, None when nothing will come any more."""
-        while (at := min((rank[0].at for rank in self._coming if rank), default=None)) is not None or self._asking:
-            if at is not None and at <= self._now():
-                return next(place for place, rank in enumerate(self._coming) if rank and rank[0].at <= self._now())
-            await self._change(math.inf if at is None else at)
+        while (due := self._due()) is None:
+            at = min((rank[0].at for rank in self._coming if rank), default=math.inf)
+            if at == math.inf and not self._asking:
+                return None
+            await self._change(at)
+        return due
+
+    def _due(self) -> int | None:
+        """The rank of the most urgent that is due now."""
+        now = self._now()
+        for place, rank in enumerate(self._coming):
+            if rank and rank[0].at <= now:
+                return place
         return None
 
     async def _let_through(self, gate: Gate, spec: RequestSpec, rank: int) -> Ticket | None:
         """Wait until `spec` is let through; None once it is not wanted, or something more urgent is due instead."""
         if not self._is_wanted(spec):
             return None
-        if rank == 0 and self._wanted is None:
-            return await gate.acquire(reservation(spec))
         waiting = asyncio.ensure_future(gate.acquire(reservation(spec)))
         waiting.add_done_callback(lambda _: self._wake())
         try:
@@ -162,7 +175,8 @@ class Line:
 
     def _now(self) -> float:
         """The time, at least that of the last timer: rounding must not make it seem too early."""
-        return max(self._clock.now(), self._reached)
+        now = self._clock.now()
+        return now if now > self._reached else self._reached
 
     async def _change(self, at: float) -> None:
         """Sleep until `at`, or until the line changes."""

@@ -6,6 +6,7 @@ is off by in the sample is taken for all prompts of the model.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,14 @@ from bench.clock import Clock, run
 from bench.errors import TargetError
 from bench.request import RequestSpec
 from bench.results.format import count
-from bench.scenario.model import Scenario
+from bench.scenario.model import Retry, Scenario
+from bench.strategies.retry import retry_delay
 from bench.targets.sdk import SdkClient
 from bench.targets.target import open_target
+from bench.targets.wire import WireClient
 from bench.workload.requests import WARM, sources_of
 from mock_server.models import chars_per_token, describe
+from mock_server.rng import Draws
 
 if TYPE_CHECKING:
     from bench.targets.target import Target
@@ -72,19 +76,46 @@ def _specs(arrivals: Any, spec: Any) -> Iterator[RequestSpec]:  # noqa: ANN401  
 
 async def _count(target: Target, specs: list[RequestSpec]) -> int:
     """Input tokens of all of them, as the API counts."""
-    total = 0
-    async with target.session(Clock(), 0) as session:
-        assert isinstance(session.client, SdkClient), "counting goes over HTTP"
-        messages = session.client.sdk.with_options(max_retries=2).messages
+    total, clock = 0, Clock()
+    async with target.session(clock, 0) as session:
         for spec in specs:
-            params: dict[str, Any] = {name: spec.params[name] for name in _COUNTED if name in spec.params}
-            try:
-                total += (await messages.count_tokens(**params)).input_tokens
-            except anthropic.APIError as refused:
-                raise TargetError(
-                    f"the prompts could not be counted: {refused.message}", "Plan without --count-tokens."
-                ) from None
+            params = {name: spec.params[name] for name in _COUNTED if name in spec.params}
+            match session.client:
+                case SdkClient(sdk=sdk):
+                    total += await _by_sdk(sdk, params)
+                case WireClient() as wire:
+                    total += await _by_wire(wire, params, clock)
+                case _:
+                    raise AssertionError("counting goes over HTTP")
     return total
+
+
+async def _by_sdk(sdk: anthropic.AsyncAnthropic, params: dict[str, Any]) -> int:
+    try:
+        return (await sdk.with_options(max_retries=_TRIES - 1).messages.count_tokens(**params)).input_tokens
+    except anthropic.APIError as refused:
+        raise _not_counted(refused.message) from None
+
+
+async def _by_wire(wire: WireClient, params: dict[str, Any], clock: Clock) -> int:
+    """The same, tried again by the SDK's rule."""
+    for made in itertools.count(1):
+        attempt, tokens = await wire.count_tokens(params)
+        if attempt.ok:
+            return tokens
+        delay = retry_delay(Retry(policy="sdk", attempts=_TRIES), made, attempt, Draws(made))
+        if delay is None:
+            raise _not_counted(attempt.message or attempt.cause or "")
+        await clock.sleep_until(clock.now() + delay)
+    raise AssertionError("tried for ever")
+
+
+def _not_counted(why: str) -> TargetError:
+    return TargetError(f"the prompts could not be counted: {why}", "Plan without --count-tokens.")
+
+
+_TRIES = 3
+"""As often as the SDK tries if it is told nothing."""
 
 
 def _scaled(scenario: Scenario, found: Mapping[str, float]) -> Scenario:

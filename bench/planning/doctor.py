@@ -1,8 +1,8 @@
 """What can this machine time?  Raises the load on a local server of known delay until the client's times are off.
 
-Every trial is a pass as any run makes it: the engine's dispatcher, the SDK, HTTP, the mock server in a process of its
-own.  Requests come at even intervals, so that a client that is late to send is seen, too: what is held against the
-server's own latency is the response time, from the moment a request was meant to go.
+Every trial is a pass as any run makes it: the engine's dispatcher, one of the clients, HTTP, the mock server in a
+process of its own.  Requests come at even intervals, so that a client that is late to send is seen, too: what is held
+against the server's own latency is the response time, from the moment a request was meant to go.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from bench.engine.run import PassEnd, run_passes
 from bench.engine.stop import Stop
 from bench.engine.surroundings import Surroundings
 from bench.results.ceilings import cache_folder, keep
-from bench.results.diagnosis import STREAM_EVENTS, TOLERANCE, Diagnosis, Level, Reach
+from bench.results.diagnosis import STREAM_EVENTS, TOLERANCE, Diagnosis, Level, Reach, Reaches
 from bench.results.environment import load_average, machine, open_files, versions
 from bench.results.folder import rfc3339
 from bench.results.format import number, share
@@ -78,19 +79,23 @@ class Patience:
     """How long answers take, as a share of what they take else."""
 
 
-FULL, QUICK = Patience(1.1, 19.0, 1.0), Patience(1.6, 3.5, 0.6)
+FULL, QUICK = Patience(1.1, 14.0, 1.0), Patience(1.6, 3.5, 0.6)
+
+CLIENTS: tuple[Literal["sdk", "wire"], ...] = ("sdk", "wire")
 
 
 def diagnose(*, quick: bool = False, say: Callable[[str], None] = lambda _: None) -> Diagnosis:
-    """Measure this machine, in less than a minute, or if `quick` in a quarter of one.  `say` is told of each trial.
+    """Measure this machine, in less than two minutes, or if `quick` in half of one.  `say` is told of each trial.
 
     Raises TargetError when the mock server does not come up.
     """
     before = load_average()
-    streams, requests, events = (reach(load, QUICK if quick else FULL, say) for load in LOADS)
+    sdk, wire = (
+        Reaches(*(reach(load, QUICK if quick else FULL, client=client, say=say) for load in LOADS))
+        for client in CLIENTS
+    )
     return Diagnosis(
         measured_at=rfc3339(utc_now()),
-        client="sdk",
         versions=versions(),
         machine=machine(),
         event_loop=event_loop(),
@@ -98,23 +103,28 @@ def diagnose(*, quick: bool = False, say: Callable[[str], None] = lambda _: None
         open_files=open_files(),
         load=before,
         quick=quick,
-        streams=streams,
-        requests=requests,
-        events=events,
+        sdk=sdk,
+        wire=wire,
     )
 
 
-def reach(load: Load, patience: Patience, say: Callable[[str], None] = lambda _: None) -> Reach:
-    """How far one kind of load can be raised on a server of its own."""
+def reach(
+    load: Load,
+    patience: Patience,
+    *,
+    client: Literal["sdk", "wire"] = "sdk",
+    say: Callable[[str], None] = lambda _: None,
+) -> Reach:
+    """How far one kind of load can be raised with a client, on a server of its own."""
     load = replace(load, takes=load.takes * patience.takes)
     until = monotonic() + patience.seconds
-    with open_target(_scenario(load, load.first)) as target:
+    with open_target(_scenario(load, load.first, client)) as target:
 
         def measured(offered: float) -> Level:
-            level = _trial(load, offered, target)
+            level = _trial(load, offered, client, target)
             if TOLERANCE < level.worst <= _NEAR and monotonic() < until:  # a hiccup may have done it: the better of two
-                level = min(level, _trial(load, offered, target), key=lambda one: one.worst)
-            say(f"{number(round(offered))} {load.name}: {_verdict(level)}")
+                level = min(level, _trial(load, offered, client, target), key=lambda one: one.worst)
+            say(f"{number(round(offered))} {load.name}, client {client}: {_verdict(level)}")
             return level
 
         levels = search(measured, load, patience.within, lambda: monotonic() > until)
@@ -159,7 +169,7 @@ _STEP = 1.4
 """From one trial to the next, where there is nothing to close in from."""
 
 
-def _trial(load: Load, offered: float, target: Target) -> Level:
+def _trial(load: Load, offered: float, client: Literal["sdk", "wire"], target: Target) -> Level:
     """One pass at this load: what the client made of the second half of it, when all of it was there."""
     records: list[Record] = []
     around = Surroundings(
@@ -170,7 +180,7 @@ def _trial(load: Load, offered: float, target: Target) -> Level:
         cost=lambda _model, _attempt: 0.0,
         worst_case=lambda _spec: 0.0,
     )
-    [end] = run_passes(_scenario(load, offered), {None: target}, around)
+    [end] = run_passes(_scenario(load, offered, client), {None: target}, around)
     assert end.selfcheck is not None
     over = [_over_report(one, end) for one in records if one.intended >= load.takes / 2]
     answered = [one for one in over if one is not None]
@@ -197,7 +207,7 @@ def _over_report(record: Record, end: PassEnd) -> float | None:
     return (last.ended - record.intended - took) / took
 
 
-def _scenario(load: Load, offered: float) -> Scenario:
+def _scenario(load: Load, offered: float, client: Literal["sdk", "wire"] = "sdk") -> Scenario:
     """Requests at even intervals for one and a half times as long as an answer takes."""
     rate = load.rate(offered, load.takes)
     tokens = max(1, round(load.events(offered, load.takes) * _EVENT_TOKENS))
@@ -207,6 +217,7 @@ def _scenario(load: Load, offered: float) -> Scenario:
         question=f"Does this machine time {offered:g} {load.name}?",
         model="claude-sonnet-5-5",
         target="mock",
+        client=client,
         tier="unlimited",
         arrivals=Constant(rate=rate),
         workload=Workload(

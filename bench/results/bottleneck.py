@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bench.results.diagnosis import TOLERANCE, Ceiling
 from bench.results.format import DASH, number, seconds, share
@@ -26,8 +26,7 @@ def bottleneck(summary: PassSummary, question: Question) -> Iterator[Warning]:
     found, latency = summary.selfcheck, summary.distributions["latency"].p50.value
     if found is None or latency is None or found.moments < ENOUGH_MOMENTS or _refuted(summary):
         return
-    ceiling = None if question.client == "wire" else question.ceiling  # it is the SDK client's
-    above = _above(found, ceiling, streamed=summary.distributions["ttft"].n > 0)
+    above = _above(found, question.ceiling, streamed=summary.distributions["ttft"].n > 0)
     usual, worst = found.lag_median * question.speed, found.lag_p99 * question.speed
     tolerated = TOLERANCE * latency
     if usual > tolerated:
@@ -39,7 +38,7 @@ def bottleneck(summary: PassSummary, question: Question) -> Iterator[Warning]:
             "beyond_ceiling",
             above,
             "Its event loop was on time, so the numbers may stand; nobody has seen this machine time as much.",
-            "Use client: wire or fewer at once, or run claude-bench doctor again when nothing else runs.",
+            f"Use {_lighter(question)}fewer at once, or run claude-bench doctor again when nothing else runs.",
         )
 
 
@@ -66,9 +65,8 @@ def _spoiled(late: str, of_latency: float, found: SelfCheck, above: str, questio
     busy, paused = found.cpu >= BUSY, found.paused / found.seconds
     if busy:
         cause = f"it used {share(found.cpu)} of its one core"
-        lighter = "client: wire, " if question.client.startswith("sdk") else ""
         todo = (
-            f"Use {lighter}fewer in flight or fewer requests a second; "
+            f"Use {_lighter(question)}fewer in flight or fewer requests a second; "
             "claude-bench doctor says how much this machine can time."
         )
     elif paused > TOLERANCE:
@@ -86,7 +84,17 @@ def _spoiled(late: str, of_latency: float, found: SelfCheck, above: str, questio
     )
 
 
-def in_words(found: SelfCheck, name: str, ceiling: Ceiling | None) -> Iterator[str]:
+def _lighter(question: Question) -> str:
+    """The other client, and what it was seen to time, as the first of several things to do; empty if it is in use."""
+    if not question.client.startswith("sdk"):
+        return ""
+    if question.lighter is None:
+        return "client: wire, "
+    streams, requests = number(question.lighter.streams), number(question.lighter.requests)
+    return f"client: wire (this machine times {streams} streams at once with it, and {requests} requests a second), "
+
+
+def in_words(found: SelfCheck, name: str, ceilings: Mapping[str, Ceiling]) -> Iterator[str]:
     """What the client saw of itself in the pass of this name, and what its machine was seen to time."""
     wait = (
         f"{seconds(found.wait_median)} at the median and {seconds(found.wait_p99)} at the p99" if found.sends else DASH
@@ -98,9 +106,9 @@ def in_words(found: SelfCheck, name: str, ceiling: Ceiling | None) -> Iterator[s
         f"{wait} after they were let through; {found.most_open:,} were open at once. That is {name}, where it was "
         "latest."
     )
-    if ceiling is not None:
+    for client, ceiling in ceilings.items():
         yield (
             f"claude-bench doctor saw this machine time {number(ceiling.streams)} streams at once, "
-            f"{number(ceiling.requests)} requests and {number(ceiling.events)} events a second "
+            f"{number(ceiling.requests)} requests and {number(ceiling.events)} events a second with client: {client} "
             f"({ceiling.measured_at[:10]})."
         )

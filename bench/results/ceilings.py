@@ -39,13 +39,13 @@ def keep(found: Diagnosis, folder: Path) -> Path:
     return path
 
 
-def fresh_ceiling(now: datetime, folder: Path | None = None) -> Ceiling | None:
-    """What was found of this machine with these versions in the last 30 days; None where nothing can be read."""
+def fresh_ceilings(now: datetime, folder: Path | None = None) -> dict[str, Ceiling]:
+    """By client what was found here with these versions in the last 30 days; empty where that cannot be read."""
     try:
         content = read_whole((folder or cache_folder()) / FILE)
         found = msgspec.json.decode(content, type=Diagnosis)
         age = now - datetime.fromisoformat(found.measured_at)
     except (OSError, RuntimeError, TypeError, ValueError):  # no file, no home, no time zone, no such file
-        return None
+        return {}
     same = (found.schema_version, found.versions, found.machine) == (SCHEMA_VERSION, versions(), machine())
-    return found.ceiling if same and timedelta(0) <= age <= FRESH else None
+    return found.ceilings if same and timedelta(0) <= age <= FRESH else {}

@@ -50,7 +50,7 @@ class Prices:
 
     def of(self, usage: Usage) -> float:
         """What one attempt cost."""
-        rates = self.rates_of(usage.total_input)
+        rates = self.rates[0] if len(self.rates) == 1 else self.rates_of(usage.total_input)
         return (
             usage.input_tokens * rates[0]
             + usage.output_tokens * rates[1]

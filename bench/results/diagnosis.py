@@ -1,6 +1,6 @@
-"""What `claude-bench doctor` finds of a machine: how much this client can time on it, and on what that stands.
+"""What `claude-bench doctor` finds of a machine: how much each client can time on it, and on what that stands.
 
-schema_version 1.
+schema_version 2.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 from bench.results.environment import Machine
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TOLERANCE = 0.05
 """Share of the true time by which a machine may over-report it and is still said to time it."""
@@ -56,7 +56,7 @@ class Reach(msgspec.Struct, frozen=True):
 
 
 class Ceiling(msgspec.Struct, frozen=True):
-    """What a run is judged by: the most that was timed."""
+    """What the runs of a client are judged by: the most that it timed."""
 
     streams: float
     """Open at once, each with `STREAM_EVENTS` events a second."""
@@ -72,13 +72,19 @@ STREAM_EVENTS = 10
 """Events a second of one stream: 50 tokens a second, as a middling model writes, five to an event."""
 
 
+class Reaches(msgspec.Struct, frozen=True):
+    """How far one client could go, by kind of load."""
+
+    streams: Reach
+    requests: Reach
+    events: Reach
+
+
 class Diagnosis(msgspec.Struct, frozen=True):
-    """A machine, and what this client can time on it."""
+    """A machine, and what the clients can time on it."""
 
     measured_at: str
     """UTC, RFC 3339."""
-    client: str
-    """What sends: `sdk`."""
     versions: dict[str, str]
     machine: Machine
     event_loop: str
@@ -90,12 +96,16 @@ class Diagnosis(msgspec.Struct, frozen=True):
     """What else ran: processes that wanted a core in the minute before; None where the system does not say."""
     quick: bool
     """Whether it was measured in less time, which tells less exactly."""
-    streams: Reach
-    requests: Reach
-    events: Reach
+    sdk: Reaches
+    """With `client: sdk`."""
+    wire: Reaches
+    """With `client: wire`."""
     schema_version: int = SCHEMA_VERSION
 
     @property
-    def ceiling(self) -> Ceiling:
-        """What runs are judged by."""
-        return Ceiling(self.streams.most, self.requests.most, self.events.most, self.measured_at)
+    def ceilings(self) -> dict[str, Ceiling]:
+        """What runs are judged by, by their client."""
+        return {
+            client: Ceiling(one.streams.most, one.requests.most, one.events.most, self.measured_at)
+            for client, one in (("sdk", self.sdk), ("wire", self.wire))
+        }

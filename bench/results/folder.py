@@ -37,7 +37,7 @@ from bench.results.diagnosis import Ceiling
 from bench.results.environment import Machine
 from bench.results.limits import Pool
 from bench.results.merging import read_left_over, sends_left_over
-from bench.results.record import OfPass, Record, to_line
+from bench.results.record import OfPass, Record, to_line, to_lines
 from bench.results.redact import bare_url, redact
 from bench.results.selfcheck import SelfCheck
 from bench.results.sends import SENDS, Send, read_sends, without_end
@@ -124,8 +124,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """Who sends the requests: `sdk on aiohttp`, `sdk on httpx`, `wire` or `simulated`."""
     strict: bool = False
     """Whether what cannot be told, or not be believed, makes the run fail."""
-    ceiling: Ceiling | None = None
-    """What `claude-bench doctor` had found of this machine; None where it was not run, or in virtual time."""
+    ceilings: dict[str, Ceiling] = {}
+    """By client what `claude-bench doctor` had found; empty where it was not run, and in virtual time."""
 
 
 class PassNote(msgspec.Struct, frozen=True, rename={"pass_": "pass"}):
@@ -211,15 +211,24 @@ class Journal:
     def __init__(self, path: Path, *, may_wait: bool = False, resumed: bool = False) -> None:
         self.file: BinaryIO = append_to(path) if resumed else path.open("xb")
         self._may_wait = may_wait
+        self._waiting: list[Record] = []
         if not lock(self.file):
             self.file.close()
             raise UsageError(f"another claude-bench is at work in {path.parent}", "Wait for its end, or end it.")
 
     def append(self, record: Record) -> None:
         """Write one record."""
-        self.file.write(to_line(record))
         if not self._may_wait:
+            self.file.write(to_line(record))
             self.file.flush()
+            return
+        self._waiting.append(record)
+        if len(self._waiting) == _TOGETHER:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self.file.write(to_lines(waiting))
 
     def __enter__(self) -> Journal:
         return self
@@ -227,7 +236,14 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.file.close()
+        try:
+            self._write_waiting()
+        finally:
+            self.file.close()
+
+
+_TOGETHER = 32
+"""Records that are written together where they may wait: a few kilobytes."""
 
 
 def create(root: Path, name: str, target: str, now: datetime, letters: str) -> Path:

@@ -54,7 +54,9 @@ class Question(msgspec.Struct, frozen=True):
     spend_cap: float | None = None
     """US dollars a month that the tier allows; None for no cap, or not known."""
     ceiling: Ceiling | None = None
-    """What the machine of this run can time; None where nobody has found out."""
+    """What the machine of this run can time with this client; None where nobody has found out."""
+    lighter: Ceiling | None = None
+    """What it can time with `client: wire`, where that is another one; None where nobody has found out."""
 
     @property
     def limit_pools(self) -> tuple[Pool, ...]:

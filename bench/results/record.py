@@ -6,7 +6,7 @@ None.  No row holds prompt or answer text.  schema_version 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -165,13 +165,19 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.attempts[-1].ended - self.intended
 
 
-_encode = msgspec.json.Encoder().encode
+_ENCODER = msgspec.json.Encoder()
+_encode = _ENCODER.encode
 _decode = msgspec.json.Decoder(Record).decode
 
 
 def to_line(record: Record) -> bytes:
     """A record as one line of JSON, newline included."""
     return _encode(record) + b"\n"
+
+
+def to_lines(records: Sequence[Record]) -> bytes:
+    """Records as lines of JSON."""
+    return _ENCODER.encode_lines(records)
 
 
 def read_records(path: Path) -> Iterator[Record]:

@@ -10,7 +10,6 @@ from bench.engine.budget import BudgetGuard
 from bench.scale.shares import ROUNDING, Claim, Grant, Purse, Shared, Slots
 from bench.scenario.model import Strategy
 from bench.strategies.admission import Admission
-from bench.strategies.limit import Fixed
 
 SLOTS, RATE, DOLLARS, REQUESTS = "slots", "rate", "dollars", "requests"
 """What is shared."""
@@ -107,15 +106,10 @@ def admission_leases(shared: Container[str], admissions: Mapping[str, Admission]
 def _slots(admissions: Iterable[Admission]) -> Lease:
     """Places in flight; those of all lanes are the same ones."""
     slots = next(iter(admissions)).slots
-    limit = slots.limit
-    assert isinstance(limit, Fixed)
-
-    def hold(most: float) -> None:
-        limit.most = math.floor(most)
-        slots.look_again()
-
-    hold(0)
-    return Lease(lambda: slots.taken, lambda: math.inf if slots.wanted else 0.0, hold)
+    slots.hold(0)
+    return Lease(
+        lambda: slots.taken, lambda: math.inf if slots.wanted else 0.0, lambda most: slots.hold(math.floor(most))
+    )
 
 
 def _rate(admissions: Iterable[Admission]) -> Lease:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from typing import TYPE_CHECKING
 
 from bench.strategies.headers import HeaderPacer
-from bench.strategies.limit import Fixed, limit_of
+from bench.strategies.limit import limit_of
 from bench.strategies.pacer import Ticket, pacer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from bench.clock import Clock
     from bench.results.record import Attempt
@@ -30,30 +30,55 @@ class _Line:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self.is_empty = True
+        """Whether nobody waits, so that whoever comes and needs not wait is first."""
+        self._behind: deque[asyncio.Future[None]] = deque()
         self._first: asyncio.Future[None] | None = None
 
-    async def __aenter__(self) -> None:
-        await self._turn.acquire()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._turn.release()
-
     async def until(self, wait: Callable[[], float]) -> None:
-        """Wait until `wait` says 0 seconds; asked again when they have passed and whenever something changed."""
-        while (seconds := wait()) > 0:
-            self._first = asyncio.get_running_loop().create_future()
-            timer = None
-            if seconds < math.inf:
-                timer = self._clock.call_at(self._clock.now() + seconds + _TICK, self.changed)
-            try:
-                await self._first
-            finally:
-                self._first = None
-                if timer is not None:
-                    timer.cancel()
+        """Wait for one's turn, and then until `wait` says 0 seconds; asked again when they have passed and whenever
+        something changed."""
+        if not self.is_empty:
+            await self._get_behind()
+        self.is_empty = False
+        try:
+            while (seconds := wait()) > 0:
+                await self._look_after(seconds)
+        finally:
+            self._give_turn()
+
+    async def _get_behind(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._behind.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._behind:
+                self._behind.remove(turn)
+            elif not turn.cancelled():
+                self._give_turn()
+            raise
+
+    def _give_turn(self) -> None:
+        """To whoever has waited longest; who was given up in this very moment gives it on."""
+        while self._behind:
+            turn = self._behind.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.is_empty = True
+
+    async def _look_after(self, seconds: float) -> None:
+        self._first = asyncio.get_running_loop().create_future()
+        timer = None
+        if seconds < math.inf:
+            timer = self._clock.call_at(self._clock.now() + seconds + _TICK, self.changed)
+        try:
+            await self._first
+        finally:
+            self._first = None
+            if timer is not None:
+                timer.cancel()
 
     @property
     def waits(self) -> bool:
@@ -70,29 +95,39 @@ class Slots:
     """At most `limit` requests in flight (None: any number), first come first served."""
 
     def __init__(self, limit: int | Limit | None, clock: Clock) -> None:
-        self.limit = Fixed(limit) if isinstance(limit, int) else limit
+        self._limit = None if isinstance(limit, int) else limit
+        self._most = limit if isinstance(limit, int) else math.inf
         self._clock = clock
         self._line = _Line(clock)
         self.taken = 0
 
-    async def take(self) -> None:
-        """Wait for a slot."""
-        if (limit := self.limit) is not None:
-            async with self._line:
-                await self._line.until(lambda: limit.wait(self.taken, self._clock.now()))
-                self.taken += 1
-        else:
+    def takes(self) -> bool:
+        """Take a slot if one is free and nobody waits for it."""
+        free = self._most == math.inf and self._limit is None
+        if free or (self._line.is_empty and self._wait() <= 0):
             self.taken += 1
+            return True
+        return False
+
+    async def take(self) -> None:
+        """Wait for a slot that could not be had at once."""
+        await self._line.until(self._wait)
+        self.taken += 1
+
+    def _wait(self) -> float:
+        if self._limit is None:
+            return 0.0 if self.taken < self._most else math.inf
+        return self._limit.wait(self.taken, self._clock.now())
 
     def release(self) -> None:
         """Give a slot back."""
         self.taken -= 1
         self._line.changed()
 
-    def learn(self, attempt: Attempt, now: float) -> None:
+    def learn(self, attempt: Attempt) -> None:
         """Tell the limit how an attempt ended."""
-        if self.limit is not None:
-            self.limit.update(attempt, self.taken, now)
+        if self._limit is not None:
+            self._limit.update(attempt, self.taken, self._clock.now())
             self._line.changed()
 
     @property
@@ -100,8 +135,9 @@ class Slots:
         """Whether somebody waits for one."""
         return self._line.waits
 
-    def look_again(self) -> None:
-        """Tell that the limit was changed from outside."""
+    def hold(self, most: float) -> None:
+        """At most so many from now on, since others have some too.  What is taken stays so until it is released."""
+        self._most = most
         self._line.changed()
 
 
@@ -127,7 +163,10 @@ class Admission:
 
     async def acquire(self, cost: Cost) -> Ticket:
         """Wait for a slot, then for `cost` to fit."""
-        await self.slots.take()
+        if not self.slots.takes():
+            await self.slots.take()
+        if self._pacer is None:
+            return Ticket(cost)
         try:
             return await self.pace(cost)
         except asyncio.CancelledError:
@@ -142,9 +181,9 @@ class Admission:
         """Wait until `cost` fits into the pacer, and reserve it."""
         if (pacer := self._pacer) is None:
             return Ticket(cost)
-        async with self._for_pace:
+        if not (self._for_pace.is_empty and pacer.wait(cost, self._clock.now()) <= 0):
             await self._for_pace.until(lambda: pacer.wait(cost, self._clock.now()))
-            return pacer.take(cost, self._clock.now())
+        return pacer.take(cost, self._clock.now())
 
     def forgo(self, ticket: Ticket) -> None:
         """Give back what was reserved for an attempt that is not sent.  Its slot is another matter."""
@@ -165,10 +204,9 @@ class Admission:
 
     def settle(self, ticket: Ticket, attempt: Attempt) -> None:
         """Tell limit and pacer how an attempt ended; what that frees may let the first in line go sooner."""
-        now = self._clock.now()
-        self.slots.learn(attempt, now)
+        self.slots.learn(attempt)
         if self._pacer is not None:
-            self._pacer.settle(ticket, attempt, now)
+            self._pacer.settle(ticket, attempt, self._clock.now())
             self._for_pace.changed()
 
 

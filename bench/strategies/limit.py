@@ -55,23 +55,6 @@ class Limit(Protocol):
         ...
 
 
-class Fixed:
-    """A number that nothing in the pass itself changes."""
-
-    __slots__ = ("most",)
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        """Whoever shares the number with others sets it anew."""
-
-    def wait(self, in_flight: int, now: float) -> float:  # noqa: ARG002
-        """See `Limit`."""
-        return 0.0 if in_flight < self.most else math.inf
-
-    def update(self, attempt: Attempt, in_flight: int, now: float) -> None:
-        """See `Limit`.  There is nothing to learn."""
-
-
 class Aimd:
     """Additive increase, multiplicative decrease, as TCP does it, but by the second instead of by the round trip.
 

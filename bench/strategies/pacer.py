@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
+
 from mock_server.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -20,8 +22,7 @@ _MEMORY = 0.98
 """Weight of the past in running averages, an answer at a time: about the last fifty count."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True, gc=False):
     """What one attempt draws from each limit: a reservation before it is sent, the true use afterwards."""
 
     requests: float
@@ -40,7 +41,7 @@ class Marks(NamedTuple):
     """Output tokens of the answer to which a token in flight belonged, on average."""
 
 
-class Ticket(NamedTuple):
+class Ticket(msgspec.Struct, frozen=True, gc=False):
     """What an attempt was let through with: needed to settle it when it has ended."""
 
     reserved: Cost

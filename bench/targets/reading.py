@@ -62,6 +62,10 @@ class Reading:
         elif self.stamps.first_event is None:
             raise msgspec.DecodeError("no events")
 
+    def count(self) -> int:
+        """The body is complete, and is to be a count of tokens.  Raises msgspec.DecodeError if it is not."""
+        return msgspec.json.decode(self._body, type=_Count).input_tokens
+
     def refused(self, body: bytes, reason: str = "") -> Failure:
         """Why there is no answer: what the body says of it, or else the reason that stands beside the status."""
         assert self.status is not None, "a refusal has a status"
@@ -98,6 +102,10 @@ class Reading:
             usage=self.answer.usage,
             limits=classify.rate_limits(self.headers),
         )
+
+
+class _Count(msgspec.Struct):
+    input_tokens: int
 
 
 def _word(told: str | None, secrets: Sequence[str]) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import math
 from types import TracebackType
 
-from bench.clock import Clock
+from bench.clock import Alarm, Clock
 from bench.targets.stamps import Stamps
 
 
@@ -20,7 +20,7 @@ class Silence:
 
     def __init__(self, clock: Clock, stamps: Stamps, timeout: asyncio.Timeout, longest: float) -> None:
         self._clock, self._stamps, self._timeout, self._longest = clock, stamps, timeout, longest
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Alarm | None = None
 
     def __enter__(self) -> None:
         if self._longest < math.inf:

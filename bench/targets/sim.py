@@ -15,7 +15,7 @@ from bench.targets.answer import GIVEN_UP, too_late
 from bench.targets.classify import ApiError, cause_of
 from bench.targets.client import Watch
 from bench.targets.foreign import shorten
-from mock_server.plan import Plan, Window, moments, visible
+from mock_server.plan import Plan, moments, visible
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
@@ -65,7 +65,7 @@ class SimClient:
 
     def _coming(self, plan: Plan, within: float) -> Attempt:
         """What a client makes of the plan that waits so many seconds at most."""
-        if plan.flaw or (self._stall < math.inf and _longest_silence(plan) >= self._stall):
+        if plan.flaw is not None or (self._stall < math.inf and _longest_silence(plan) >= self._stall):
             from bench.targets.replay import replay  # found out by reading its bytes, which is slower
 
             return replay(plan, within, self._stall)
@@ -163,10 +163,21 @@ def _usage(plan: Plan, output_tokens: int, thinking_tokens: int) -> Usage:
 
 def _limits(plan: Plan) -> RateLimits | None:
     told = plan.limits
-    if told is None or not (told.requests or told.input_tokens or told.output_tokens):
+    if told is None:
         return None
-    return RateLimits(*_window(told.requests), *_window(told.input_tokens), *_window(told.output_tokens))
+    requests, input_, output = told.requests or _NONE, told.input_tokens or _NONE, told.output_tokens or _NONE
+    if requests is input_ is output:
+        return None
+    return RateLimits(
+        requests.limit, requests.remaining, input_.limit, input_.remaining, output.limit, output.remaining
+    )
 
 
-def _window(window: Window | None) -> tuple[int | None, int | None]:
-    return (window.limit, window.remaining) if window else (None, None)
+class _Unlimited:
+    """What the headers say of a limit that does not exist."""
+
+    limit = None
+    remaining = None
+
+
+_NONE = _Unlimited()

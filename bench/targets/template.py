@@ -1,4 +1,4 @@
-"""A Messages request as the SDK writes it, without asking the SDK each time.
+"""A request as the SDK writes it, of a message or of a count of its tokens, without asking the SDK each time.
 
 Its headers are those of a request that the SDK makes up once and that goes nowhere; its body has the same parameters in
 the same order, in the same JSON.
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anthropic
 import httpx2
+from anthropic.resources.messages import AsyncMessages
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 """As the SDK 2.11 does (`anthropic._utils._json`).  Other encoders write some numbers differently."""
 
 _NOT_IN_THE_BODY = {"user_profile_id", "workspace_id", "extra_headers", "extra_query", "extra_body", "timeout"}
 
-_EXAMPLE: dict[str, Any] = {"model": "any", "max_tokens": 1, "messages": [{"role": "user", "content": "any"}]}
+_EXAMPLE: dict[str, Any] = {"model": "any", "messages": [{"role": "user", "content": "any"}]}
 
 
 class Template:
@@ -47,6 +48,25 @@ class Template:
 
 async def messages_template(sdk: anthropic.AsyncAnthropic) -> Template:
     """The template of what this SDK client sends with `messages.create`, where it streams raw responses."""
+
+    async def ask(nowhere: AsyncMessages) -> None:
+        async with nowhere.with_streaming_response.create(**_EXAMPLE, max_tokens=1):
+            pass
+
+    return Template(await _made_up(sdk, ask), _parameters(sdk.messages.create))
+
+
+async def counting_template(sdk: anthropic.AsyncAnthropic) -> Template:
+    """The template of what it sends with `messages.count_tokens`."""
+
+    async def ask(nowhere: AsyncMessages) -> None:
+        await nowhere.count_tokens(**_EXAMPLE)
+
+    return Template(await _made_up(sdk, ask), _parameters(sdk.messages.count_tokens))
+
+
+async def _made_up(sdk: anthropic.AsyncAnthropic, ask: Callable[[AsyncMessages], Awaitable[None]]) -> httpx2.Request:
+    """What is sent when somebody asks; it goes nowhere."""
     made: list[httpx2.Request] = []
 
     def keep(request: httpx2.Request) -> httpx2.Response:
@@ -54,10 +74,8 @@ async def messages_template(sdk: anthropic.AsyncAnthropic) -> Template:
         return httpx2.Response(200, json={})
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(keep)) as nowhere:
-        messages = sdk.with_options(http_client=nowhere).messages
-        async with messages.with_streaming_response.create(**_EXAMPLE):
-            pass
-    return Template(made[0], _parameters(messages.create))
+        await ask(sdk.with_options(http_client=nowhere).messages)
+    return made[0]
 
 
 def _parameters(call: Callable[..., object]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Sends Messages requests by itself, the bytes that the SDK would send, for a tenth of its CPU time.
+"""Sends Messages requests and counts tokens by itself: the bytes that the SDK would send, for a tenth of its CPU time.
 
 For runs that keep so many streams open that the SDK's own work would show in their figures.  What is lost is listed in
 docs/scenarios.md: no proxies, HTTP/1.1 alone.
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from http import HTTPStatus
 from types import TracebackType
+from typing import Any
 
 import anthropic
 import msgspec
@@ -27,7 +28,7 @@ from bench.targets.connection import Inbox, WireError
 from bench.targets.connections import Connections
 from bench.targets.reading import Reading, reason_of
 from bench.targets.silence import Silence
-from bench.targets.template import messages_template
+from bench.targets.template import counting_template, messages_template
 
 
 class WireClient:
@@ -69,12 +70,30 @@ class WireClient:
         """See `Client`."""
         watch, is_stream = watch or Watch(), bool(spec.params.get("stream"))
         request = self._template.write(spec.params, self._headers(spec, attempt))
-        reading, within = Reading(watch, is_stream=is_stream), min(self._timeout, watch.within)
-        response = _Response(reading)
+        reading = Reading(watch, is_stream=is_stream)
+        response = _Response(reading, reading.end)
+        stall = self._stall if is_stream else math.inf
+        return await self._ask(request, response, watch, min(self._timeout, watch.within), stall)
+
+    async def count_tokens(self, params: Mapping[str, Any]) -> tuple[Attempt, int]:
+        """Have the input tokens of a request counted, which is free; 0 if the attempt failed."""
+        reading, counted = Reading(Watch(), is_stream=False), 0
+
+        def end() -> None:
+            nonlocal counted
+            counted = reading.count()
+            reading.answer.complete = True
+
+        request = (await counting_template(self._sdk)).write(params, {})
+        return await self._ask(request, _Response(reading, end), Watch(), self._timeout, math.inf), counted
+
+    async def _ask(self, request: bytes, response: _Response, watch: Watch, within: float, stall: float) -> Attempt:
+        """One exchange that may take so many scenario seconds, and be silent for so many."""
+        reading = response.reading
         try:
             async with self._clock.timeout(within) as timeout:
-                silence = Silence(self._clock, reading.stamps, timeout, self._stall)
-                with silence if is_stream else nullcontext():
+                silence = Silence(self._clock, reading.stamps, timeout, stall)
+                with silence if stall < math.inf else nullcontext():
                     await self._exchange(request, response)
             failure = response.refusal or incomplete(reading.answer)
         except TimeoutError:
@@ -104,8 +123,9 @@ class _Response:
     It ends somewhere, as everything that a server says does; see `foreign.py`.
     """
 
-    def __init__(self, reading: Reading) -> None:
-        self.reading = reading
+    def __init__(self, reading: Reading, end: Callable[[], None]) -> None:
+        """`end` is called when the answer is complete."""
+        self.reading, self._read_end = reading, end
         self.refusal: Failure | None = None
         self._is_refused = False
         self._size = 0
@@ -137,7 +157,7 @@ class _Response:
     def end(self) -> None:
         """See `Receiver`."""
         if not self._is_refused:
-            self.reading.end()
+            self._read_end()
             return
         assert self.reading.status is not None, "a refusal has a status"
         said = b"".join(self._body)[: foreign.MOST_BYTES_OF_ERROR]

@@ -153,10 +153,12 @@ def test_python_gets_the_same_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert taken == found
 
 
-def test_the_api_may_count_a_sample_of_the_prompts(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("client", ["sdk", "wire"])
+def test_the_api_may_count_a_sample_of_the_prompts(client: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Here the mock does, with another idea of how long a token is."""
     with mock_process(Settings(chars_per_token={"sonnet": 2.0}), 1.0) as server:
         flags = ["--count-tokens", "--tier", "start", "--json", "--set", f"target={server.url}"]
+        flags += ["--set", f"client={client}"]
         assert call(["plan", "good.yaml", *flags]) == 0
     counted = json.loads(capsys.readouterr().out)
     assert call(["plan", "good.yaml", "--tier", "start", "--json"]) == 0
@@ -176,8 +178,9 @@ def test_counting_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the API needs a key" in capsys.readouterr().err
 
 
-def test_what_cannot_be_counted_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("client", ["sdk", "wire"])
+def test_what_cannot_be_counted_is_said(client: str, capsys: pytest.CaptureFixture[str]) -> None:
     with mock_process(Settings(), 1.0) as server:
-        flags = ["--count-tokens", "--set", f"target={server.url}/nowhere"]
+        flags = ["--count-tokens", "--set", f"target={server.url}/nowhere", "--set", f"client={client}"]
         assert call(["plan", "good.yaml", *flags]) == 7
     assert "could not be counted" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from bench.cli import call
 from bench.clock import utc_now
 from bench.errors import Exit
 from bench.results.ceilings import keep
-from bench.results.diagnosis import Diagnosis, Level, Reach
+from bench.results.diagnosis import Diagnosis, Level, Reach, Reaches
 from bench.results.environment import machine, versions
 from bench.results.folder import rfc3339
 
@@ -255,9 +255,10 @@ def _diagnosis() -> Diagnosis:
     """What the doctor would have found of this machine just now."""
     levels = (Level(10.0, 30, 0.01, 0.02, 0.3, 0.0), Level(20.0, 60, 0.1, None, 0.9, 0.01))
     reach = Reach(10.0, 20.0, levels)
+    both = Reaches(reach, reach, reach)
     return Diagnosis(
-        measured_at=rfc3339(utc_now()), client="sdk", versions=versions(), machine=machine(), event_loop="asyncio",
-        clock_resolution=1e-9, open_files=1024, load=0.1, quick=True, streams=reach, requests=reach, events=reach,
+        measured_at=rfc3339(utc_now()), versions=versions(), machine=machine(), event_loop="asyncio",
+        clock_resolution=1e-9, open_files=1024, load=0.1, quick=True, sdk=both, wire=both,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def block(seconds: float) -> None:
     """What code does to an event loop that computes for so long."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    loop._now += seconds
+    loop.moment += seconds
 
 
 def gauged(*blocked: float) -> SelfCheck:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from bench.cli import call
 from bench.clock import utc_now
 from bench.planning import doctor
 from bench.planning.doctor import FULL, LOADS, QUICK, reach, search
-from bench.results.ceilings import FILE, fresh_ceiling
+from bench.results.ceilings import FILE, fresh_ceilings
 from bench.results.diagnosis import Diagnosis, Level, Reach
 from bench.results.environment import versions
 from bench.scenario.faults import Fault
@@ -53,9 +54,10 @@ def test_it_stops_when_the_time_is_over() -> None:
 
 
 @pytest.mark.parametrize("load", TINY, ids=lambda load: load.name)
-def test_a_trial_is_a_pass_against_a_real_server(load: doctor.Load) -> None:
+@pytest.mark.parametrize("client", doctor.CLIENTS)
+def test_a_trial_is_a_pass_against_a_real_server(load: doctor.Load, client: Literal["sdk", "wire"]) -> None:
     said: list[str] = []
-    found = reach(load, replace(FULL, seconds=0.0), said.append)
+    found = reach(load, replace(FULL, seconds=0.0), client=client, say=said.append)
     [level] = found.levels
     assert len(said) == 1
     assert level.requests >= 1
@@ -84,10 +86,10 @@ def test_the_command_prints_json_and_leaves_it_for_runs(
     printed = capsys.readouterr()
     kept = msgspec.json.decode((tmp_path / "claude-bench" / FILE).read_bytes(), type=Diagnosis)
     assert msgspec.json.decode(printed.out.encode(), type=Diagnosis) == kept
-    assert (kept.quick, kept.versions, kept.client) == (True, versions(), "sdk")
-    assert len(printed.err.splitlines()) >= 3
-    ceiling = fresh_ceiling(utc_now(), tmp_path / "claude-bench")
-    assert ceiling == kept.ceiling
+    assert (kept.quick, kept.versions, list(kept.ceilings)) == (True, versions(), ["sdk", "wire"])
+    assert len(printed.err.splitlines()) >= 6
+    ceiling = fresh_ceilings(utc_now(), tmp_path / "claude-bench")
+    assert ceiling == kept.ceilings
 
 
 def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(
@@ -145,5 +147,5 @@ def test_virtual_time_is_never_late_and_looks_at_nothing(tmp_path: Path, monkeyp
     Path("mine.yaml").write_text(SCENARIO)
     assert call(["run", "mine.yaml", "--target", "sim", "--out", "run", "-q"]) == 0
     assert json.loads(Path("run/passes.json").read_bytes())["passes"][0]["selfcheck"] is None
-    assert json.loads(Path("run/run.json").read_bytes())["ceiling"] is None
+    assert json.loads(Path("run/run.json").read_bytes())["ceilings"] == {}
     assert "event loop was" not in Path("run/report.html").read_text()

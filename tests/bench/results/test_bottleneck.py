@@ -32,6 +32,7 @@ SOUND = SelfCheck(
     most_open=10,
 )
 CEILING = Ceiling(streams=210, requests=500, events=100_000, measured_at="2026-11-19T08:00:00Z")
+WIRE = Ceiling(streams=900, requests=2_000, events=100_000, measured_at="2026-11-19T08:00:00Z")
 ADDED = Overhead(n=100, median=0.2, p95=0.3, client_median=1.2, server_median=1.0)
 
 
@@ -111,6 +112,14 @@ def test_more_streams_than_the_machine_was_seen_to_time() -> None:
     assert warning.code == "client_bottleneck"
     assert warning.observed.endswith("380 streams were open at once; this machine times 210.")
     assert streamed(calibrated, most_open=210, lag_p99=0.06) == []
+    [warning] = streamed(asking(client="sdk on aiohttp", ceiling=CEILING, lighter=WIRE), most_open=380)
+    assert warning.todo.startswith(
+        "Use client: wire (this machine times 900 streams at once with it, and 2,000 requests"
+    )
+    ours = asking(client="wire", ceiling=WIRE)
+    assert streamed(ours, most_open=380) == []
+    [warning] = streamed(ours, most_open=901)
+    assert warning.todo.startswith("Use fewer at once")
     assert streamed(QUESTION, most_open=380, lag_p99=0.06) == []  # the doctor was never asked
 
 
@@ -146,9 +155,9 @@ def test_sends_that_left_late_though_they_were_let_through(wait: float, late: bo
 
 
 def test_what_the_client_saw_of_itself_in_words() -> None:
-    mine, machine = in_words(SOUND, "pool", CEILING)
+    mine, machine = in_words(SOUND, "pool", {"sdk": CEILING})
     assert "0 late at the median" not in mine
     assert "used 30 % of a core" in mine
     assert "10 were open at once" in mine
     assert machine.startswith("claude-bench doctor saw this machine time 210 streams at once, 500 requests")
-    assert len([*in_words(SOUND, "pool", None)]) == 1
+    assert len([*in_words(SOUND, "pool", {})]) == 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.results.record import Attempt, RateLimits, Usage
 from bench.scenario.model import Adaptive
-from bench.strategies.limit import DOUBLES_IN, START, Aimd, Fixed, Gradient, limit_of
+from bench.strategies.limit import DOUBLES_IN, START, Aimd, Gradient, limit_of
 
 
 def ok(sent: float, ended: float) -> Attempt:
@@ -31,12 +31,6 @@ def cut_to(value: float, at: float) -> Aimd:
     limit = Aimd()
     limit.update(refused(at), round(value / 0.7), at)
     return limit
-
-
-def test_a_fixed_limit_lets_through_until_it_is_reached() -> None:
-    limit = Fixed(3)
-    limit.update(refused(0), 3, 0)
-    assert [limit.wait(in_flight, 9.0) for in_flight in range(5)] == [0, 0, 0, math.inf, math.inf]
 
 
 def test_slow_start_doubles_by_the_second_without_waiting_for_answers() -> None:

@@ -246,6 +246,49 @@ def test_what_is_sent_is_what_the_sdk_sends(contents: list[str], others: dict[st
     assert b"authorization: Bearer " + KEY.encode() in by_wire[1]
 
 
+def test_a_count_is_asked_for_as_the_sdk_asks() -> None:
+    heard: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heard.append(await request(reader))
+            writer.write(whole(b'{"input_tokens": 2095}'))
+
+    async def main() -> tuple[Attempt, int]:
+        listening = await asyncio.start_server(Server(handler), "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/gateway"
+        params: dict[str, Any] = {
+            "messages": [{"role": "user", "content": "h\u00e9"}],
+            "system": "s",
+            "model": "claude-x",
+        }
+        async with clients(url) as (sdk, wire):
+            await sdk.sdk.messages.count_tokens(**params)
+            counted = await wire.count_tokens(params)
+        listening.close()
+        return counted
+
+    attempt, tokens = clock.run(main(), virtual=False)
+    assert (attempt.ok, attempt.status, tokens) == (True, 200, 2095)
+    by_sdk, by_wire = map(lines, heard)
+    assert by_sdk == by_wire
+    assert by_sdk[0] == b"POST /gateway/v1/messages/count_tokens HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (whole(b"{}"), "malformed"),
+        (whole(MESSAGE), "malformed"),
+        (whole(b'{"error": {"type": "not_found_error", "message": "no"}}', status="404 Not Found"), "not_found"),
+        (b"", "connection"),
+    ],
+)
+def test_what_is_no_count(answer: bytes, cause: str) -> None:
+    (attempt, tokens), _ = played(saying(answer), lambda wire: wire.count_tokens({"model": "m", "messages": []}))
+    assert (attempt.cause, tokens) == (cause, 0)
+
+
 def test_parameters_that_the_sdk_does_not_know_are_refused_as_by_the_sdk() -> None:
     async def play(wire: WireClient) -> None:
         with pytest.raises(TypeError, match="no_such_parameter"):
@@ -326,7 +369,7 @@ def test_announcements_are_no_answers() -> None:
     [
         (whole(b"<html>Welcome to our Wi-Fi</html>"), "malformed"),
         (whole(b"{}"), "usage"),
-        (whole(MESSAGE.replace(b"end_turn", b"\xff\xfe")), "utf-8"),
+        (whole(MESSAGE.replace(b"end_turn", b"\xff\xfe")), "UTF-8"),
         (whole(zlib.compress(MESSAGE), "content-encoding: deflate"), "compressed with deflate"),
         (whole(b"", "location: http://elsewhere.test/", status="307 Temporary Redirect"), "Temporary Redirect"),
     ],
@@ -342,7 +385,7 @@ def test_what_is_no_answer_of_the_api(answer: bytes, words: str) -> None:
     [
         ((START, TEXT), "connection", "before message_stop"),
         ((START, b"event: x\ndata: {]\n\n"), "malformed", "malformed"),
-        ((START, TEXT.replace(b"text_delta", b"\xff"), END), "malformed", "utf-8"),
+        ((START, TEXT.replace(b"text_delta", b"\xff"), END), "malformed", "UTF-8"),
         ((b'{"type": "message"}',), "malformed", "no events"),
         ((START, TEXT, event("error", error={"type": "overloaded_error", "message": "Overloaded"})), "stream_error",
          "overloaded_error: Overloaded"),
@@ -526,6 +569,8 @@ def test_tls_to_a_server_that_is_who_it_says(host: str, tmp_path: Path, monkeypa
 def test_connections_are_opened_ahead() -> None:
     async def play(wire: WireClient) -> list[Attempt]:
         await wire.connect(5)
+        for _ in range(1000):  # until the server has taken them all on, one in a turn of uvloop
+            await asyncio.sleep(0)
         assert len(seen) == 5
         return await asyncio.gather(*(wire.send(spec(), 1) for _ in range(4)))
 
