@@ -66,6 +66,7 @@ def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence
         **_head(run, run.summary, passes, comparison, texts),
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
+        each_run=tables.each_run(passes),
         everything=tables.everything(passes),
         sweeps=sweep_figures(run.info, passes),
         fan_out=fan_out(passes),
