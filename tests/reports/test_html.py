@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
@@ -15,9 +16,11 @@ from made_runs import QUESTION, in_cases, in_streams, made_run, summary_of
 from queue_simulation import FOUR, Queue
 
 from bench.errors import UsageError
+from bench.results.columns import Columns
 from bench.results.metrics import METRICS
 from bench.results.summary import Summary, ThresholdResult
 from reports.html import render, write
+from reports.waste import waste
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -161,6 +164,16 @@ def test_errors_have_causes_and_request_ids(html: str) -> None:
     errors = page(html).all("section", id="errors")[0].text
     assert "529: the service as a whole is overloaded" in errors
     assert "req_gather_0_39" in errors
+    assert "The first was told: Overloaded" in errors
+
+
+def test_what_the_first_was_told_names_no_organisation(tmp_path: Path) -> None:
+    made = made_run(tmp_path)
+    journal = tmp_path / "records.jsonl"
+    told = "over the limit (org: 5eed0000-c1a0-4be2-8000-00000000bec4) <b>"
+    journal.write_text(journal.read_text().replace('"Overloaded"', json.dumps(told)))
+    errors = page(render(made)).all("section", id="errors")[0].text
+    assert "over the limit (org: …) <b>" in errors
 
 
 def test_nothing_is_loaded_from_anywhere(html: str) -> None:
@@ -340,6 +353,13 @@ def test_the_service_is_parted_at_the_first_token_where_that_is_known(tmp_path: 
         if one.attributes["id"] == "where-time-went"
     ]
     assert [one.text for one in figure.all("thead")[0].all("th")][4:] == ["in service"]
+
+
+def test_waste_that_is_alike_is_told_once() -> None:
+    passes = [summary_of([Columns.of(Queue(name, 80, 8).records())]).passes[0] for name in ("a", "b", "c")]
+    for one, silent in zip(passes, (2, 2, 0), strict=True):
+        one.values.update(wasted_attempts=silent, wasted_unknown=silent)
+    assert waste(passes) == ["a, b: each 2 attempts ended without a word on usage: what they cost is in no figure."]
 
 
 def test_each_heading_leads_to_what_is_meant(html: str) -> None:
