@@ -445,6 +445,17 @@ def show(finished: Finished, *, json: bool = False, quiet: bool = False) -> None
             print_comparison(found, console)
 
 
+def show_sentences(finished: Finished) -> None:
+    """Print what was found as one sentence for each strategy, to be pasted elsewhere."""
+    from rich.text import Text
+
+    from reports.sentence import sentences
+
+    console = _console(sys.stdout)
+    for line in sentences(*folders.load_summary(finished.folder)):
+        console.print(Text(line), soft_wrap=True)
+
+
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Observer]:
     """An observer that shows on standard error how a run goes."""

@@ -17,6 +17,7 @@ from bench.commands.compare import compare
 from bench.commands.doctor import doctor
 from bench.commands.explain import explain
 from bench.commands.export import export
+from bench.commands.init import init
 from bench.commands.limits import limits
 from bench.commands.observe import observe
 from bench.commands.plan import plan
@@ -40,6 +41,7 @@ app = App(
 )
 baseline = App(name="baseline", help="Save runs as a baseline to compare with: a small JSON file made to be committed.")
 
+app.command(init)
 app.command(run)
 app.command(resume)
 app.command(report)

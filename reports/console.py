@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.format import count, pass_name
+from bench.results.format import DASH, count, number, pass_name
 from bench.results.metrics import METRICS
 from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary, TurnSummary
 from reports.batches import print_batches
@@ -21,9 +21,11 @@ from reports.fan_out import FAN_OUT_HEADINGS, FAN_OUT_SIDES, fan_out_rows
 from reports.money import months
 from reports.observation import print_observations
 from reports.passes import models_of
+from reports.repeats import NOTE as OVER
+from reports.repeats import Repeated, over_runs
 from reports.turns import turn_table
 from reports.waste import waste
-from reports.words import Notice, column_text, measured, notices, shorten, thresholds_met
+from reports.words import Notice, column_text, interval, measured, notices, shorten, verdict
 
 COLUMNS = (
     ("wall\nclock", "makespan", ""),
@@ -78,7 +80,13 @@ MODEL_COLUMNS = (
 )
 """The same, of one of several models."""
 
+INTERVALS = ("latency", "response_time")
+"""Times of which the interval of the p95 is shown, besides the TTFT of what is streamed."""
+TTFT_COLUMNS = (("TTFT\np50", "ttft", "p50"), ("TTFT\np95", "ttft", "p95"))
+_TITLES = {"ttft": "TTFT", "latency": "latency", "response_time": "response"}
+
 LEGEND = "latency: from the last send · response: from the moment it should have been sent"
+WITHIN = "95 % intervals: within this run; another may differ by more"
 
 MOST_NOTICES = 4
 MOST_THRESHOLDS = 12
@@ -87,32 +95,54 @@ MOST_TURNS = 8
 
 _VERDICTS = {"ok": "ok", "inconclusive": "?"}
 _STYLES = {"ok": "green", "?": "yellow", "FAIL": "bold red"}
+_LOOKS = {"ok": "bold green", "unsure": "bold yellow", "failed": "bold red"}
 
 
 def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     """Print what a run found; `folder` holds its report."""
     for line in summary.answer.splitlines():
         console.print(Text(fill(line, console.width), style="bold"))
+    _print_verdict(summary, console)
     _print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
-    _print_table("strategy", [(one, one) for one in summary.passes], COLUMNS, console)
+    repeated = over_runs(summary.passes)
+    passes = [one.summary for one in repeated]
+    _print_table("strategy", [(one, one) for one in passes], COLUMNS, console)
+    _print_intervals(repeated, console)
     print_observations(summary.passes, console)
-    for name in dict.fromkeys(stream.name for one in summary.passes for stream in one.streams):
-        _print_table(f"stream {name}", _of_stream(summary.passes, name), STREAM_COLUMNS, console)
-    print_models(summary.passes, console)
+    for name in dict.fromkeys(stream.name for one in passes for stream in one.streams):
+        _print_table(f"stream {name}", _of_stream(passes, name), STREAM_COLUMNS, console)
+    print_models(passes, console)
     for title, columns in (("conversations", CONVERSATION_COLUMNS), ("prompt caching", CACHE_COLUMNS)):
-        if known := [(one, one) for one in summary.passes if one.values[columns[0][1]] is not None]:
+        if known := [(one, one) for one in passes if one.values[columns[0][1]] is not None]:
             _print_table(title, known, columns, console)
     if len(summary.passes) == 1 and len(summary.passes[0].turns) > 1:
         _print_turns(summary.passes[0].turns, console)  # of several passes the report has them
-    console.print(Text(LEGEND, style="dim"))
+    _print_legend(repeated, console)
     if summary.target != "sim":
         console.print(Text(f"client: {', '.join((*summary.clients, *summary.crews))}", style="dim"))
     for line in (*waste(summary.passes), *months(summary.passes)):
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
     print_batches(summary.passes, console)
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
+
+
+def _print_verdict(summary: Summary, console: Console) -> None:
+    if found := verdict(summary):
+        look, word, why = found
+        line = Text(fill(f"{word.upper()}  {why}", console.width, subsequent_indent="  "))
+        line.stylize(_LOOKS[look], 0, len(word))
+        console.print(line)
+
+
+def _print_legend(repeated: Sequence[Repeated], console: Console) -> None:
+    passes = [one.summary for one in repeated]
+    console.print(Text(LEGEND, style="dim"))
+    if any(one.runs > 1 for one in repeated):
+        console.print(Text(OVER, style="dim"))
+    elif _any_interval(passes):
+        console.print(Text(WITHIN, style="dim"))
 
 
 def _print_notices(found: list[Notice], console: Console) -> None:
@@ -138,14 +168,23 @@ def _print_thresholds(summary: Summary, console: Console) -> None:
     results = summary.thresholds
     if len(results) > MOST_THRESHOLDS:
         results = tuple(result for result in results if result.verdict != "ok")[:MOST_THRESHOLDS]
-    console.print(f"\n{thresholds_met(summary)}")
-    for result in results:
-        verdict = _VERDICTS.get(result.verdict, "FAIL")
-        condition = shorten(f"{result.metric} {result.expression}", 30)
-        name = shorten(pass_name(result.strategy, result.pass_, result.case), 16)
+    if not results:
+        return
+    console.print("\nthresholds")
+    names = [shorten(pass_name(one.strategy, one.pass_, one.case), 16) for one in results]
+    beside = max(map(len, names))
+    room = max(24, console.width - beside - 20)  # for what else is in the line: the verdict, blanks, a short value
+    conditions = [shorten(f"{one.metric} {one.expression}", room) for one in results]
+    across = max(map(len, conditions))
+    for result, condition, name in zip(results, conditions, names, strict=True):
+        word = _VERDICTS.get(result.verdict, "FAIL")
         said = result.detail if result.value is None else measured(result)
-        line = Text.assemble("  ", (f"{verdict:<5}", _STYLES[verdict]), f" {condition:<30}  {name:<16}  {said}")
-        console.print(line, no_wrap=True, overflow="ellipsis")
+        line = Text.assemble("  ", (f"{word:<4}", _STYLES[word]), f"  {condition:<{across}}  {name:<{beside}}  {said}")
+        if len(line) > console.width:  # what is to be done about it is worth a line of its own
+            line = line[: -len(said)]
+            line.rstrip()
+            line.append(f"\n        {said}")
+        console.print(line)
 
 
 def _print_turns(turns: Sequence[TurnSummary], console: Console) -> None:
@@ -182,15 +221,43 @@ def _of_stream(passes: Sequence[PassSummary], name: str) -> list[tuple[PassSumma
     return [(one, own) for one in passes for own in one.streams if own.name == name]
 
 
+def _print_intervals(repeated: Sequence[Repeated], console: Console) -> None:
+    """How far the percentiles above may be from the truth, and of how many samples or runs they are."""
+    passes = [one.summary for one in repeated]
+    if not _any_interval(passes):
+        return
+    streamed = any(one.distributions["ttft"].n for one in passes)
+    several = any(one.runs > 1 for one in repeated)
+    shown = [*(["ttft"] if streamed else []), *INTERVALS]
+    headings = [heading for heading, _, _ in TTFT_COLUMNS] if streamed else []
+    headings += [f"{_TITLES[metric]} p95\n95 % interval" for metric in shown]
+    cells = []
+    for one, of in zip(passes, repeated, strict=True):
+        row = [cell(one, metric, part) for _, metric, part in TTFT_COLUMNS] if streamed else []
+        # Among several runs, one alone has an interval of another kind.
+        row += [DASH if several and of.runs == 1 else interval(one.distributions[name].p95, "s") for name in shown]
+        cells.append([*row, number(of.runs if several else one.distributions["latency"].n)])
+    _print_cells("", passes, [*headings, "runs" if several else "samples"], cells, console)
+
+
+def _any_interval(passes: Sequence[PassSummary]) -> bool:
+    return any(one.distributions[metric].p95.value is not None for one in passes for metric in INTERVALS)
+
+
 def _print_table(
     title: str,
     rows: Sequence[tuple[PassSummary, PassSummary | StreamSummary | ModelSummary]],
     columns: Sequence[tuple[str, str, str]],
     console: Console,
 ) -> None:
-    """One line a pass, those of a case below its name.  Only names give way where the width does not suffice."""
     cells = [[cell(run, metric, part) for _, metric, part in columns] for _, run in rows]
-    headings = [heading for heading, _, _ in columns]
+    _print_cells(title, [one for one, _ in rows], [heading for heading, _, _ in columns], cells, console)
+
+
+def _print_cells(
+    title: str, passes: Sequence[PassSummary], headings: Sequence[str], cells: list[list[str]], console: Console
+) -> None:
+    """One line a pass, those of a case below its name.  Only names give way where the width does not suffice."""
     widths = [
         max(map(len, (*heading.split("\n"), *column)))
         for heading, column in zip(headings, zip(*cells, strict=True), strict=True)
@@ -201,7 +268,7 @@ def _print_table(
     for heading, width in zip(headings, widths, strict=True):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width, vertical="bottom")
     case = None
-    for (one, _), row in zip(rows, cells, strict=True):
+    for one, row in zip(passes, cells, strict=True):
         if one.case != case:
             case = one.case
             table.add_row(Text(shorten(case or "", room), style="bold"))

@@ -7,7 +7,7 @@ lines differ in dash, parts of bars stand in one order, and the table says it in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from bench.results.columns import Columns, Floats
 from bench.results.format import text
+from bench.results.intervals import typical
 from bench.results.summary import Quantile
 from reports.passes import Pass, sound_or_all
 from reports.svg import Hint, Key, Plot, colour, drawing, grid, inline, seconds_axis, stack
@@ -120,10 +121,9 @@ def _value_range(passes: Sequence[Pass]) -> tuple[float, float]:
 
 def _percentile_finding(passes: Sequence[Pass]) -> str:
     compared = sound_or_all(passes)
-    p95 = {
-        run.name: float(np.quantile(run.columns.requests.response_time[run.columns.requests.ok], 0.95))
-        for run in compared
-    }
+    p95 = _by_strategy(
+        (run, float(np.quantile(run.columns.requests.response_time[run.columns.requests.ok], 0.95))) for run in compared
+    )
     best, worst = min(p95, key=p95.__getitem__), max(p95, key=p95.__getitem__)
     if p95[worst] <= p95[best] * 1.02:
         return f"95 % of the answers are there within {text(p95[worst], 's')}" + (
@@ -131,6 +131,15 @@ def _percentile_finding(passes: Sequence[Pass]) -> str:
         )
     soonest, latest = text(p95[best], "s"), text(p95[worst], "s")
     return f"95 % of the answers are there within {soonest} with {best}, within {latest} with {worst}"
+
+
+def _by_strategy(found: Iterable[tuple[Pass, float]]) -> dict[str, float]:
+    """What is said of each strategy: of one that was repeated, what its runs come to together."""
+    runs: dict[str, list[float]] = {}
+    for run, value in found:
+        runs.setdefault(run.summary.strategy, []).append(value)
+    together = {name: typical(values) for name, values in runs.items()}
+    return {name: one.estimate if (one := together[name]) else values[0] for name, values in runs.items()}
 
 
 def _percentile_table(passes: Sequence[Pass]) -> Table:
@@ -151,20 +160,35 @@ def _quantile(quantile: Quantile) -> str:
 
 # Where the time went
 
-_PARTS = (("queue", "waiting to be sent"), ("throttle", "429s and the waits after them"), ("service", "in service"))
+_WAITING = (
+    ("queue", "waiting to be sent"),
+    ("throttle", "tries that failed, 429s above all, and the waits after them"),
+)
+_WHOLE = ("service", "in service")
+_STREAMED = (("service", "in service until the first token"), ("writing", "in service from then on"))
+_SOME = ("service", "in service until the first token, or the whole answer where it is not streamed")
+
+
+def _parts(passes: Sequence[Pass]) -> tuple[tuple[str, str], ...]:
+    """Colours and names of the parts: the service is parted where answers tell of their first token."""
+    told = [~np.isnan(run.columns.requests.ttft[run.columns.requests.ok]) for run in passes]
+    if not any(one.any() for one in told):
+        return (*_WAITING, _WHOLE)
+    return (*_WAITING, *(_STREAMED if all(one.all() for one in told) else (_SOME, _STREAMED[1])))
 
 
 def where_time_went(passes: Sequence[Pass], case: str | None = None) -> Plot:
-    """The response time of a typical and of a slow request, split into its three parts."""
+    """The response time of a typical and of a slow request, split into its parts."""
     shown = [run for run in passes if run.columns.requests.ok.any()][:PANELS]
     rows = [(run.name, share, _time_parts(run.columns, share)) for run in shown for share in (50, 95)]
-    figure_name, title = _of_case("where-time-went", case), _in_case(_time_finding(shown, rows), case)
+    known = _parts(shown)
+    figure_name, title = _of_case("where-time-went", case), _in_case(_time_finding(shown, rows, known), case)
     with drawing(figure_name):
         figure, (ax,) = stack([0.27 * len(rows) + 0.1], left=2.2, top=0.1)
         left, hints = np.zeros(len(rows)), list[Hint]()
         y = np.arange(len(rows), dtype=np.float64) + np.repeat(np.arange(len(shown)) * 0.35, 2)
         totals = np.array([sum(parts) for _, _, parts in rows])
-        for number, (name, label) in enumerate(_PARTS):
+        for number, (name, label) in enumerate(known):
             widths = np.array([parts[number] for _, _, parts in rows]) / totals * 100
             ax.barh(y, widths, 0.78, left=left, color=colour(name), linewidth=0)
             for place, (run, share, parts) in enumerate(rows):
@@ -182,9 +206,9 @@ def where_time_went(passes: Sequence[Pass], case: str | None = None) -> Plot:
         alt = f"Bars of response time by part. {title}. The table has the numbers."
         svg = inline(figure, figure_name, alt, hints)
     table = Table(
-        ("strategy, percentile", "response time", *(label for _, label in _PARTS)),
+        ("strategy, percentile", "response time", *(label for _, label in known)),
         [
-            (f"{name}, p{share}", text(sum(parts), "s"), *(text(part, "s") for part in parts))
+            (f"{name}, p{share}", text(sum(parts), "s"), *(text(part, "s") for part in parts[: len(known)]))
             for name, share, parts in rows
         ],
     )
@@ -192,32 +216,44 @@ def where_time_went(passes: Sequence[Pass], case: str | None = None) -> Plot:
         "Share of the response time (across), at its p50 and its p95: the mean of the requests within two percentiles "
         f"of each, of those that succeeded. At the end of each bar, the response time. {_left_out(shown, passes)}"
     )
-    return Plot(figure_name, title, note, svg, tuple(Key(name, "area", label) for name, label in _PARTS), table)
+    return Plot(figure_name, title, note, svg, tuple(_occurring(known, rows)), table)
 
 
-def _time_parts(columns: Columns, percentile: int) -> tuple[float, float, float]:
-    """Mean queue time, throttle wait and latency of the requests around a percentile of the response time."""
+def _occurring(known: Sequence[tuple[str, str]], rows: Sequence[tuple[str, int, tuple[float, ...]]]) -> Iterator[Key]:
+    """The parts that any request spent time in."""
+    for number, (name, label) in enumerate(known):
+        if any(parts[number] > 0 for _, _, parts in rows):
+            yield Key(name, "area", label)
+
+
+def _time_parts(columns: Columns, percentile: int) -> tuple[float, ...]:
+    """Mean queue time, throttle wait and service, before and after the first token, of the requests around a
+    percentile of the response time."""
     requests = columns.requests
     order = np.flatnonzero(requests.ok)[np.argsort(requests.response_time[requests.ok], kind="stable")]
     low, high = (round((len(order) - 1) * p / 100) for p in (percentile - 2, percentile + 2))
     near = order[low : high + 1]
-    return (
-        float(requests.queue_time[near].mean()),
-        float(requests.throttle_wait[near].mean()),
-        float(requests.latency[near].mean()),
-    )
+    latency, ttft = requests.latency[near], requests.ttft[near]
+    first = np.where(np.isnan(ttft), latency, ttft)
+    parts = (requests.queue_time[near], requests.throttle_wait[near], first, latency - first)
+    return tuple(float(part.mean()) for part in parts)
 
 
-def _time_finding(passes: Sequence[Pass], rows: list[tuple[str, int, tuple[float, float, float]]]) -> str:
+def _time_finding(
+    passes: Sequence[Pass], rows: list[tuple[str, int, tuple[float, ...]]], known: tuple[tuple[str, str], ...]
+) -> str:
     """Of the strategy that answers soonest: the others wait longer, which is why they are slower."""
-    compared = {run.name for run in sound_or_all(passes)}
-    typical = {name: parts for name, share, parts in rows if share == 50 and name in compared}
-    quickest = min(typical, key=lambda name: sum(typical[name]))
-    parts = typical[quickest]
-    biggest = max(range(3), key=lambda number: parts[number])
+    compared = {run.name: run.summary.strategy for run in sound_or_all(passes)}
+    near = {name: parts for name, share, parts in rows if share == 50 and name in compared}
+    quickest = min(near, key=lambda name: sum(near[name]))
+    parts = near[quickest]
+    biggest = max(range(len(known)), key=lambda number: parts[number])
     share = text(parts[biggest] / (sum(parts) or 1), "share")
-    where = ("waiting to be sent", "on 429s and the waits after them", "in service")[biggest]
-    return f"A typical request of {quickest} spends {share} of its time {where}"
+    where = {"queue": "waiting to be sent", "throttle": "on tries that failed and the waits after them"}
+    if known[2] == _STREAMED[0]:
+        where |= {"service": "waiting for the first token", "writing": "on the rest of the answer"}
+    spent = where.get(known[biggest][0], "in service")
+    return f"A typical request of {compared[quickest]} spends {share} of its time {spent}"
 
 
 def _bar_axis(ax: Axes, y: Floats, labels: list[str]) -> None:

@@ -7,6 +7,7 @@ JSON, in which no `<` is left, go in as they are.  The page may run one script, 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from bench.results.folder import RECORDS, LoadedRun, replace_with
 from bench.results.format import DASH, count, number, pass_name, text
 from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS
-from bench.results.record import read_records
+from bench.results.record import OfPass, read_records
 from bench.results.summary import Summary, ThresholdResult
 from bench.results.texts import Text
 from bench.results.workers import in_words as in_words_of_workers
@@ -42,6 +43,9 @@ from reports.words import measured, notices, thresholds_met, verdict
 TIMELINES = 8
 """Strategies whose timeline is drawn: each is as tall as a screen."""
 
+
+_UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
+"""How the API names an organisation in its messages: no matter of whoever gets the report by mail."""
 
 TURNS = 15
 """Rows of the table of turns; of more turns, some are left out between the first and the last."""
@@ -67,6 +71,7 @@ def render(run: LoadedRun, comparison: Comparison | None = None, texts: Sequence
         **_head(run, run.summary, passes, comparison, texts),
         **_belief(run, run.summary, passes),
         comparisons=tables.comparisons(passes),
+        each_run=tables.each_run(passes),
         everything=tables.everything(passes),
         sweeps=sweep_figures(run.info, passes),
         fan_out=fan_out(passes),
@@ -262,16 +267,18 @@ def _with_timeline(passes: Sequence[Pass], most: int) -> list[Pass]:
 
 def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
     """Failures by strategy and cause; 429s that a retry got past are attempts that failed, not requests."""
-    ids = _request_ids(run) if any(one.summary.failures for one in passes) else {}
+    given_up = _given_up(run) if any(one.summary.failures for one in passes) else {}
     rows: list[tuple[str, ...]] = []
     for one in passes:
         attempts = one.columns.attempts
         for cause, failed in one.summary.attempts.items():
             when = attempts.ended[attempts.cause == CAUSE_NAMES.index(cause)]
             lost = one.summary.failures.get(cause, 0)
-            examples = ", ".join(ids.get((one.summary.of_pass, cause), [])) or DASH
+            ids, message = given_up.get((one.summary.of_pass, cause), ([], None))
+            meaning, examples = CAUSES[cause].meaning, ", ".join(ids) or DASH
+            about = f"{meaning}. The first was told: {_UUID.sub('…', message)}" if message else meaning
             moments = (text(float(when.min()), "s"), text(float(when.max()), "s"))
-            rows.append((one.name, CAUSES[cause].meaning, examples, number(failed), number(lost), *moments))
+            rows.append((one.name, about, examples, number(failed), number(lost), *moments))
     headings = ("strategy", "cause", "request ids", "attempts", "requests failed for good", "first", "last")
     lost = sum(sum(one.summary.failures.values()) for one in passes)
     total = sum(len(one.columns.requests) for one in passes)
@@ -285,15 +292,16 @@ def _errors(run: LoadedRun, passes: Sequence[Pass]) -> dict[str, object]:
     }
 
 
-def _request_ids(run: LoadedRun) -> dict[tuple[tuple[str | None, str, int], str], list[str]]:
-    """Up to three ids of requests that failed for good, by pass and cause."""
-    found: dict[tuple[tuple[str | None, str, int], str], list[str]] = {}
+def _given_up(run: LoadedRun) -> dict[tuple[OfPass, str], tuple[list[str], str | None]]:
+    """Up to three ids of requests that failed for good, and what the first was told, by pass and cause."""
+    found: dict[tuple[OfPass, str], tuple[list[str], str | None]] = {}
     for record in read_records(run.folder / RECORDS):
         last = record.attempts[-1]
-        if last.cause is not None and last.request_id is not None:
-            ids = found.setdefault((record.of_pass, last.cause), [])
-            if len(ids) < 3:
-                ids.append(last.request_id)
+        if last.cause is None:
+            continue
+        ids, _ = found.setdefault((record.of_pass, last.cause), ([], last.message))
+        if last.request_id is not None and len(ids) < 3:
+            ids.append(last.request_id)
     return found
 
 

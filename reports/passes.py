@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bench.results.columns import Columns
 from bench.results.format import pass_name
-from bench.results.summary import ModelSummary, PassSummary
+from bench.results.summary import ModelSummary, PassSummary, Summary
 
 MOST_FAILED = 0.01
 """Share of failed requests above which a strategy is best at nothing: failing is quick and cheap."""
@@ -46,3 +46,11 @@ def sound_or_all(passes: Sequence[Pass]) -> Sequence[Pass]:
 def models_of(summary: PassSummary) -> tuple[ModelSummary, ...]:
     """The models to show by themselves.  Where each stream has a model of its own, the streams say it all already."""
     return summary.models if len(summary.models) != len(summary.streams) else ()
+
+
+def asked_of(summary: Summary, one: PassSummary) -> tuple[str, str]:
+    """The tier and the models of a pass, which a case may have of its own."""
+    case = next((case for case in summary.cases if case.name == one.case), None)
+    model = case.model if case else summary.model
+    several = tuple(dict.fromkeys(own.name for own in one.models))
+    return case.tier if case else summary.tier, " and ".join(several) or model

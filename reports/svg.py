@@ -40,6 +40,7 @@ NAMES = (
     "good",
     "bad",
     "caution",
+    "writing",
 )
 """What colours mean.  The page's style gives each a value per theme, as `--c-NAME`."""
 

@@ -5,17 +5,21 @@ Cases stand one below the other, and what is best is best within its case.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import msgspec
 
 from bench.results.causes import CAUSES
-from bench.results.format import DASH, number, text
+from bench.results.format import DASH, count, number, text
+from bench.results.intervals import Interval
 from bench.results.metrics import DISTRIBUTIONS, METRICS
 from bench.results.summary import LimitUse, PassSummary, Quantile
 from reports.passes import Pass, by_case, models_of
-from reports.words import column_text
+from reports.repeats import Repeated, over_runs
+from reports.words import column_text, interval
 
 SAME = 0.01
 """Single numbers within this share of each other are not told apart."""
@@ -149,6 +153,13 @@ ONE_MODEL = (
     Group("", (Column("not needed", "unneeded"), *ONE_STREAM[-1].columns[:2], Column("cost", "cost"))),
 )
 
+OVER_NOTE = (
+    "Each number is what a run of the strategy typically comes to, the geometric mean of {runs}. Below it its 95 % "
+    "interval over the runs (Student's t of the logarithms), which the next such set of runs should be held against; "
+    "that within a run stands below. ★ marks the best of a column among the strategies that failed at most 1 % of "
+    "their requests, where its interval touches no other. A dash: not known in every run, or too few samples."
+)
+
 MAIN_NOTE = (
     "Below each percentile its 95 % interval within this run. ★ marks the best of a column among the strategies that "
     "failed at most 1 % of their requests, where its interval touches no other. A dash: not known, or too few samples."
@@ -162,7 +173,9 @@ CACHING_NOTE = (
 
 def comparisons(passes: Sequence[Pass]) -> list[Comparison]:
     """The main table; one for streams and one for the SLO where there is something to show."""
-    tables = [_comparison("Strategies side by side", MAIN, passes, MAIN_NOTE)]
+    runs = max(Counter((one.summary.case, one.summary.strategy) for one in passes).values(), default=1)
+    note = OVER_NOTE.format(runs=count(runs, "run")) if runs > 1 else MAIN_NOTE
+    tables = [_comparison("Strategies side by side", MAIN, passes, note)]
     tables += [_of_stream(name, passes) for name in _stream_names(passes)]
     tables += [_of_model(name, passes) for name in _model_names(passes)]
     if any(one.summary.distributions["ttft"].n for one in passes):
@@ -210,51 +223,78 @@ def _as_met(summary: PassSummary, stream: str) -> PassSummary:
     return msgspec.structs.replace(summary, values=own.values, distributions=own.distributions)
 
 
+def each_run(passes: Sequence[Pass]) -> Comparison | None:
+    """Every run of every strategy; None where none was repeated."""
+    if not any(one.summary.pass_ for one in passes):
+        return None
+    parts = [
+        Part(case, [Row(one.name, [_alone(one, column) for group in MAIN for column in group.columns]) for one in own])
+        for case, own in by_case(passes)
+    ]
+    return Comparison("Each run by itself", MAIN, parts, "Below each percentile its 95 % interval within that run.")
+
+
+def _alone(one: Pass, column: Column) -> Cell:
+    unit, found = METRICS[column.metric].unit, _found(one.summary, column)
+    return Cell(column_text(found.value, unit), _bounds(found, unit) if column.part else "")
+
+
 def _comparison(label: str, groups: tuple[Group, ...], passes: Sequence[Pass], note: str) -> Comparison:
-    return Comparison(label, groups, [Part(case, _rows(groups, own)) for case, own in by_case(passes)], note)
+    """A row for each strategy; of what was repeated, what a run comes to."""
+    parts = [Part(case, _rows(groups, _strategies(own))) for case, own in by_case(passes)]
+    return Comparison(label, groups, parts, note)
 
 
-def _rows(groups: tuple[Group, ...], passes: Sequence[Pass]) -> list[Row]:
+def _strategies(passes: Sequence[Pass]) -> list[tuple[Pass, Repeated]]:
+    by_strategy = {one.summary.strategy: one for one in reversed(passes)}
+    together = over_runs([one.summary for one in passes])
+    return [(replace(by_strategy[one.summary.strategy], summary=one.summary), one) for one in together]
+
+
+def _rows(groups: tuple[Group, ...], passes: Sequence[tuple[Pass, Repeated]]) -> list[Row]:
     columns = [_column_cells(column, passes) for group in groups for column in group.columns]
-    return [Row(one.name, [cells[place] for cells in columns]) for place, one in enumerate(passes)]
+    return [Row(one.name, [cells[place] for cells in columns]) for place, (one, _) in enumerate(passes)]
 
 
-def _column_cells(column: Column, passes: Sequence[Pass]) -> list[Cell]:
+def _column_cells(column: Column, passes: Sequence[tuple[Pass, Repeated]]) -> list[Cell]:
     metric = METRICS[column.metric]
-    found = [_found(one.summary, column) for one in passes]
-    best = _best([one for one, run in zip(found, passes, strict=True) if run.sound], metric.better)
+    found = [_found(one.summary, column, one.spread) for _, one in passes]
+    best = _best([one for one, (run, _) in zip(found, passes, strict=True) if run.sound], metric.better)
     longest = max((one.value for one in found if one.value is not None), default=0.0)
+    several = any(repeated.runs > 1 for _, repeated in passes)
     return [
         Cell(
             column_text(one.value, metric.unit),
-            _interval(one, metric.unit) if column.part else "",
+            _bounds(one, metric.unit) if repeated.runs > 1 or (column.part and not several) else "",
             one.value is not None and one.value == best,
             round(100 * one.value / longest, 1)
             if column.metric == "makespan" and one.value is not None and longest
             else None,
         )
-        for one in found
+        for one, (_, repeated) in zip(found, passes, strict=True)
     ]
 
 
-def _found(one: PassSummary, column: Column) -> Quantile:
-    """The number with its interval; a single number gets one as wide as what is not told apart."""
+def _found(one: PassSummary, column: Column, spread: Mapping[str, Interval] = MappingProxyType({})) -> Quantile:
+    """The number with its interval; a single number of one run gets one as wide as what is not told apart."""
     if column.part:
         quantile: Quantile = getattr(one.distributions[column.metric], column.part)
         return quantile
     value = one.values[column.metric]
     if value is None:
         return Quantile(None, None, None, 0)
+    if (over := spread.get(column.metric)) is not None:
+        return Quantile(value, over.lo, over.hi, 0)
     return Quantile(value, value - abs(value) * SAME / 2, value + abs(value) * SAME / 2, 0)
 
 
-def _interval(quantile: Quantile, unit: str) -> str:
+def _bounds(quantile: Quantile, unit: str) -> str:
+    """The interval, or how many samples it needs; nothing of a number that was the same in every run."""
     if quantile.value is None:
-        return f"needs {quantile.needed:,}"
-    low, high = column_text(quantile.lo, unit), column_text(quantile.hi, unit)
-    number_low, _, unit_low = low.partition(" ")
-    low = number_low if high.endswith(f" {unit_low}") else low
-    return f"{low} {DASH} {high}".replace(f" {unit_low}", f"\u00a0{unit_low}")  # paper is narrow: no unit alone
+        return interval(quantile, unit) if quantile.needed else ""
+    shown = interval(quantile, unit)
+    alike = not quantile.needed and quantile.lo == quantile.hi
+    return "" if alike else shown.replace(" ", "\u00a0").replace(f"\u00a0{DASH}\u00a0", f" {DASH} ")
 
 
 def _best(found: Sequence[Quantile], better: str | None) -> float | None:

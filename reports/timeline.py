@@ -18,6 +18,11 @@ SPANS = 300
 
 _BINS = 400
 
+FEW = 50
+"""Dots up to which each is large enough to be seen alone."""
+
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
+
 HINTS = 50
 """Places of the timeline at which the pointer is told how many were in flight."""
 
@@ -99,9 +104,10 @@ def _dot_panel(ax: Axes, columns: Columns, rejected: Bools, scale: float) -> Non
         (rejected, "throttle", 2.2),
         (_lost(attempts), "failed", 3.2),
     ):
-        _dots(ax, attempts.sent[chosen] / scale, took[chosen], name, size, dense=int(chosen.sum()) > DENSE)
+        _dots(ax, *_distinct(attempts.sent[chosen] / scale, took[chosen]), name, size)
     positive = took[took > 0]
     seconds_axis(ax, float(positive.min()) if len(positive) else 0.0, float(took.max()))
+    ax.tick_params(axis="y", pad=7)  # a dot at the very beginning is whole
     ax.set_title("attempts: how long each took, by when it was sent")
 
 
@@ -112,6 +118,7 @@ def _in_flight_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: floa
     ax.stairs(levels, edges / scale, color=colour("service"), linewidth=1.1, baseline=None)
     ax.set_ylim(0, max(1, levels.max()) * 1.12)
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.yaxis.set_major_formatter(THOUSANDS)
     ax.set_title("in flight")
     moments = (edges[:-1] + edges[1:]) / 2
     return [
@@ -132,7 +139,7 @@ def _rate_panel(ax: Axes, columns: Columns, end: float, scale: float) -> None:
         ax.stairs(counts * 60 / width, edges / scale, color=colour(name), linestyle=dash, baseline=None)
     ax.set_ylim(0, None)
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.yaxis.set_major_formatter(THOUSANDS)
     ax.set_title(f"sent (dashed) and answered per minute, in each {width:g} s")
 
 
@@ -155,6 +162,7 @@ def _rejected_panel(ax: Axes, attempts: AttemptColumns, end: float, scale: float
         keys.append(Key(name, "area", f"429: {words}"))
     ax.set_ylim(0, below.max() * 1.15)
     ax.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    ax.yaxis.set_major_formatter(THOUSANDS)
     ax.set_title(f"429s in each {width:g} s: {', '.join(said)}")
     return keys
 
@@ -196,14 +204,24 @@ def _segments(ax: Axes, starts: Floats, ends: Floats, rows: Floats, name: str, w
     ax.plot(x.ravel(), y.ravel(), color=colour(name), linewidth=width)
 
 
-def _dots(ax: Axes, x: Floats, y: Floats, name: str, size: float, *, dense: bool = False) -> None:
+def _distinct(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Places without those upon each other, where there are few moments: a batch sends thousands at one."""
+    if not len(x) or len(np.unique(x)) > FEW:
+        return x, y
+    places = np.unique(np.column_stack((x, y)), axis=0)
+    return places[:, 0], places[:, 1]
+
+
+def _dots(ax: Axes, x: Floats, y: Floats, name: str, size: float) -> None:
     """Dots as one path of lines without length, whose round ends are all that shows; a picture where dense."""
-    if dense:
-        ax.plot(x, y, ".", color=BAKED[name], markersize=size, markeredgewidth=0, alpha=0.6, rasterized=True)
+    if len(x) > DENSE:
+        ax.plot(x, y, ".", color=BAKED[name], markersize=size * 1.3, markeredgewidth=0, alpha=0.7, rasterized=True)
         return
+    if len(x) <= FEW:
+        size = max(size, 5.0)
     nothing = np.full(len(x), np.nan)
     xs, ys = np.column_stack((x, x, nothing)), np.column_stack((y, y, nothing))
-    ax.plot(xs.ravel(), ys.ravel(), color=colour(name), linewidth=size, solid_capstyle="round")
+    ax.plot(xs.ravel(), ys.ravel(), color=colour(name), linewidth=size, solid_capstyle="round", clip_on=False)
 
 
 def _in_flight(attempts: AttemptColumns, edges: Floats) -> Floats:

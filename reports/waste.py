@@ -9,12 +9,12 @@ from bench.results.summary import PassSummary
 
 
 def waste(passes: Sequence[PassSummary]) -> list[str]:
-    """A sentence or two for each pass that wasted something or hedged."""
-    return [
-        f"{pass_name(one.strategy, one.pass_, one.case)}: {' '.join(sentences)}"
-        for one in passes
-        if (sentences := [*_wasted(one), *_hedges(one)])
-    ]
+    """A sentence or two for each pass that wasted something or hedged; those that are alike once."""
+    names: dict[str, list[str]] = {}
+    for one in passes:
+        if said := " ".join([*_wasted(one), *_hedges(one)]):
+            names.setdefault(said, []).append(pass_name(one.strategy, one.pass_, one.case))
+    return [f"{', '.join(those)}: {'each ' if len(those) > 1 else ''}{said}" for said, those in names.items()]
 
 
 def _wasted(one: PassSummary) -> Iterator[str]:

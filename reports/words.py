@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from bench.errors import Exit
-from bench.results.format import pass_name, text, three
+from bench.results.format import DASH, pass_name, text, three
 from bench.results.metrics import METRICS
-from bench.results.summary import Summary, ThresholdResult
+from bench.results.summary import Quantile, Summary, ThresholdResult
 from bench.results.thresholds import WORDS, split_tags
 
 
@@ -31,6 +31,15 @@ def column_text(value: float | None, unit: str) -> str:
     if value is not None and unit == "s" and value >= 1:
         return f"{three(value)} s"
     return text(value, unit).removesuffix(" /min").removesuffix(" tok/s")
+
+
+def interval(quantile: Quantile, unit: str) -> str:
+    """The bounds of a percentile in a column of its like, with one unit; of too few samples how many it needs."""
+    if quantile.value is None:
+        return f"needs {quantile.needed:,}"
+    low, high = column_text(quantile.lo, unit), column_text(quantile.hi, unit)
+    number_low, _, unit_low = low.partition(" ")
+    return f"{number_low if high.endswith(f' {unit_low}') else low} {DASH} {high}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/empty"
 cd "$folder/empty"
 "$folder/venv/bin/claude-bench" scenarios
+"$folder/venv/bin/claude-bench" init --ci github
+"$folder/venv/bin/claude-bench" run scenarios/first.yaml --out first --quiet
 "$folder/venv/bin/claude-bench" run summarize-100 --target sim --out run
 test -s run/report.html
 "$folder/venv/bin/claude-bench" run summarize-100 --target mock --speed 200 --strategy semaphore-10 --quiet

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from bench.results.bottleneck import BOTTLENECK, STRAINED
 from mock_server.faults import KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +46,29 @@ def test_every_format_and_every_instrument_is_described() -> None:
     for one in INSTRUMENTS:
         name = prometheus_name(one) + "_total" * (one.kind == "counter")
         assert f"| `{one.name}` | `{name}` |" in page
+
+
+def test_every_warning_is_in_the_table_of_warnings() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "bench" / "results").glob("*.py"))
+    codes = {*re.findall(r'Warning\(\s*"(\w+)"', sources), BOTTLENECK, STRAINED}
+    table = (ROOT / "docs" / "report.md").read_text().partition("## Warnings")[2].partition("\n## ")[0]
+    assert len(codes) > 15
+    assert codes == set(re.findall(r"`(\w+)`", table)) - {"code"}
+
+
+def test_every_variable_of_the_environment_that_is_read_is_in_one_table() -> None:
+    table = (ROOT / "docs" / "environment.md").read_text()
+    read = {
+        name
+        for package in ("bench", "mock_server", "reports")
+        for path in (ROOT / package).rglob("*.py")
+        for name in re.findall(
+            r'"((?:ANTHROPIC|GITHUB|GITLAB|XDG|NO_|FORCE_|LOCALAPP|CLAUDE|BENCH)\w*)"', path.read_text()
+        )
+        if name.isupper()
+    }
+    assert len(read) > 7
+    assert [name for name in read if f"`{name}`" not in table] == []
 
 
 def test_every_option_of_the_pytest_plugin_is_described() -> None:

@@ -194,6 +194,9 @@ def report(
     show_text: Annotated[
         bool, Parameter(negative="", help="Show the prompts and answers that run --keep-text has kept.")
     ] = False,
+    sentence: Annotated[
+        bool, Parameter(negative="", help="Print a sentence for each strategy that can be pasted into a ticket.")
+    ] = False,
     exit_zero: Annotated[bool, Parameter(negative="", help="Return 0 whatever is found.")] = False,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Only the answer.")] = False,
@@ -207,7 +210,11 @@ def report(
 
     against = None if compare is None else comparing.against(compare, across=words(across))
     finished = api.report(folder, against=against, show_text=show_text)
-    return passed(_show(finished, json=json, quiet=quiet), exit_zero=exit_zero)
+    if sentence:
+        code = printed(lambda: api.show_sentences(finished), finished.summary.exit_code)
+    else:
+        code = _show(finished, json=json, quiet=quiet)
+    return passed(code, exit_zero=exit_zero)
 
 
 def _report_sweep(folder: Path, compare: str | None, *, json: bool, quiet: bool) -> int:

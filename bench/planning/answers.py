@@ -59,19 +59,14 @@ class _Told(NamedTuple):
 
 
 def _read(record: Record) -> _Told:
-    """Thinking that is not shown comes at the same rate as what is: so the first token can be told from the first seen.
-
-    Thinking was shown where the first token was not yet text.
-    """
+    """Thinking that is not shown comes at the rate of what is: so the first token can be told from the first seen."""
     last, usage = record.attempts[-1], record.attempts[-1].usage
     interval = seconds_per_token(last)
     if usage is None or last.first_token is None or last.last_token is None:
         return _Told(record.expected_output, np.nan, interval, 0.0)
-    hidden = usage.thinking_tokens if last.first_text == last.first_token else 0
-    ttft, seen = last.first_token - last.sent, usage.output_tokens - hidden
+    hidden, ttft = usage.output_tokens - last.seen_tokens, last.first_token - last.sent
     if hidden:
-        interval = (last.last_token - last.first_token) / (seen - 1) if seen > 1 else np.nan
-        ttft = max(SHORTEST, ttft - hidden * interval) if seen > 1 else np.nan
+        ttft = max(SHORTEST, ttft - hidden * interval) if last.seen_tokens > 1 else np.nan
     return _Told(record.expected_output, ttft, interval, hidden)
 
 

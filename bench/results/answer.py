@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from bench.results.fan_out_answer import fan_out_sentences
 from bench.results.format import count, dollars, seconds, share
+from bench.results.intervals import typical
 from bench.results.observation import observed_sentences
 from bench.results.question import Question
 from bench.results.summary import Distribution, PassSummary
@@ -37,8 +37,8 @@ class _Strategy:
     words: str
 
     def typical(self, metric: str) -> float | None:
-        """Median over the passes."""
-        return _median(one.values[metric] for one in self.passes)
+        """What one of its passes comes to: their geometric mean."""
+        return _typical(one.values[metric] for one in self.passes)
 
     def total(self, metric: str) -> int:
         """Sum over the passes."""
@@ -49,7 +49,7 @@ class _Strategy:
         """How much it had to do."""
         if (fan_out := self.passes[0].fan_out) is not None:
             return count(fan_out.prompts, "prompt")
-        return count(self.typical("requests") or 0, "request")
+        return count(round(self.typical("requests") or 0), "request")
 
     @property
     def batched(self) -> bool:
@@ -105,7 +105,7 @@ def _strategy(question: Question, name: str, passes: tuple[PassSummary, ...]) ->
         times = [one.distributions["group_time"] for one in passes]
         return _by_times(name, passes, times, "time to the answer")
     if not question.own_times:
-        time = _median(one.values["makespan"] for one in passes) or 0.0
+        time = _typical(one.values["makespan"] for one in passes) or 0.0
         return _Strategy(name, passes, time, seconds(time))
     stream = next(iter(question.streams), None)
     times = [_response_times(one, stream) for one in passes]
@@ -113,10 +113,10 @@ def _strategy(question: Question, name: str, passes: tuple[PassSummary, ...]) ->
 
 
 def _by_times(name: str, passes: tuple[PassSummary, ...], times: list[Distribution], whose: str) -> _Strategy:
-    p95 = _median(one.p95.value for one in times)
+    p95 = _typical(one.p95.value for one in times)
     if p95 is not None:
         return _Strategy(name, passes, p95, f"p95 {whose} {seconds(p95)}")
-    mean = _median(one.mean for one in times) or 0.0
+    mean = _typical(one.mean for one in times) or 0.0
     return _Strategy(name, passes, mean, f"mean {whose} {seconds(mean)}")
 
 
@@ -199,8 +199,11 @@ def _trouble(strategy: _Strategy) -> str:
     return " and ".join(parts)
 
 
-def _median(values: Iterator[float | None]) -> float | None:
+def _typical(values: Iterator[float | None]) -> float | None:
     """None when any is not known."""
     every = list(values)
     known = [value for value in every if value is not None]
-    return median(known) if known and len(known) == len(every) else None
+    if not known or len(known) < len(every):
+        return None
+    several = typical(known)
+    return several.estimate if several else known[0]

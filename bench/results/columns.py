@@ -62,7 +62,7 @@ class RequestColumns:
     first_text: Floats
     """Seconds from the last send to the first visible text."""
     tpot: Floats
-    """Seconds per output token after the first; NaN with fewer than two."""
+    """Seconds per output token that was shown after the first; NaN with fewer than two."""
     input_tokens: Ints
     """Uncached input tokens of all attempts.  The five token columns do not overlap."""
     cache_read: Ints

@@ -40,6 +40,22 @@ def mean(values: Sequence[float], level: float) -> Interval | None:
     return _around(fmean(values), stdev(values) / math.sqrt(len(values)), len(values) - 1, level)
 
 
+def typical(values: Sequence[float], level: float = 0.95) -> Interval | None:
+    """What a run comes to, with its interval over the runs; None with fewer than two.
+
+    The geometric mean, since runs differ by a factor; the plain one where a value is 0 or below and has no logarithm.
+    """
+    if len(values) > 1 and min(values) == max(values):
+        return Interval(values[0], values[0], values[0])  # to the last digit, which logarithms lose
+    if len(values) > 1 and min(values) > 0:
+        found = mean([math.log(value) for value in values], level)
+        return found and Interval(math.exp(found.estimate), math.exp(found.lo), math.exp(found.hi))
+    found = mean(values, level)
+    if found is not None and min(values) == 0:  # a count or a share, and there is none below nothing
+        return Interval(found.estimate, max(0.0, found.lo), found.hi)
+    return found
+
+
 def welch(base: Sequence[float], new: Sequence[float], level: float) -> Interval | None:
     """The difference of two means, new minus base, with spreads of their own.  None with fewer than two runs a side.
 

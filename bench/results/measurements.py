@@ -39,8 +39,8 @@ def measurements(record: Record) -> Iterator[Measurement]:
 
 
 def seconds_per_token(attempt: Attempt) -> float | None:
-    """Seconds per output token after the first: (last token - first token) / (output tokens - 1)."""
-    tokens = attempt.usage.output_tokens if attempt.usage else 0
+    """Seconds per output token that was shown after the first; None with fewer than two."""
+    tokens = attempt.seen_tokens
     if tokens < 2 or attempt.first_token is None or attempt.last_token is None:
         return None
     return (attempt.last_token - attempt.first_token) / (tokens - 1)

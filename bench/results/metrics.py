@@ -513,7 +513,8 @@ DISTRIBUTIONS: tuple[Metric[Floats], ...] = (
     _timing(
         "ttft",
         "TTFT",
-        "Seconds from the send of the last attempt to its first token of any kind, thinking included.",
+        "Seconds from the send of the last attempt to its first token of any kind, thinking included. Thinking that is "
+        "not shown sends none: then it is the first sign after it.",
     ),
     _timing(
         "ttft_cold",
@@ -525,7 +526,8 @@ DISTRIBUTIONS: tuple[Metric[Floats], ...] = (
     _timing(
         "tpot",
         "TPOT",
-        "Seconds per output token after the first: (last token - first token) / (output tokens - 1).",
+        "Seconds per output token after the first: (last token - first token) / (output tokens - 1). Thinking "
+        "that is not shown is not counted: it was over when the first token came.",
     ),
     _timing(
         "turn_time",

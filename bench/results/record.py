@@ -93,6 +93,17 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether it succeeded."""
         return self.cause is None
 
+    @property
+    def seen_tokens(self) -> int:
+        """Output tokens that came as content: all but thinking that was not shown, for which no event comes.
+
+        Thinking was shown where the first token was not yet text.
+        """
+        if self.usage is None:
+            return 0
+        hidden = self.usage.thinking_tokens if self.first_text == self.first_token else 0
+        return self.usage.output_tokens - hidden
+
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request with all its attempts.  response = queue + throttle wait + latency, always.

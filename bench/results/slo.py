@@ -34,8 +34,8 @@ class Slo(msgspec.Struct, frozen=True):
 
 
 def seconds_per_token(attempt: Attempt) -> float:
-    """Seconds per output token after the first; NaN with fewer than two."""
-    tokens = attempt.usage.output_tokens if attempt.usage else 0
+    """Seconds per output token that was shown after the first; NaN with fewer than two."""
+    tokens = attempt.seen_tokens
     if tokens < 2 or attempt.first_token is None or attempt.last_token is None:
         return math.nan
     return (attempt.last_token - attempt.first_token) / (tokens - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +21,13 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = unbroken
     return environment.get_template(name)
+
+
+def unbroken(words: str) -> str:
+    """The same words, with no line break between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:%|ms|s|min|h|[kM] tok|tok)(?!\w))", "\u00a0", words)
 
 
 def page_script() -> dict[str, str]:

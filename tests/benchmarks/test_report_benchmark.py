@@ -23,7 +23,18 @@ from reports.live import Progress
 
 MODEL = "claude-sonnet-5"
 QUESTION = Question("load", "How does it go?", MODEL, "sim", "scale", date(2026, 11, 20), own_times=True)
-INFO = RunInfo("id", "2026-11-20T10:41:07Z", ("claude-bench",), {}, "hash", {}, Machine("", "", 2), 7, "sim", "scale")
+INFO = RunInfo(
+    "id",
+    "2026-11-20T10:41:07Z",
+    ("claude-bench",),
+    {"strategies": ["gather"]},
+    "hash",
+    {},
+    Machine("", "", 2),
+    7,
+    "sim",
+    "scale",
+)
 
 
 def open_loop(strategy: str, requests: int) -> list[Record]:

@@ -53,7 +53,7 @@ def sweep() -> Summary:
         Queue(f"semaphore-with-a-long-name-{n}", 300, n, rpm=300, model="no-such-model", pass_=pass_)
         for n, pass_ in [(1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (32, 0), (64, 0), (128, 0), (256, 0), (256, 1)]
     ]
-    return msgspec.structs.replace(summary(queues), thresholds=(), warnings=())
+    return msgspec.structs.replace(summary(queues), thresholds=(), warnings=(), reasons=(), exit_code=0)
 
 
 def streams() -> Summary:
@@ -115,7 +115,7 @@ def test_more_warnings_than_fit_are_counted() -> None:
 def test_many_thresholds_show_those_that_are_not_met() -> None:
     many = tuple(msgspec.structs.replace(THRESHOLDS[0], strategy=f"s{n}") for n in range(20))
     text = printed(msgspec.structs.replace(summary(), thresholds=(*many, THRESHOLDS[1])))
-    assert "20 of 21 thresholds met" in text
+    assert "FAILED  20 of 21 thresholds met" in text
     assert "FAIL  errors rate < 1%" in text
     assert "  ok " not in text
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from made_comparisons import regressed
 from made_runs import QUESTION, in_cases, in_streams, made_run, summary_of
 from queue_simulation import FOUR, Queue
 
 from bench.errors import UsageError
+from bench.results.columns import Columns
 from bench.results.metrics import METRICS
 from bench.results.summary import Summary, ThresholdResult
 from reports.html import render, write
+from reports.waste import waste
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -160,6 +164,16 @@ def test_errors_have_causes_and_request_ids(html: str) -> None:
     errors = page(html).all("section", id="errors")[0].text
     assert "529: the service as a whole is overloaded" in errors
     assert "req_gather_0_39" in errors
+    assert "The first was told: Overloaded" in errors
+
+
+def test_what_the_first_was_told_names_no_organisation(tmp_path: Path) -> None:
+    made = made_run(tmp_path)
+    journal = tmp_path / "records.jsonl"
+    told = "over the limit (org: 5eed0000-c1a0-4be2-8000-00000000bec4) <b>"
+    journal.write_text(journal.read_text().replace('"Overloaded"', json.dumps(told)))
+    errors = page(render(made)).all("section", id="errors")[0].text
+    assert "over the limit (org: …) <b>" in errors
 
 
 def test_nothing_is_loaded_from_anywhere(html: str) -> None:
@@ -224,7 +238,9 @@ def test_any_number_of_strategies_is_drawn(tmp_path: Path, count: int) -> None:
 def test_repeats_are_rows_of_their_own_and_have_no_timeline(tmp_path: Path) -> None:
     html = render(made_run(tmp_path, [Queue("pool", 40, 4), Queue("pool", 40, 4, pass_=1)]))
     table = page(html).all("section", id="strategies")[0].all("tbody")[0]
-    assert [heading.text for heading in table.all("th")] == ["pool", "pool #2"]
+    assert [heading.text for heading in table.all("th")] == ["pool"]
+    each = page(html).all("section", id="strategies")[0].all("details")[0].all("tbody")[0]
+    assert [heading.text for heading in each.all("th")] == ["pool", "pool #2"]
     assert len(re.findall(r'<figure id="timeline-\d+"', html)) == 1
 
 
@@ -302,6 +318,48 @@ def test_each_threshold_shows_how_far_it_is_from_its_limit(tmp_path: Path) -> No
     found = ThresholdResult("gather", 0, "latency", "p(95) < 8s", 10.0, "failed", limit=8.0)
     [bar] = page(render(made_run(tmp_path, thresholds=[found]))).all("span", **{"class": "bar bullet"})
     assert [bar.all(tag)[0].attributes["style"] for tag in ("i", "b")] == ["width:80.0%", "left:64.0%"]
+
+
+def test_the_verdict_stands_beside_its_condition(html: str) -> None:
+    table = page(html).all("section", id="thresholds")[0].all("table")[0]
+    assert [heading.text for heading in table.all("thead")[0].all("th")][:3] == ["condition", "verdict", "measured"]
+    rows = [(row.all("th")[0].text, row.all("td")[0].text) for row in table.all("tbody")[0].all("tr")]
+    assert ("errors rate < 1%", "failed") in rows
+
+
+def test_a_number_of_the_answer_stays_with_its_unit(tmp_path: Path) -> None:
+    made = made_run(tmp_path)
+    assert made.summary
+    answer = "gather: 2 min 5 s at 0 % of 3 models, 612 ms. Next: 4.00 M tok in 10 sentences."
+    html = render(replace(made, summary=msgspec.structs.replace(made.summary, answer=answer)))
+    header = page(html).all("header")[0]
+    said = " ".join(header.all("p", **{"class": name})[0].text for name in ("answer", "further"))
+    assert said == (
+        "gather: 2\u00a0min 5\u00a0s at 0\u00a0% of 3 models, 612\u00a0ms. Next: 4.00\u00a0M tok in 10 sentences."
+    )
+
+
+def test_the_service_is_parted_at_the_first_token_where_that_is_known(tmp_path: Path) -> None:
+    queue = Queue("pool", 100, 10)
+    whole = made_run(tmp_path, [queue], thresholds=())
+    [columns] = whole.passes
+    [figure] = [one for one in page(render(whole)).all("figure") if one.attributes["id"] == "where-time-went"]
+    parts = [one.text for one in figure.all("thead")[0].all("th")][2:]
+    assert parts[2:] == ["in service until the first token", "in service from then on"]
+    silent = replace(columns, requests=replace(columns.requests, ttft=np.full(100, np.nan)))
+    [figure] = [
+        one
+        for one in page(render(replace(whole, passes=[silent]))).all("figure")
+        if one.attributes["id"] == "where-time-went"
+    ]
+    assert [one.text for one in figure.all("thead")[0].all("th")][4:] == ["in service"]
+
+
+def test_waste_that_is_alike_is_told_once() -> None:
+    passes = [summary_of([Columns.of(Queue(name, 80, 8).records())]).passes[0] for name in ("a", "b", "c")]
+    for one, silent in zip(passes, (2, 2, 0), strict=True):
+        one.values.update(wasted_attempts=silent, wasted_unknown=silent)
+    assert waste(passes) == ["a, b: each 2 attempts ended without a word on usage: what they cost is in no figure."]
 
 
 def test_each_heading_leads_to_what_is_meant(html: str) -> None:

@@ -99,9 +99,11 @@ def test_a_pass_that_was_cut_short_cannot_win() -> None:
     assert answer(BACKLOG, [cut]) == "Nothing can be said: no strategy came to its end with an answer."
 
 
-def test_repeats_are_judged_by_their_median() -> None:
-    passes = [summary_of(backlog(10, seconds, 10, pass_=k)) for k, seconds in enumerate([4.0, 9.0, 5.0])]
-    assert answer(BACKLOG, passes).startswith("pool: 5.00 s for 10 requests")
+def test_repeats_are_judged_by_their_geometric_mean() -> None:
+    passes = [summary_of(backlog(10, seconds, 10, pass_=k)) for k, seconds in enumerate([4.0, 16.0, 8.0])]
+    assert answer(BACKLOG, passes).startswith("pool: 8.00 s for 10 requests")
+    passes = [summary_of(backlog(10, seconds, 10, pass_=k)) for k, seconds in enumerate([4.0, 9.0])]
+    assert answer(BACKLOG, passes).startswith("pool: 6.00 s for 10 requests")
 
 
 def test_open_traffic_is_judged_by_response_time() -> None:

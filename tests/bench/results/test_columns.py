@@ -13,6 +13,7 @@ from result_rows import attempt, backlog, record, records
 
 from bench.errors import UsageError
 from bench.results.columns import CAUSE_NAMES, OK, Columns, ColumnsBuilder, read_passes
+from bench.results.measurements import seconds_per_token
 from bench.results.record import Attempt, RateLimits, Record, Usage, write_records
 
 
@@ -92,6 +93,25 @@ def test_time_per_token_needs_two_tokens_and_a_stream() -> None:
     columns = Columns.of([record(0, 0, one_token), record(1, 0, not_streamed)])
     assert np.isnan(columns.requests.tpot).all()
     assert np.isnan(columns.requests.ttft).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("first_text", "thinking", "seconds"),
+    [
+        (11.0, 0, 10 / 100),  # nothing was thought
+        (11.0, 60, 10 / 40),  # unseen, and over before the first token came
+        (13.0, 60, 10 / 100),  # seen: its tokens came like the others
+        (11.0, 100, None),  # a single token was seen
+    ],
+)
+def test_thinking_that_is_not_shown_does_not_make_tokens_quicker(
+    first_text: float, thinking: int, seconds: float | None
+) -> None:
+    usage = Usage(output_tokens=101, thinking_tokens=thinking)
+    answer = Attempt(10, 21, first_token=11.0, first_text=first_text, last_token=21.0, usage=usage)
+    [found] = Columns.of([record(0, 0, answer)]).requests.tpot
+    assert seconds_per_token(answer) == seconds
+    assert found == seconds if seconds is not None else np.isnan(found)
 
 
 def test_a_journal_holds_several_passes(tmp_path: Path) -> None:
