@@ -93,7 +93,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     """Print what a run found; `folder` holds its report."""
     for line in summary.answer.splitlines():
         console.print(Text(fill(line, console.width), style="bold"))
-    _print_notices(notices(summary), console)
+    print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
     _print_table("strategy", [(one, one) for one in summary.passes], COLUMNS, console)
@@ -115,7 +115,8 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
 
 
-def _print_notices(found: list[Notice], console: Console) -> None:
+def print_notices(found: list[Notice], console: Console) -> None:
+    """Print warnings: what was seen, why it matters, what to do."""
     for notice in found[:MOST_NOTICES]:
         first, *others = notice.observed
         like = f" ({count(len(others), 'more', 'more')} like it)" if others else ""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.commands.printing import command_line, passed, printed, words
+from bench.commands.printing import command_line, may_send, passed, printed, words
 from bench.errors import Exit
-
-if TYPE_CHECKING:
-    from bench.scenario.model import Scenario
 
 
 def run(
@@ -106,8 +103,7 @@ def run(
         if compare is not None
         else None
     )
-    if loaded.target == "api" and not _agreed(loaded, yes=yes, quiet=quiet):
-        api.to_stderr("nothing was sent")
+    if not may_send([loaded], yes=yes, quiet=quiet):
         return Exit.INTERRUPTED
     with api.live_page(loaded, port=0 if live and live_port is None else live_port, say=api.to_stderr) as page:
         with api.watched(
@@ -128,17 +124,6 @@ def run(
             ci.publish_comparison(finished.comparison, os.environ, api.to_stderr)
         page.hand_over(finished)
     return passed(code, exit_zero=exit_zero)
-
-
-def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> bool:
-    """Whether to go on, where a person has seen what it will cost."""
-    from bench import api
-    from bench.planning import plans
-
-    api.refuse_unbounded(loaded)
-    if not (quiet and yes):
-        plans.show_before_sending(loaded)
-    return plans.is_agreed(yes=yes)
 
 
 def resume(

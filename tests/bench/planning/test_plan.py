@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -119,7 +121,13 @@ def test_a_deadline_that_the_own_tier_misses_asks_for_the_next_one() -> None:
     [
         (made(PACED, requests=1500), 15.0, "requests a minute instead of 1,000: a higher tier, or"),
         (made(semaphore(10)), 20.0, "It needs about 20 in flight instead of 10."),
-        (made(arrivals=Constant(rate=1.0)), 50.0, "No tier or strategy changes that"),
+        (
+            made(arrivals=Constant(rate=1.0)),
+            50.0,
+            "No tier or strategy changes that: requests would have to come sooner.",
+        ),
+        (made(gather()), 2.0, "No tier or strategy changes that: only shorter answers or a faster model would."),
+        (made(PACED, requests=1500), 3.0, "No limit on requests changes that: an answer takes 4.00 s on average."),
     ],
 )
 def test_an_impossible_deadline_says_the_earliest_end_and_what_would_have_to_change(
@@ -132,6 +140,32 @@ def test_an_impossible_deadline_says_the_earliest_end_and_what_would_have_to_cha
     assert "is not enough: the earliest end is after " in found.verdict
     assert words in found.verdict
     assert all(cell.meets_deadline is False for cell in found.cells)
+
+
+def test_what_would_have_to_change_for_a_deadline_is_enough(tmp_path: Path) -> None:
+    """1,500 requests of 4 s at 1,000 a minute, a minute of which is there at once, end after 34 s; not after 24."""
+    late = plan(made(PACED, requests=1500), tiers=["start"], deadline=24.0)
+    told = re.search(
+        r"about ([\d,]+) requests a minute instead of 1,000: a higher tier, or (\d+) % less work", late.verdict
+    )
+    assert told is not None
+    needed, less = int(told[1].replace(",", "")), int(told[2])
+    assert 1_120 < needed < 1_130  # 1,500 in 20 s beside the burst of a minute
+    limits = [{"type": "requests_per_minute", "value": needed}]
+    group = {"type": "rate_limit", "group_type": "model_group", "models": ["claude-sonnet-5"], "limits": limits}
+    (tmp_path / "more.json").write_text(json.dumps({"data": [group]}))
+    for changed, tier in (
+        (made(PACED, requests=1500), str(tmp_path / "more.json")),
+        (made(PACED, requests=round(1500 * (1 - less / 100))), "start"),
+    ):
+        assert plan(changed, tiers=[tier]).cells[0].makespan == pytest.approx(24.0, rel=0.05)
+
+
+def test_what_goes_through_batches_is_not_said_to_be_in_flight() -> None:
+    for strategy in ({"batch": {"poll": "5m"}}, {"hybrid": {"deadline": "3h"}}):
+        scenario = api.load("batch-or-live", settings=["workload.requests=400", f"strategies=[{json.dumps(strategy)}]"])
+        found = plan(scenario, tiers=["start"], simulated=False)
+        assert "in flight" not in found.answer[0]
 
 
 def test_volume_is_held_against_limits_and_cap() -> None:
