@@ -199,7 +199,8 @@ def _more_of_a_limit(bound: Bound, until: float) -> str:
         return f"No limit on {unit} changes that: an answer takes {seconds(answer)} on average."
     needed = wanted / (until - answer + held / rate)
     less = 1 - ((until - answer) * rate + held) / wanted
+    pace = "" if bound.keeps == "tier" else " and pace"
     return (
-        f"It needs about {needed * 60:,.0f} {unit} a minute instead of {rate * 60:,.0f}: a higher tier, or "
+        f"It needs about {needed * 60:,.0f} {unit} a minute instead of {rate * 60:,.0f}: a higher tier{pace}, or "
         f"{share(less)} less work."
     )

@@ -128,7 +128,7 @@ def test_several_strategies_on_a_server_take_turns_in_the_same_rounds() -> None:
 def test_what_its_runs_warn_of_is_said_of_the_sweep_and_of_what_is_recommended(capsys: Printed) -> None:
     """Here the server has the limits of another tier than the sweep was told."""
     with mock_process(Settings(tier="build"), 100.0) as server:
-        at = ["--target", server.url, "--speed", "100", "--tier", "start", "--max-cost", "9"]
+        at = ["--target", server.url, "--tier", "start", "--max-cost", "9"]
         arguments = [*at, "--set", "workload.requests=12", "--in-flight", "4,8", "--seeds", "1", "--out", "swept"]
         assert call(["sweep", "job.yaml", *arguments]) == Exit.OK
     told = "The responses name a limit of 5,000 requests a minute; the tier has"
@@ -155,14 +155,14 @@ class Terminal(io.StringIO):
 def test_before_a_sweep_of_the_api_its_plan_is_shown_and_asked_about(
     answer: str, flags: list[str], code: int, asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who says yes gets as far as the missing key.  90 requests of $0.0018, at three numbers, by two seeds."""
+    """Who says yes gets as far as the missing key.  90 requests of $0.0012, at three numbers, by two seeds."""
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
     paid = ["--target", "api", "--max-cost", "5", "--in-flight", "4..16", "--seeds", "2", *flags]
     assert call(["sweep", "job.yaml", *paid, "--out", "swept"]) == code
     said = " ".join(screen.getvalue().split())
-    assert "All of it, each 2 times: $0.97 expected" in said
+    assert "All of it, each 2 times: $0.648 expected" in said
     assert "Numbers between these are tried after them, one at a time, where the knee is, for $5.00 in all" in said
     assert ("Send it? [y/N]" in said) == asked
     assert ("nothing was sent" in said) == (code == Exit.INTERRUPTED)

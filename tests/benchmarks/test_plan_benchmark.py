@@ -40,7 +40,8 @@ LESS: dict[str, list[str]] = {
     "interactive-and-background": ["streams[0].workload.duration=1m", "streams[1].workload.requests=150"],
     "one-million": ["workload.requests=3000"],
     "output-classes": [
-        "workload.requests=200",
+        "cases.short.workload.requests=200",
+        "cases.medium.workload.requests=200",
         "cases.long.workload.requests=60",
         "cases.thinking.workload.requests=60",
     ],
@@ -57,9 +58,10 @@ SECONDS = 6.0
 FASTEST = 120.0
 """How many times faster than life at most: a call that may take 10 min has then five seconds."""
 REQUESTS_A_SECOND = 60.0
-"""Requests a second of real time that a run is scaled up to at most, so that this machine is not what is measured."""
+"""Attempts a second of real time that a run is scaled up to at most, so that this machine is not what is measured."""
 ANSWER = 0.6
-"""Seconds of real time that a typical answer takes at least, for the same reason: each has some of ours."""
+"""Seconds of real time that a typical answer takes at least, for the same reason: each has some of ours.  A tenth of it
+where requests come at times of their own: only the last answer is late then."""
 AT_ONCE = 0.1
 """Seconds of real time that a run has at least for each request in flight, all of which may begin in one instant."""
 WITHIN = 0.05
@@ -131,10 +133,13 @@ def _against_execution(scenario: Scenario, alike: Sequence[Cell], folder: Path) 
 
 
 def _speed(cell: Cell) -> float:
-    rate = (cell.closed_form.rate if cell.simulated is None else cell.simulated.throughput) / 60
-    answer = (cell.simulated.latency_p50 if cell.simulated else None) or ANSWER * FASTEST
+    one = cell.simulated
+    assert one is not None
+    rate = (one.requests + one.rate_limited) / cell.makespan
+    least = ANSWER / 10 if cell.closed_form.binds == "arrivals" else ANSWER
+    answer = one.latency_p50 or least * FASTEST
     seconds = max(SECONDS, AT_ONCE * cell.closed_form.in_flight)
-    return max(1.0, min(FASTEST, cell.makespan / seconds, REQUESTS_A_SECOND / max(rate, 1e-9), answer / ANSWER))
+    return max(1.0, min(FASTEST, cell.makespan / seconds, REQUESTS_A_SECOND / max(rate, 1e-9), answer / least))
 
 
 def _alone(scenario: Scenario, cell: Cell) -> Scenario:

@@ -101,8 +101,8 @@ def test_strategies_stand_by_tiers_and_the_one_to_use_is_marked(html: str) -> No
     marks = {name: [square.attributes.get("class", "") for square in squares] for name, squares in rows.items()}
     assert marks == {"semaphore-10": ["use", "best"], "gather": ["", ""], "batch": ["", ""]}
     used, other = rows["semaphore-10"]
-    assert used.text == "100 s$2.00use this"
-    assert other.text == "98.0 s$2.00best on this tier"
+    assert used.text == "100 s $2.00 use this"
+    assert other.text == "98.0 s $2.00 best on this tier"
     assert rows["batch"][1].text == "\N{EN DASH}"
 
 
@@ -120,7 +120,7 @@ CURVE = (flying(32, 310), flying(8, 80), flying(128, 1050), flying(256, 1060, cl
 
 
 def test_three_numbers_in_flight_are_a_curve_beside_what_the_tier_lets_through() -> None:
-    [figure] = flights("f", (*CELLS, *CURVE))
+    [figure] = flights("f", (*CELLS[1:3], *CURVE))
     assert figure.title == "semaphore: on start 128 in flight give 1,050 a minute"
     assert "start: 1,000 a minute for long" in figure.svg
     assert figure.table.rows[-1] == ("semaphore-256 on start", "1,060", "1,000", "4.00 s", "40", "no")
