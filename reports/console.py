@@ -103,7 +103,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     for line in summary.answer.splitlines():
         console.print(Text(fill(line, console.width), style="bold"))
     _print_verdict(summary, console)
-    _print_notices(notices(summary), console)
+    print_notices(notices(summary), console)
     if summary.thresholds:
         _print_thresholds(summary, console)
     repeated = over_runs(summary.passes)
@@ -145,7 +145,8 @@ def _print_legend(repeated: Sequence[Repeated], console: Console) -> None:
         console.print(Text(WITHIN, style="dim"))
 
 
-def _print_notices(found: list[Notice], console: Console) -> None:
+def print_notices(found: list[Notice], console: Console) -> None:
+    """Print warnings: what was seen, why it matters, what to do."""
     for notice in found[:MOST_NOTICES]:
         first, *others = notice.observed
         like = f" ({count(len(others), 'more', 'more')} like it)" if others else ""

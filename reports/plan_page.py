@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,8 @@ import msgspec
 from bench.results.format import DASH, dollars, number, seconds, share, three
 from bench.results.plan import Cell, Plan, TierPlan, binding
 from reports.plan_figures import frontier, limits_used, sensitivity, what_if_table
+from reports.plan_flights import flights
+from reports.svg import Plot
 from reports.tables import Table
 from reports.templates import page_script, template
 
@@ -49,17 +52,53 @@ def _case(plan: Plan, place: int, case: str | None) -> dict[str, object]:
     chosen = next((cell for cell in cells if cell.recommended), None)
     of_case = [one for one in plan.what_ifs if one.case == case]
     unlucky = [one for one in plan.sensitivity if one.case == case]
-    figures = [frontier(f"frontier-{place}", cells, case), limits_used(f"limits-{place}", cells, case)]
+    figures: list[Plot | None] = [*flights(f"flights-{place}", cells, case)]
+    figures += [frontier(f"frontier-{place}", cells, case), limits_used(f"limits-{place}", cells, case)]
     if chosen is not None:
         figures.append(sensitivity(f"sensitivity-{place}", chosen, unlucky, case))
     return {
         "name": case,
+        "matrix": _matrix(cells),
         "table": Table(HEADINGS, [_row(cell) for cell in cells]),
         "money": Table(MONEY, [_money(cell) for cell in cells]),
         "bounds": Table(BOUNDS, [row for cell in cells for row in _bounds(cell)]),
         "figures": [figure for figure in figures if figure is not None],
         "what_ifs": None if chosen is None or not of_case else what_if_table(chosen, of_case),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Square:
+    """One strategy on one tier, as a table of strategies by tiers shows it."""
+
+    time: str
+    cost: str
+    said: str
+    look: str
+    """Class of its mark."""
+
+
+def _matrix(cells: Sequence[Cell]) -> dict[str, object]:
+    """Strategies down, tiers across."""
+    tiers = list(dict.fromkeys(cell.tier for cell in cells))
+    by_strategy: dict[str, dict[str, _Square]] = {}
+    for cell in cells:
+        by_strategy.setdefault(cell.strategy, {})[cell.tier] = _square(cell)
+    return {
+        "tiers": tiers,
+        "rows": [(name, [found.get(tier) for tier in tiers]) for name, found in by_strategy.items()],
+    }
+
+
+def _square(cell: Cell) -> _Square:
+    about = "about " if cell.simulated is not None and cell.simulated.estimate else ""
+    said = _verdict(cell)
+    return _Square(
+        about + seconds(cell.makespan),
+        _dollars(cell.spending.expected),
+        "" if said == DASH else said,
+        "use" if cell.recommended else "best" if cell.best else "",
+    )
 
 
 HEADINGS = (
@@ -98,7 +137,7 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 def _in_flight(cell: Cell) -> str:
     form = cell.closed_form
-    if cell.kind == "batch":
+    if cell.kind in ("batch", "hybrid"):
         return DASH  # what waits in batches is in flight nowhere
     many = number(round(form.in_flight, 1 if form.in_flight < 10 else 0))
     return many if form.limited_in_flight else f"about {many}"

@@ -167,9 +167,12 @@ def stack(
     return figure, axes
 
 
-def grid(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Equal panels in rows, the last row perhaps not full, that are compared along one vertical axis."""
-    across = count if count <= 4 else 3 if count <= 6 else 4
+def grid(count: int, height: float, across: int | None = None) -> tuple[Figure, list[Axes]]:
+    """Equal panels in rows, the last row perhaps not full, that are compared along one vertical axis.
+
+    `across` is how many are in a row; left out, as many as can be read.
+    """
+    across = across or (count if count <= 4 else 3 if count <= 6 else 4)
     rows = -(-count // across)
     left, gap, above, bottom = 0.65, 0.25, 0.34, 0.4
     total = rows * (above + height + bottom)

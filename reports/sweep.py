@@ -17,7 +17,8 @@ from bench.results.metrics import METRICS
 from bench.results.recommendation import MOST_REFUSED, NEAR, Answer, Judged, Recommendation, interval, tier_name
 from bench.results.sweep import KINDS, PAGE, Estimate, Point, Series, Sweep
 from reports.changes import fold
-from reports.words import column_text
+from reports.console import print_notices
+from reports.words import column_text, together
 
 VERDICT = 13
 """Columns for what becomes of a number."""
@@ -44,6 +45,9 @@ def print_recommendation(found: Recommendation, series: Sequence[Series], consol
             console.print(Text(fold(answer.sentence, console.width), style="bold"))
             for line in answer.advice:
                 console.print(Text(fold(f"  {line}", console.width, "  ")))
+    for line in found.beside:
+        console.print(Text(fold(line, console.width), style="bold"))
+    print_notices(together([("", one) for one in found.warnings]), console)
     if parts := [answer for answer in found.answers if answer.of is not None]:
         console.print("\nBy class of requests:")
         for answer in parts:

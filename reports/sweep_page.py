@@ -12,6 +12,7 @@ from bench.results.sweep import Series, Sweep
 from reports.sweep import legend, named
 from reports.sweep_figure import sweep_figure
 from reports.templates import page_script, template
+from reports.words import together
 
 LOOKS = {"yes": "ok", "no": "failed", "unsure": "unsure"}
 """Class of an answer."""
@@ -26,6 +27,8 @@ def render(sweep: Sweep, found: Recommendation, series: Sequence[Series]) -> str
         sweep=sweep,
         nothing="" if series else NOTHING,
         answers=[_answer(answer, one, len(series)) for answer, one in pairs if answer.of is None],
+        beside=found.beside,
+        notices=together([("", one) for one in found.warnings]),
         parts=[answer.sentence for answer, _ in pairs if answer.of is not None],
         facts=_facts(sweep, series),
         figures=[

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.errors import Exit
 from bench.results.format import DASH, pass_name, text, three
 from bench.results.metrics import METRICS
-from bench.results.summary import Quantile, Summary, ThresholdResult
+from bench.results.summary import Quantile, Summary, ThresholdResult, Warning
 from bench.results.thresholds import WORDS, split_tags
 
 
@@ -53,13 +54,18 @@ class Notice:
 
 def notices(summary: Summary) -> list[Notice]:
     """The warnings of the run, then those of its passes; equal advice is given once."""
+    of_passes = [
+        (f"{pass_name(run.strategy, run.pass_, run.case)}: ", warning)
+        for run in summary.passes for warning in run.warnings
+    ]  # fmt: skip
+    return together([*(("", warning) for warning in summary.warnings), *of_passes])
+
+
+def together(warnings: Iterable[tuple[str, Warning]]) -> list[Notice]:
+    """Warnings, each after the name of what it is of, brought together by their advice."""
     found: dict[tuple[str, str], list[str]] = {}
-    for warning in summary.warnings:
-        found.setdefault((warning.why, warning.todo), []).append(warning.observed)
-    for run in summary.passes:
-        for warning in run.warnings:
-            observed = f"{pass_name(run.strategy, run.pass_, run.case)}: {warning.observed}"
-            found.setdefault((warning.why, warning.todo), []).append(observed)
+    for name, warning in warnings:
+        found.setdefault((warning.why, warning.todo), []).append(f"{name}{warning.observed}")
     return [Notice(tuple(observed), why, todo) for (why, todo), observed in found.items()]
 
 

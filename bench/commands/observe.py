@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.commands.printing import command_line, printed
+from bench.commands.printing import command_line, may_send, printed
+from bench.errors import Exit
 
 
 def observe(
@@ -33,6 +34,9 @@ def observe(
     max_cost: Annotated[
         float | None, Parameter(help="Stop before this many dollars in all.  Needed for --target api.")
     ] = None,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], negative="", help="Send to the API without being asked first.")
+    ] = False,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
     json: Annotated[bool, Parameter(negative="", help="Print the summary as JSON on standard output.")] = False,
     quiet: Annotated[
@@ -50,6 +54,8 @@ def observe(
     loaded = observed(scenario, every=every, for_=for_, requests=requests, flags=flags, settings=set_ or [])
     if not quiet:
         api.to_stderr(announcement(loaded))
+    if not may_send([loaded], yes=yes, quiet=quiet):
+        return Exit.INTERRUPTED
     with api.watched(loaded, quiet=quiet, say=api.to_stderr) as observer:
         finished = api.run(loaded, out=out, observer=observer, command=command_line.get())
     return printed(lambda: api.show(finished, json=json, quiet=quiet), finished.summary.exit_code)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from bench.errors import INTERRUPTIONS, Exit, UsageError
+
+if TYPE_CHECKING:
+    from bench.scenario.model import Scenario
 
 command_line: ContextVar[list[str]] = ContextVar("command_line")
 """The command line that is being run, as the run folder notes it down."""
@@ -42,6 +46,27 @@ def agreed(offer: str, *, yes: bool) -> None:
     print("Send it? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was sent")
+
+
+def may_send(scenarios: Sequence[Scenario], *, yes: bool, quiet: bool, more: str = "") -> bool:
+    """Show what runs on the API come to before they are sent, and let a person agree to it; `more` is said below.
+
+    Nothing is asked of other targets.  UsageError for a run without a budget.
+    """
+    from bench import api
+    from bench.planning import plans
+
+    paid = [one for one in scenarios if one.target == "api"]
+    for one in paid:
+        api.refuse_unbounded(one)
+        if not (quiet and yes):
+            plans.show_before_sending(one)
+    if paid and more and not (quiet and yes):
+        api.to_stderr(more)
+    if not paid or plans.is_agreed("Send it?", yes=yes):
+        return True
+    api.to_stderr("nothing was sent")
+    return False
 
 
 def words(flag: str | None) -> list[str]:

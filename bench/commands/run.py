@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.commands.printing import command_line, passed, printed, words
+from bench.commands.printing import command_line, may_send, passed, printed, words
 from bench.errors import Exit
 
 if TYPE_CHECKING:
@@ -146,12 +146,7 @@ def _agreed(loaded: Scenario, *, yes: bool, quiet: bool) -> Preflight | None:
     from bench.planning import plans
     from bench.preflight import offer, preflight
 
-    api.refuse_unbounded(loaded)
-    if not (quiet and yes):
-        plans.show_before_sending(loaded)
-        api.to_stderr(offer(loaded))
-    if not plans.is_agreed("Send it?", yes=yes):
-        api.to_stderr("nothing was sent")
+    if not may_send([loaded], yes=yes, quiet=quiet, more=offer(loaded)):
         return None
     found = preflight(loaded, api.to_stderr)
     if not quiet:

@@ -1,4 +1,4 @@
-"""`sweep`: one number of a strategy tried at several values, closer and closer to the knee."""
+"""`sweep`: one number of each strategy tried at several values, closer and closer to the knee."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.commands.printing import command_line, printed
+from bench.commands.printing import command_line, may_send, printed
+from bench.errors import Exit
 
 
 def sweep(
@@ -16,7 +17,7 @@ def sweep(
     /,
     *,
     tier: Annotated[str | None, Parameter(help="Tiers to sweep, by commas: start,build; or all.")] = None,
-    strategy: Annotated[str, Parameter(help="semaphore, pool or token_bucket.")] = "semaphore",
+    strategy: Annotated[str, Parameter(help="semaphore, pool, token_bucket, or several by commas.")] = "semaphore",
     in_flight: Annotated[str | None, Parameter(help="1..256 finds the knee in a range; 8,16,32 tries these.")] = None,
     share: Annotated[str | None, Parameter(help="Of token_bucket, the same: 10%..100%, or 50%,80%,90%.")] = None,
     seeds: Annotated[int, Parameter(help="Passes of each number.", validator=Number(gte=1, lte=100))] = 3,
@@ -39,6 +40,9 @@ def sweep(
     ray: Annotated[
         str | None, Parameter(help="On sim: on the Ray cluster at this address; local is this machine.")
     ] = None,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], negative="", help="Send to the API without being asked first.")
+    ] = False,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder for the results.")] = None,
     html: Annotated[Path | None, Parameter(help="Write the page here too.")] = None,
     json: Annotated[bool, Parameter(negative="", help="Print the sweep as JSON on standard output.")] = False,
@@ -62,6 +66,9 @@ def sweep(
         max_cost=max_cost,
     )
     numbers = sweeping.numbers(strategy, in_flight, share)
+    stages = [sweeping.first_stage(one, numbers, seeds) for one in loaded]
+    if not may_send(stages, yes=yes, quiet=quiet, more=sweeping.later_stages(loaded[0], numbers)):
+        return Exit.INTERRUPTED
     with sweeping.progress(loaded[0], quiet=quiet) as (tell, observer):
         swept = sweeping.sweep(
             loaded,

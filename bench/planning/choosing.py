@@ -8,14 +8,14 @@ one with fewer in flight.  With a deadline it is the cheapest that is done in ti
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf
+from math import ceil, inf
 
 import msgspec
 
 from bench.planning.bounds import LIMITERS
 from bench.results.answer import MAX_FAILED, MAX_RATE_LIMITED, TIE
 from bench.results.format import count, dollars, seconds, share
-from bench.results.plan import Cell, binding
+from bench.results.plan import Bound, Cell, ClosedForm, binding
 
 
 def is_clean(failed: float, rate_limited: float) -> bool:
@@ -111,7 +111,8 @@ def answer(case: str | None, cells: Sequence[Cell], requests: float, name: str, 
         yield f"{name}{of_case}: no strategy gets through cleanly on any of these tiers. {_closest(cells)}"
         return
     form = use.closed_form
-    many = f", about {form.in_flight:,.0f} in flight" if not form.limited_in_flight and form.in_flight >= 1 else ""
+    some = use.kind not in ("batch", "hybrid") and not form.limited_in_flight and form.in_flight >= 1
+    many = f", about {form.in_flight:,.0f} in flight" if some else ""
     yield (
         f"{name}{of_case} on {use.tier} with {use.strategy}{many}: {facts(use, requests)}; "
         f"what binds is {binding(form.binds)}."
@@ -167,20 +168,39 @@ def verdict(cells: Sequence[Cell], deadline: float, case: str | None) -> tuple[b
 
 
 def _needed(cell: Cell, deadline: float) -> str:
-    """What would have to change for it to be done in time."""
-    times = cell.makespan / deadline
-    bound = cell.closed_form.bounds[0]
+    """What would have to change for it to be done in time: everything that is in the way, the weightiest first."""
+    form = cell.closed_form
+    longer = cell.makespan / form.makespan if form.makespan else 1.0
+    ways = [_way(bound, form, deadline / longer) for bound in form.bounds if bound.seconds * longer > deadline]
+    return " ".join(dict.fromkeys(ways))
+
+
+def _way(bound: Bound, form: ClosedForm, until: float) -> str:
+    """What would have to change for one bound to let the job end by then, in seconds of the closed form."""
     match bound.name:
         case limiter if limiter in LIMITERS:
-            unit = bound.name.replace("_", " ")
-            return (
-                f"It needs about {(bound.demand or 0.0) / deadline * 60:,.0f} {unit} a minute instead of "
-                f"{bound.per_minute or 0.0:,.0f}: a higher tier, or {share(1 - 1 / times)} less work."
-            )
+            return _more_of_a_limit(bound, until)
         case "in_flight":
-            slots = cell.closed_form.in_flight
-            return f"It needs about {slots * times:,.0f} in flight instead of {slots:,.0f}."
-        case "arrivals" | "answers":
-            return "No tier or strategy changes that: requests come, and answers take, that long."
-        case _:
-            return "Live strategies do not wait for batches."
+            slots = form.in_flight
+            return f"It needs about {ceil(slots * bound.seconds / until):,.0f} in flight instead of {slots:,.0f}."
+        case "answers":
+            return "No tier or strategy changes that: only shorter answers or a faster model would."
+        case "arrivals":
+            return "No tier or strategy changes that: requests would have to come sooner."
+    return "Live strategies do not wait for batches."
+
+
+def _more_of_a_limit(bound: Bound, until: float) -> str:
+    """How much more of a limit, whose bucket then holds as many seconds of it, or how much less work."""
+    wanted, rate, held = bound.demand or 0.0, (bound.per_minute or 0.0) / 60, bound.burst or 0.0
+    answer = bound.seconds - (wanted - held) / rate
+    unit = bound.name.replace("_", " ")
+    if until <= answer:
+        return f"No limit on {unit} changes that: an answer takes {seconds(answer)} on average."
+    needed = wanted / (until - answer + held / rate)
+    less = 1 - ((until - answer) * rate + held) / wanted
+    pace = "" if bound.keeps == "tier" else " and pace"
+    return (
+        f"It needs about {needed * 60:,.0f} {unit} a minute instead of {rate * 60:,.0f}: a higher tier{pace}, or "
+        f"{share(less)} less work."
+    )

@@ -153,6 +153,9 @@ def _limits(one: _Subject) -> Iterator[Statement]:
         elif bound.name == "arrivals":
             words = f"If nobody had to wait, the last answer would be there after {seconds(bound.seconds)}."
             yield Statement(words, value=bound.seconds, unit="s", sources=(one.file, one.times))
+        elif bound.name == "answers" and bound.seconds:
+            words = f"The longest answer takes {seconds(bound.seconds)}."
+            yield Statement(words, value=bound.seconds, unit="s", sources=(one.file, one.times))
     if len(form.bounds) == 1:
         yield Statement("It has no limits.", sources=(source_of(one.tier),))
     words = f"So it cannot be done before {seconds(form.makespan)}, because of {BINDING[form.binds]}."
@@ -227,7 +230,7 @@ def _because(bound: Bound, form: ClosedForm, one: _Subject) -> tuple[str, str, t
             if rounds * demand.shortest > demand.service_time / form.in_flight:
                 return why, f"{number(rounds)} rounds x {seconds(demand.shortest)}", ()
             return why, f"{whole(demand.service_time)} s / {whole(form.in_flight)}", ()
-        case "arrivals":
+        case "arrivals" | "answers":
             return why, "", (one.file, one.times)
         case "batches" | "batch_queue":
             return why, "", ("mock.batch_time: most batches end within an hour, more is not published",)

@@ -16,8 +16,8 @@ from bench.results import folder as folders
 from bench.results import recommendation as results
 from bench.results.folder import RUN, LoadedRun
 from bench.results.recommendation import Recommendation
-from bench.results.summary import Summary
-from bench.results.sweep import PAGE, SWEEP, Series, Sweep, is_sweep, of_run, read, swept
+from bench.results.summary import Summary, Warning
+from bench.results.sweep import PAGE, SWEEP, Series, Sweep, doubts_of, is_sweep, of_run, read, swept
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 ADVICE = "Sweep one: claude-bench sweep SCENARIO; or run one with semaphore: [8, 16, 32, 64] among its strategies."
 
 
-def series_in(folder: Path) -> tuple[Series, ...]:
-    """What was tried in a sweep or a run.  UsageError when that is nothing that could be chosen between."""
+def series_in(folder: Path) -> tuple[tuple[Series, ...], tuple[Warning, ...]]:
+    """What was tried in a sweep or a run, and what speaks against believing it.
+
+    UsageError when that is nothing that could be chosen between.
+    """
     if is_sweep(folder):
-        return _at_least_two(folder, read(folder))
+        sweep = read(folder)
+        return _at_least_two(folder, sweep), sweep.warnings
     if folder.is_dir() and not (folder / RUN).is_file():
         raise UsageError(f"{folder} is neither a run nor a sweep: it has no {RUN} and no {SWEEP}")
     loaded = folders.load(folder)
@@ -37,19 +41,20 @@ def series_in(folder: Path) -> tuple[Series, ...]:
     found = of_run(loaded.info, [(one, rows[one.of_pass]) for one in summary.passes if one.of_pass in rows])
     if not found:
         _refuse(loaded, summary)
-    return found
+    tried = {point.strategy for one in found for point in one.points}
+    return found, tuple(doubts_of(one for one in summary.passes if one.strategy in tried))
 
 
 def recommend(folder: Path) -> tuple[Recommendation, tuple[Series, ...]]:
     """Which number to use, and what that rests on.  UsageError as from `series_in`."""
-    series = series_in(folder)
-    return results.recommend(str(folder), series), series
+    series, doubts = series_in(folder)
+    return results.recommend(str(folder), series, doubts), series
 
 
 def recommend_swept(sweep: Sweep, folder: Path) -> tuple[Recommendation, tuple[Series, ...]]:
     """The same of a sweep at hand; no answers where it was ended before there was anything to choose between."""
     series = tuple(_complete(sweep))
-    return results.recommend(str(folder), series), series
+    return results.recommend(str(folder), series, sweep.warnings), series
 
 
 def _complete(sweep: Sweep) -> Sequence[Series]:
@@ -103,12 +108,15 @@ def report(folder: Path, *, compare: str | None = None) -> Sweep:
 def show(found: Recommendation, series: Sequence[Series], *, json: bool = False, quiet: bool = False) -> None:
     """Print a recommendation: as JSON on standard output, its sentences, or for people."""
     from reports.sweep import print_recommendation
+    from reports.words import together
 
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     elif quiet:
-        for answer in found.answers:
-            print(answer.sentence)
+        for sentence in (*(answer.sentence for answer in found.answers), *found.beside):
+            print(sentence)
+        for doubt in together([("", one) for one in found.warnings]):
+            print(f"{doubt.observed[0]} {doubt.todo}", file=sys.stderr)
     else:
         print_recommendation(found, series, _console())
 

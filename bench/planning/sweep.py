@@ -1,4 +1,4 @@
-"""A sweep: one number of a strategy tried at several values, by tier, case and seed, closer and closer to the knee.
+"""A sweep: one number of each strategy tried at several values, by tier, case and seed, closer and closer to the knee.
 
 On `sim` the passes are played in parallel processes and nothing of them is kept but their numbers.  Elsewhere they are
 runs of their own within the sweep's folder, one after another, each in interleaved rounds: every number once, then
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -24,7 +24,7 @@ from bench.clock import run as run_loop
 from bench.engine.observe import Observer
 from bench.engine.run import wait
 from bench.engine.stop import Stop, interruptible
-from bench.errors import BenchError, UsageError
+from bench.errors import PRECEDENCE, BenchError, Exit, UsageError
 from bench.noting import letters
 from bench.planning.knee import grid, next_number
 from bench.planning.simulate import simulate
@@ -32,8 +32,21 @@ from bench.planning.workers import Workers, workers
 from bench.preflight import Preflight
 from bench.results import folder as folders
 from bench.results import sweep as results
+from bench.results.format import dollars
+from bench.results.health import GRAVE
 from bench.results.slo import Slo
-from bench.results.sweep import KINDS, SCHEMA_VERSION, Outcomes, Series, Sweep, outcomes, series_of, shown_time
+from bench.results.summary import Warning
+from bench.results.sweep import (
+    KINDS,
+    SCHEMA_VERSION,
+    Outcomes,
+    Series,
+    Sweep,
+    doubts_of,
+    outcomes,
+    series_of,
+    shown_time,
+)
 from bench.scenario.model import Scenario
 from bench.scenario.problems import nearest
 from bench.scenario.strategies import Pool, Strategy, TokenBucket
@@ -78,35 +91,51 @@ class Swept:
 # What to try
 
 
-def numbers(strategy: str, in_flight: str | None = None, share: str | None = None) -> Numbers:
-    """Read what is to be swept: `1..256` is a range to find the knee in, `4,8,16` are exactly these.
+def numbers(strategies: str, in_flight: str | None = None, share: str | None = None) -> tuple[Numbers, ...]:
+    """Read what is to be swept of each strategy, which commas separate.
 
-    UsageError when the strategy has no number, or when there is nothing to choose between.
+    `1..256` is a range to find the knee in, `4,8,16` are exactly these.  UsageError when a strategy has no number, or
+    when there is nothing to choose between.
     """
+    kinds = list(dict.fromkeys(_kind(name) for word in strategies.split(",") if (name := word.strip())))
+    if not kinds:
+        raise UsageError("--strategy: names none", f"These have a number: {', '.join(KINDS)}.")
+    written = {"--in-flight": in_flight, "--share": share}
+    for wrong, value in written.items():
+        if value is not None and wrong not in map(_flag, kinds):
+            flag = _flag(kinds[0])
+            raise UsageError(f"{wrong}: {strategies} is swept by {flag}", f"Give {flag} {_example(flag)} instead.")
+    return tuple(_numbers_of(kind, _flag(kind), written[_flag(kind)]) for kind in kinds)
+
+
+def _kind(strategy: str) -> Kind:
     kind = strategy.replace("-", "_")
-    if kind not in KINDS:
-        known = ", ".join(KINDS)
-        raise UsageError(f"--strategy: {strategy} has no number to sweep.{nearest(kind, KINDS)}", f"These do: {known}.")
-    flag, written, other = (
-        ("--share", share, in_flight) if kind == "token_bucket" else ("--in-flight", in_flight, share)
+    for known in get_args(Kind):
+        if known == kind:
+            return cast("Kind", known)
+    raise UsageError(
+        f"--strategy: {strategy} has no number to sweep.{nearest(kind, KINDS)}", f"These do: {', '.join(KINDS)}."
     )
-    if other is not None:
-        wrong = "--in-flight" if flag == "--share" else "--share"
-        raise UsageError(f"{wrong}: {strategy} is swept by {flag}", f"Give {flag} {_example(flag)} instead.")
-    [found] = [one for one in get_args(Kind) if one == kind]
+
+
+def _flag(kind: Kind) -> str:
+    return "--share" if kind == "token_bucket" else "--in-flight"
+
+
+def _numbers_of(kind: Kind, flag: str, written: str | None) -> Numbers:
     first, last = SHARES if flag == "--share" else IN_FLIGHT
     if written is None:
-        return Numbers(found, grid(first, last), between=True)
+        return Numbers(kind, grid(first, last), between=True)
     low, dots, high = written.partition("..")
     if dots:
         ends = _numbers(flag, [low, high], last)
         if ends[0] >= ends[1]:
             raise UsageError(f"--{flag[2:]} {written}: a range from {ends[0]} to {ends[1]} has nothing to choose from")
-        return Numbers(found, grid(*ends), between=True)
+        return Numbers(kind, grid(*ends), between=True)
     several = tuple(sorted({*_numbers(flag, written.split(","), last)}))
     if len(several) < 2:
         raise UsageError(f"{flag} {written}: with one number there is nothing to choose", f"Give {_example(flag)}.")
-    return Numbers(found, several, between=False)
+    return Numbers(kind, several, between=False)
 
 
 def _numbers(flag: str, written: Sequence[str], _last: int) -> tuple[int, ...]:
@@ -188,9 +217,16 @@ class _Cell:
     case: str | None
     tier: str
     """That of the scenario without regard to cases, by which a run is told from others."""
-    kind: Kind
+    asked: Numbers
+    alone: bool
+    """Whether no other strategy is swept."""
     passes: dict[int, dict[int, Outcomes]] = field(default_factory=dict)
     """By number, then by which of the seeds."""
+
+    @property
+    def kind(self) -> Kind:
+        """The strategy whose number is tried."""
+        return self.asked.kind
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -210,7 +246,8 @@ class _Cell:
     @property
     def label(self) -> str:
         """What progress calls it."""
-        return self.plain["tier"] if self.case is None else self.case
+        where = self.plain["tier"] if self.case is None else self.case
+        return where if self.alone else f"{where} ({self.kind})"
 
     def take(self, number: int, seed: int, found: Outcomes) -> None:
         """Keep what a pass came to."""
@@ -224,11 +261,13 @@ class _Cell:
         }
         return series_of(
             tier=self.plain["tier"], kind=self.kind, demands=self.slo.demands(), own_times=self.own_times,
-            passes=passes, case=self.case,
+            passes=passes, case=self.case, strategy="" if self.alone else self.kind,
         )  # fmt: skip
 
     def next(self) -> tuple[int, ...]:
         """The number to try next, or none."""
+        if not self.asked.between:
+            return ()
         found = [number for one in self.series()[:1] if one.points and (number := next_number(one)) is not None]
         return tuple(number for number in found if number not in self.passes)
 
@@ -243,7 +282,7 @@ Measure = Callable[[Wanted], Iterator[Found]]
 
 def sweep(
     scenarios: Sequence[Scenario],
-    asked: Numbers,
+    asked: Sequence[Numbers],
     *,
     seeds: int = SEEDS,
     out: Path | None = None,
@@ -266,16 +305,18 @@ def sweep(
         api.refuse_unbounded(first)
     folder = _new_folder(first, out)
     cells = [
-        _Cell(variant, case, scenario.tier, asked.kind) for scenario in scenarios for case, variant in scenario.variants
-    ]
+        _Cell(variant, case, scenario.tier, one, alone=len(asked) == 1)
+        for scenario in scenarios for case, variant in scenario.variants for one in asked
+    ]  # fmt: skip
+    doubts: list[Warning] = []
     how = (
         _simulating(seeds, tell, processes, ray, stop, say)
         if first.target == "sim"
-        else _running(scenarios, seeds, folder, command, tell, observer, stop, say)
+        else _running(scenarios, seeds, folder, command, tell, observer, stop, say, doubts)
     )
     try:
         with how as measure:
-            _try_all(cells, asked, measure, stop)
+            _try_all(cells, measure, stop)
     except BenchError as problem:
         if not any(cell.passes for cell in cells):
             folders.discard(folder)
@@ -289,26 +330,48 @@ def sweep(
         question=first.question,
         model=", ".join(sorted(first.models)),
         target=first.target,
-        kind=asked.kind,
+        kind=", ".join(one.kind for one in asked),
         started_at=folders.rfc3339(now),
         seeds=tuple(range(first.seed, first.seed + seeds)),
         series=tuple(one for cell in cells for one in cell.series()),
         command=("claude-bench", *command),
         cost=sum(known) if len(known) == len(costs) else None,
         stopped=stop.reason,
-        exit_code=int(stop.exit_code),
+        exit_code=int(min(stop.exit_code, _trusted(doubts), key=PRECEDENCE.index)),
+        warnings=tuple(doubts),
     )
     results.write(folder, found)
     return Swept(folder, found)
 
 
-def _try_all(cells: Sequence[_Cell], asked: Numbers, measure: Measure, stop: Stop) -> None:
+def _trusted(doubts: Sequence[Warning]) -> Exit:
+    return Exit.NOT_VALID if any(one.code in GRAVE for one in doubts) else Exit.OK
+
+
+def first_stage(scenario: Scenario, asked: Sequence[Numbers], seeds: int) -> Scenario:
+    """What is run first of a scenario: every number that was asked for, once a seed."""
+    cells = [
+        _Cell(variant, case, scenario.tier, one, alone=True) for case, variant in scenario.variants for one in asked
+    ]
+    return _run_of(scenario, [(cell, cell.asked.first) for cell in cells], seeds, 0.0)
+
+
+def later_stages(scenario: Scenario, asked: Sequence[Numbers]) -> str:
+    """What may follow the first stage, in words; empty where nothing does."""
+    if not any(one.between for one in asked):
+        return ""
+    most = scenario.budget.max_cost
+    bound = "" if most is None else f", for {dollars(most)} in all at most"
+    return f"Numbers between these are tried after them, one at a time, where the knee is{bound}."
+
+
+def _try_all(cells: Sequence[_Cell], measure: Measure, stop: Stop) -> None:
     """Stage after stage: in each cell the numbers that were asked for, then one at a time those between."""
-    wanted: Wanted = [(cell, asked.first) for cell in cells]
+    wanted: Wanted = [(cell, cell.asked.first) for cell in cells]
     while wanted and stop.reason is None:
         for cell, number, seed, found in measure(wanted):
             cell.take(number, seed, found)
-        wanted = [(cell, more) for cell in cells if asked.between and (more := cell.next())]
+        wanted = [(cell, more) for cell in cells if (more := cell.next())]
 
 
 def _new_folder(scenario: Scenario, out: Path | None) -> Path:
@@ -370,9 +433,9 @@ def _play(scenario: Scenario, slo: Slo, time: str, stop: Stop) -> Outcomes | Non
 @contextmanager
 def _running(
     scenarios: Sequence[Scenario], seeds: int, folder: Path, command: Sequence[str], tell: Tell,
-    observer: Observer | None, stop: Stop, say: Callable[[str], None],
+    observer: Observer | None, stop: Stop, say: Callable[[str], None], doubts: list[Warning],
 ) -> Iterator[Measure]:  # fmt: skip
-    """On a server, one pass after another.  What one run spends, the next cannot."""
+    """On a server, one pass after another.  What one run spends, the next cannot.  `doubts` takes what they warn of."""
     spent, places = 0.0, count(1)
     checked = None
 
@@ -392,6 +455,7 @@ def _running(
             )  # fmt: skip
             checked = Preflight()  # once is enough
             spent += finished.spent or 0.0
+            doubts.extend(doubts_of(finished.passes))
             yield from _found(finished, mine)
 
     with interruptible(stop, say):
@@ -400,7 +464,10 @@ def _running(
 
 def _run_of(scenario: Scenario, wanted: Wanted, seeds: int, spent: float) -> Scenario:
     """A run of the numbers that each case is to try, with what is left of the budget."""
-    strategies = {cell.case: tuple(_strategy(cell, number) for number in tried) for cell, tried in wanted}
+    strategies: dict[str | None, tuple[Strategy, ...]] = {}
+    for cell, tried in wanted:
+        more = tuple(_strategy(cell, number) for number in tried)
+        strategies[cell.case] = (*strategies.get(cell.case, ()), *more)
     cases = tuple(
         case.model_copy(update={"scenario": case.scenario.model_copy(update={"strategies": strategies[case.name]})})
         for case in scenario.cases
@@ -422,6 +489,8 @@ def _found(finished: api.Finished, wanted: Wanted) -> Iterator[Found]:
     for cell, tried in wanted:
         numbers_by_name = {_name(cell.kind, number): number for number in tried}
         for one in finished.passes:
+            if one.strategy not in numbers_by_name:
+                continue
             if one.case == cell.case and one.stopped is None and one.of_pass in rows:
                 time = shown_time(own_times=cell.own_times)
                 found = outcomes(rows[one.of_pass], cell.slo, time, one.limits, day)

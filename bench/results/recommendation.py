@@ -19,8 +19,10 @@ import msgspec
 from bench.errors import PRECEDENCE, Exit
 from bench.results.answer import BINDING, MAX_FAILED
 from bench.results.format import count, dollars, seconds, share, three
+from bench.results.health import GRAVE
 from bench.results.metrics import METRICS
 from bench.results.statistics import samples_needed
+from bench.results.summary import Warning
 from bench.results.sweep import Estimate, Point, Series
 
 SCHEMA_VERSION = 1
@@ -123,17 +125,56 @@ class Recommendation(msgspec.Struct, frozen=True):
     """The folder."""
     answers: tuple[Answer, ...]
     exit_code: int
-    """0; 99 when a tier or case has no number that qualifies, 4 when that cannot be told.  Classes have no say."""
+    """0; 99 when a tier or case has no number that qualifies, of whatever strategy, 4 when that cannot be told.
+    Classes have no say.  5 when what it rests on was not valid."""
+    beside: tuple[str, ...] = ()
+    """Strategies that have a number on the same tier and in the same case, held beside each other in words."""
+    warnings: tuple[Warning, ...] = ()
+    """What speaks against believing it."""
 
 
 EXITS = {"yes": Exit.OK, "no": Exit.THRESHOLDS, "unsure": Exit.INCONCLUSIVE}
 
 
-def recommend(label: str, series: Sequence[Series]) -> Recommendation:
-    """The answer to each series, in their order."""
+def recommend(label: str, series: Sequence[Series], doubts: Sequence[Warning] = ()) -> Recommendation:
+    """The answer to each series, in their order.  `doubts` are the warnings of what was measured."""
     answers = tuple(answer(one) for one in series)
-    codes = {EXITS[one.found] for one in answers if one.of is None}
-    return Recommendation(SCHEMA_VERSION, label, answers, int(min(codes, key=PRECEDENCE.index, default=Exit.OK)))
+    places: dict[tuple[str, str | None], list[int]] = {}
+    for place, one in enumerate(answers):
+        if one.of is None:
+            places.setdefault((one.tier, one.case), []).append(place)
+    codes = [_code([answers[place] for place in each]) for each in places.values()]
+    if any(one.code in GRAVE for one in doubts):
+        codes.append(Exit.NOT_VALID)
+    beside = [_strategies([(series[place], answers[place]) for place in each]) for each in places.values()]
+    return Recommendation(
+        SCHEMA_VERSION, label, answers, int(min(codes, key=PRECEDENCE.index, default=Exit.OK)),
+        tuple(filter(None, beside)), tuple(doubts),
+    )  # fmt: skip
+
+
+def _code(answers: Sequence[Answer]) -> Exit:
+    """Of one tier and case: it is enough that one of the strategies has a number."""
+    return max((EXITS[one.found] for one in answers), key=PRECEDENCE.index)
+
+
+def _strategies(found: Sequence[tuple[Series, Answer]]) -> str:
+    """The recommended numbers of several strategies beside each other; empty unless two have one."""
+    chosen = [(series, _point(series, answer.at)) for series, answer in found if answer.at is not None]
+    if len(chosen) < 2:
+        return ""
+    chosen.sort(key=lambda pair: -pair[1].goodput.value)
+    most, least = chosen[0][1].goodput.value, chosen[-1][1].goodput.value
+    case = f" (case {chosen[0][0].case})" if chosen[0][0].case else ""
+    verb = "gives the most" if least < most * (1 - NEAR) else "gives hardly more than the others"
+    names = [f"{one.strategy or one.kind} at {_short(one, point.at)}" for one, point in chosen]
+    each = [", ".join([f"{three(point.goodput.value)} a minute", *_p95s(one, point)]) for one, point in chosen]
+    others = "; ".join(f"{name} gives {facts}" for name, facts in zip(names[1:], each[1:], strict=True))
+    return f"Of the strategies on {tier_name(chosen[0][0].tier)}{case}, {names[0]} {verb}: {each[0]}; {others}."
+
+
+def _point(series: Series, at: float) -> Point:
+    return next(point for point in series.points if point.at == at)
 
 
 # The rule

@@ -19,16 +19,18 @@ import msgspec
 import numpy as np
 
 from bench.errors import UsageError, check_exit_code
+from bench.results.bottleneck import BOTTLENECK, STRAINED
 from bench.results.causes import CAUSES
 from bench.results.columns import CAUSE_NAMES, Bools, Columns
 from bench.results.cost import cost_of
 from bench.results.folder import RunInfo, read_json, write_json
+from bench.results.format import pass_name
 from bench.results.intervals import mean
 from bench.results.limits import rate_limited
 from bench.results.metrics import METRICS, PassFacts, samples
 from bench.results.slo import Slo
 from bench.results.statistics import quantile
-from bench.results.summary import LimitUse, PassSummary, Quantile
+from bench.results.summary import LimitUse, PassSummary, Quantile, Warning
 from bench.results.waste import waste_of
 
 SCHEMA_VERSION = 1
@@ -134,6 +136,7 @@ class Sweep(msgspec.Struct, frozen=True):
     model: str
     target: str
     kind: str
+    """The strategies, separated by commas."""
     started_at: str
     """UTC, RFC 3339."""
     seeds: tuple[int, ...]
@@ -144,6 +147,8 @@ class Sweep(msgspec.Struct, frozen=True):
     stopped: str | None = None
     """Why it ended early, in words."""
     exit_code: int = 0
+    warnings: tuple[Warning, ...] = ()
+    """What its runs say against believing them."""
 
     def __post_init__(self) -> None:
         check_exit_code(self.exit_code)
@@ -326,6 +331,19 @@ def _p95(found: Sequence[Quantile]) -> Estimate | None:
     return Estimate(values[0], found[0].lo, found[0].hi, (values[0],)) if len(values) == 1 else _estimate(values)
 
 
+DOUBTS = (BOTTLENECK, STRAINED, "beyond_ceiling", "client_overhead", "late_sends", "other_limit")
+"""Warnings of a pass after which its numbers may not be those of what was asked for."""
+
+
+def doubts_of(passes: Iterable[PassSummary]) -> Iterator[Warning]:
+    """What passes say against believing them, with their names."""
+    for one in passes:
+        for doubt in one.warnings:
+            if doubt.code in DOUBTS:
+                name = pass_name(one.strategy, one.pass_, one.case)
+                yield msgspec.structs.replace(doubt, observed=f"{name}: {doubt.observed}")
+
+
 # The strategies of a run that differ in one number
 
 
@@ -373,7 +391,8 @@ def of_run(info: RunInfo, passes: Sequence[tuple[PassSummary, Columns]], *, clas
     for case, scenario in _variants(info.scenario):
         slo = msgspec.convert(scenario.get("slo") or {}, Slo, strict=False)
         times = own_times(scenario)
-        for kind, numbers in swept(scenario["strategies"]):
+        several = swept(scenario["strategies"])
+        for kind, numbers in several:
             by_number: dict[tuple[float, str], list[Outcomes]] = {}
             for summary, columns in passes:
                 if summary.case == case and summary.stopped is None and summary.strategy in numbers:
@@ -381,7 +400,7 @@ def of_run(info: RunInfo, passes: Sequence[tuple[PassSummary, Columns]], *, clas
                     by_number.setdefault((numbers[summary.strategy], summary.strategy), []).append(one)
             found += series_of(
                 tier=scenario["tier"], kind=kind, demands=slo.demands(), own_times=times, passes=by_number,
-                case=case, strategy=_shared_name(kind, numbers),
+                case=case, strategy=_shared_name(kind, numbers) or (kind if len(several) > 1 else ""),
             )  # fmt: skip
     return tuple(one for one in found if len(one.points) > 1)
 

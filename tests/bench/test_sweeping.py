@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import sys
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,8 @@ from bench.engine.stop import Stop
 from bench.errors import Exit
 from bench.planning.sweep import numbers, sweep, tiers
 from bench.results.sweep import SWEEP, read
+from bench.targets.mock_process import mock_process
+from mock_server.settings import Settings
 
 JOB = """\
 version: 1
@@ -85,6 +89,84 @@ def test_every_tier_has_an_answer_and_a_list_is_tried_as_it_stands(capsys: Print
     assert "on Start" in (said := capsys.readouterr().out)
     assert "on Tier-2" in said
     assert Path("also.html").read_text() == Path("swept/sweep.html").read_text()
+
+
+@pytest.mark.usefixtures("job")
+def test_several_strategies_are_swept_beside_each_other(capsys: Printed) -> None:
+    numbers = ["--strategy", "semaphore,token-bucket,semaphore", "--in-flight", "2,8", "--share", "50%,100%"]
+    assert swept(*numbers) == Exit.OK
+    said = capsys.readouterr().out
+    found = read(Path("swept"))
+    assert found.kind == "semaphore, token_bucket"
+    whole = [one for one in found.series if one.of is None]
+    assert [(one.kind, [point.at for point in one.points]) for one in whole] == [
+        ("semaphore", [2, 8]),
+        ("token_bucket", [50, 100]),
+    ]
+    assert "of the rates on Tier-1 (token_bucket)" in said
+    assert "Of the strategies on Tier-1, " in said
+    page = Path("swept/sweep.html").read_text()
+    assert "token_bucket on Tier-1" in page
+    assert "Of the strategies on Tier-1, " in page
+
+
+@pytest.mark.usefixtures("job")
+def test_several_strategies_on_a_server_take_turns_in_the_same_rounds() -> None:
+    fast = ["--target", "mock", "--speed", "100", "--set", "workload.requests=12", "--tier", "start"]
+    kinds = ["--strategy", "semaphore,pool", "--in-flight", "4,8", "--seeds", "2"]
+    assert call(["sweep", "job.yaml", *fast, *kinds, "--quiet", "--out", "swept"]) == Exit.OK
+    [run] = [one for one in Path("swept").iterdir() if one.is_dir()]
+    order = ["semaphore-4", "semaphore-8", "pool-4", "pool-8"]
+    assert [one.strategy for one in bench.report(run).passes] == [*order, *order]
+    assert {one.kind: len(one.points) for one in read(Path("swept")).series if one.of is None} == {
+        "semaphore": 2,
+        "pool": 2,
+    }
+
+
+@pytest.mark.usefixtures("job")
+def test_what_its_runs_warn_of_is_said_of_the_sweep_and_of_what_is_recommended(capsys: Printed) -> None:
+    """Here the server has the limits of another tier than the sweep was told."""
+    with mock_process(Settings(tier="build"), 100.0) as server:
+        at = ["--target", server.url, "--tier", "start", "--max-cost", "9"]
+        arguments = [*at, "--set", "workload.requests=12", "--in-flight", "4,8", "--seeds", "1", "--out", "swept"]
+        assert call(["sweep", "job.yaml", *arguments]) == Exit.OK
+    told = "The responses name a limit of 5,000 requests a minute; the tier has"
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert told in Path("swept/sweep.html").read_text()
+    call(["recommend", "swept", "--quiet"])
+    printed = capsys.readouterr()
+    assert told not in printed.out
+    assert told in printed.err
+    assert call(["recommend", str(Path("swept/run-1"))]) in (Exit.OK, Exit.THRESHOLDS)
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("job")
+@pytest.mark.parametrize(
+    ("answer", "flags", "code", "asked"),
+    [("n\n", [], Exit.INTERRUPTED, True), ("y\n", [], Exit.USAGE, True), ("", ["--yes"], Exit.USAGE, False)],
+)
+def test_before_a_sweep_of_the_api_its_plan_is_shown_and_asked_about(
+    answer: str, flags: list[str], code: int, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who says yes gets as far as the missing key.  90 requests of $0.0012, at three numbers, by two seeds."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    paid = ["--target", "api", "--max-cost", "5", "--in-flight", "4..16", "--seeds", "2", *flags]
+    assert call(["sweep", "job.yaml", *paid, "--out", "swept"]) == code
+    said = " ".join(screen.getvalue().split())
+    assert "All of it, each 2 times: $0.648 expected" in said
+    assert "Numbers between these are tried after them, one at a time, where the knee is, for $5.00 in all" in said
+    assert ("Send it? [y/N]" in said) == asked
+    assert ("nothing was sent" in said) == (code == Exit.INTERRUPTED)
+    assert not Path("swept").exists()
 
 
 @pytest.mark.usefixtures("job")
@@ -170,6 +252,9 @@ REFUSED = [
     (["--share", "50%..90%"], "semaphore is swept by --in-flight"),
     (["--strategy", "token_bucket", "--in-flight", "4,8"], "token_bucket is swept by --share"),
     (["--strategy", "token_bucket", "--share", "50%..200%"], "from 1 to 100, got `200%`"),
+    (["--strategy", ","], "--strategy: names none"),
+    (["--strategy", "semaphore,gather"], "gather has no number to sweep"),
+    (["--strategy", "semaphore,pool", "--share", "50%..90%"], "semaphore,pool is swept by --in-flight"),
     (["--tier", "strat"], "Did you mean start?"),
     (["--tier", ","], "--tier: names none"),
     (["--target", "api"], "the API costs money"),

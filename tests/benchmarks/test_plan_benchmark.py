@@ -6,14 +6,17 @@ pytest --benchmark-only tests/benchmarks/test_plan_benchmark.py -s
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import api
 from bench.planning.plan import plan
-from bench.planning.tiers import CURRENT
+from bench.planning.tiers import CURRENT, tiers_of
+from bench.results.plan import Cell
 from bench.scenario.load import shipped
 from bench.scenario.model import Scenario
 
@@ -37,7 +40,8 @@ LESS: dict[str, list[str]] = {
     "interactive-and-background": ["streams[0].workload.duration=1m", "streams[1].workload.requests=150"],
     "one-million": ["workload.requests=3000"],
     "output-classes": [
-        "workload.requests=200",
+        "cases.short.workload.requests=200",
+        "cases.medium.workload.requests=200",
         "cases.long.workload.requests=60",
         "cases.thinking.workload.requests=60",
     ],
@@ -45,17 +49,25 @@ LESS: dict[str, list[str]] = {
     "retry-storm": ["workload.duration=4m", "arrivals={poisson: 1/s}"],
     "summarize-100": [],
     "thundering-herd": ["workload.requests=600"],
+    "time-of-day": ["workload.duration=3h"],
 }
 """What is run less of, so that hundreds of runs in scaled real time end today."""
 
 SECONDS = 6.0
 """What a run over HTTP should take: its speed follows."""
-FASTEST = 600.0
-"""How many times faster than life at most: a call that may take 10 min has then a second."""
-REQUESTS_A_SECOND = 100.0
-"""Requests a second of real time that a run is scaled up to at most, so that this machine is not what is measured."""
-ANSWER = 0.25
-"""Seconds of real time that a typical answer takes at least, for the same reason: each has some of ours."""
+FASTEST = 120.0
+"""How many times faster than life at most: a call that may take 10 min has then five seconds."""
+REQUESTS_A_SECOND = 60.0
+"""Attempts a second of real time that a run is scaled up to at most, so that this machine is not what is measured."""
+ANSWER = 0.6
+"""Seconds of real time that a typical answer takes at least, for the same reason: each has some of ours.  A tenth of it
+where requests come at times of their own: only the last answer is late then."""
+AT_ONCE = 0.1
+"""Seconds of real time that a run has at least for each request in flight, all of which may begin in one instant."""
+WITHIN = 0.05
+"""How near a plan is to come."""
+TRIES = 3
+"""Runs of a cell at most, of which the nearest counts: other work on the machine only makes one longer."""
 
 
 @pytest.mark.parametrize("name", FULL)
@@ -70,29 +82,67 @@ def test_a_full_plan(name: str, benchmark: BenchmarkFixture) -> None:
 
 @pytest.mark.parametrize("name", [entry.name for entry in shipped()])
 def test_plan_against_execution(name: str, benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """Every strategy of every shipped scenario, in each case, on each tier that `plan` shows unasked.
+
+    A run in which no tier is felt is the same on each of them, and is made once.
+    """
     scenario = api.load(name, settings=LESS.get(name, ()))
-    cells = plan(scenario, tiers=()).cells
+    cells = plan(scenario, tiers=tiers_of(None, scenario)).cells
     benchmark.pedantic(lambda: None, rounds=1)  # type: ignore[no-untyped-call]
-    for cell in cells:
-        one = _alone(scenario, cell.case, cell.strategy)
-        rate = (cell.closed_form.rate if cell.simulated is None else cell.simulated.throughput) / 60
-        answer = (cell.simulated.latency_p50 if cell.simulated else None) or ANSWER * FASTEST
-        speed = max(1.0, min(FASTEST, cell.makespan / SECONDS, REQUESTS_A_SECOND / max(rate, 1e-9), answer / ANSWER))
+    alike: dict[object, list[Cell]] = {}
+    for place, cell in enumerate(cells):
+        alike.setdefault((cell.case, cell.strategy, cell.makespan) if _feels_no_tier(cell) else place, []).append(cell)
+    off = [_against_execution(scenario, each, tmp_path / str(place)) for place, each in enumerate(alike.values())]
+    worst = {part: max((abs(one[part]), one["cell"]) for one in off) for part in ("makespan", "cost")}
+    benchmark.extra_info.update(
+        {"cells": len(cells), "runs": len(off), **{f"worst {part}": found for part, found in worst.items()}}
+    )
+    said = "; ".join(f"{part} {off:.2%} ({cell})" for part, (off, cell) in worst.items())
+    print(f"\n{name}: {len(cells)} cells, {len(off)} runs; worst: {said}")
+
+
+def _feels_no_tier(cell: Cell) -> bool:
+    """Whether nothing was refused, and the strategy neither reads the limits nor waits for batches."""
+    blind = cell.kind in ("sequential", "gather", "semaphore", "pool")
+    return blind and cell.simulated is not None and not cell.simulated.rate_limited
+
+
+def _against_execution(scenario: Scenario, alike: Sequence[Cell], folder: Path) -> dict[str, Any]:
+    """By how much a run over HTTP differs from its plan: the nearest of a few, as other work only makes it longer."""
+    cell = alike[0]
+    speed = _speed(cell)
+    one = _alone(scenario, cell).model_copy(update={"target": "mock", "speed": speed, "client": "wire"})
+    spent = cell.spending.expected or 1.0
+    label = "/".join(filter(None, (cell.case, "+".join(same.tier for same in alike), cell.strategy)))
+    tried: list[dict[str, Any]] = []
+    for number in range(TRIES):
         began = time.perf_counter()
-        real = one.model_copy(update={"target": "mock", "speed": speed})
-        finished = api.run(real, out=tmp_path / f"{cell.case}-{cell.strategy}")
+        finished = api.run(one, out=folder / str(number))
         assert finished.passes, finished.summary.reasons
         (ran,) = finished.passes
-        makespan, cost = ran.values["makespan"] or 0.0, ran.cost.total or 0.0
+        makespan = (ran.values["makespan"] or 0.0) / cell.makespan - 1
+        tried.append({"cell": label, "makespan": makespan, "cost": (ran.cost.total or 0.0) / spent - 1})
         print(
-            f"\n{name:26} {cell.case or '':14} {cell.strategy:20} planned {cell.makespan:9.1f} s ran {makespan:9.1f} s "
-            f"{makespan / cell.makespan - 1:+6.1%}  cost {cost / (cell.spending.expected or 1.0) - 1:+6.1%}  "
-            f"speed {speed:7.1f}, {time.perf_counter() - began:.1f} s",
+            f"\n{scenario.name:26} {label:40} planned {cell.makespan:9.1f} s {makespan:+7.2%}  "
+            f"cost {tried[-1]['cost']:+7.2%}  speed {speed:7.1f}, {time.perf_counter() - began:.1f} s",
             end="",
         )
+        if abs(makespan) <= WITHIN:
+            break
+    return min(tried, key=lambda one: abs(one["makespan"]))
 
 
-def _alone(scenario: Scenario, case: str | None, strategy: str) -> Scenario:
-    variant = dict(scenario.variants)[case]
-    chosen = tuple(one for one in variant.strategies if one.name == strategy)
-    return variant.model_copy(update={"strategies": chosen, "cases": (), "thresholds": ()})
+def _speed(cell: Cell) -> float:
+    one = cell.simulated
+    assert one is not None
+    rate = (one.requests + one.rate_limited) / cell.makespan
+    least = ANSWER / 10 if cell.closed_form.binds == "arrivals" else ANSWER
+    answer = one.latency_p50 or least * FASTEST
+    seconds = max(SECONDS, AT_ONCE * cell.closed_form.in_flight)
+    return max(1.0, min(FASTEST, cell.makespan / seconds, REQUESTS_A_SECOND / max(rate, 1e-9), answer / least))
+
+
+def _alone(scenario: Scenario, cell: Cell) -> Scenario:
+    variant = dict(scenario.variants)[cell.case]
+    chosen = tuple(one for one in variant.strategies if one.name == cell.strategy)
+    return variant.model_copy(update={"tier": cell.tier, "strategies": chosen, "cases": (), "thresholds": ()})

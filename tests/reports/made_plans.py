@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bench.results.plan import (
     Bound,
     Cell,
@@ -109,6 +111,21 @@ def full() -> Plan:
         prices_as_of="genai-prices 0.2.3, equal to the price page of 2026-10-08",
         notes=("Answer times are presets, not measured: a profile of your own makes them true.",),
     )
+
+
+def in_flight() -> Plan:
+    """The same with one strategy at three numbers in flight, of which the last is refused."""
+    rough = [
+        msgspec.structs.replace(
+            ROUGH,
+            strategy=f"semaphore-{number}",
+            closed_form=closed(seconds, "in_flight", number, limited=True),
+            simulated=played(seconds * 1.1, refused=refused),
+            clean=not refused,
+        )
+        for number, seconds, refused in ((20, 1765.0, 0.0), (60, 588.5, 0.0), (180, 560.0, 9000.0))
+    ]
+    return msgspec.structs.replace(full(), cells=(BATCH, PACED, *rough, FASTER))
 
 
 def before_sending() -> Plan:

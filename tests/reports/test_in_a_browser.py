@@ -81,7 +81,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> str:
 def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of the page of a plan."""
     path = tmp_path_factory.mktemp("plan") / "plan.html"
-    plan_page.write(made_plans.full(), path)
+    plan_page.write(made_plans.in_flight(), path)
     return path.as_uri()
 
 

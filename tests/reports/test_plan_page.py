@@ -10,6 +10,7 @@ from test_html import HOSTILE, Element, page
 
 from bench.results.plan import Bound, Cell, ClosedForm, LimitShare, Plan, Played, Spending, TierPlan, WhatIf
 from reports.plan_figures import efficient, frontier
+from reports.plan_flights import flights
 from reports.plan_page import render
 
 
@@ -91,6 +92,51 @@ def test_each_cell_is_a_row_and_one_is_to_be_used(html: str) -> None:
         "start: batch": "\N{EN DASH}",
         "build: semaphore-10": "best on this tier",
     }
+
+
+def test_strategies_stand_by_tiers_and_the_one_to_use_is_marked(html: str) -> None:
+    table = first(page(html), "Strategies by tiers: Tiers and strategies")
+    assert [heading.text for heading in table.all("thead")[0].all("th")] == ["strategy", "start", "build"]
+    rows = {row.all("th")[0].text: row.all("td") for row in table.all("tbody")[0].all("tr")}
+    marks = {name: [square.attributes.get("class", "") for square in squares] for name, squares in rows.items()}
+    assert marks == {"semaphore-10": ["use", "best"], "gather": ["", ""], "batch": ["", ""]}
+    used, other = rows["semaphore-10"]
+    assert used.text == "100 s $2.00 use this"
+    assert other.text == "98.0 s $2.00 best on this tier"
+    assert rows["batch"][1].text == "\N{EN DASH}"
+
+
+def flying(number: int, throughput: float, *, clean: bool = True, own_times: bool = False, tier: str = "start") -> Cell:
+    """Of 600 requests, of which the tier lets 1,000 a minute through."""
+    one = cell(tier, f"semaphore-{number}", 100.0, 2.0, clean=clean)
+    bounds = (Bound("requests", 36.0, 600, 1000, 100), Bound("arrivals" if own_times else "answers", 4.0))
+    form = ClosedForm(36.0, "requests", 1000.0, float(number), True, bounds)
+    assert one.simulated is not None
+    played = msgspec.structs.replace(one.simulated, throughput=throughput)
+    return msgspec.structs.replace(one, closed_form=form, simulated=played)
+
+
+CURVE = (flying(32, 310), flying(8, 80), flying(128, 1050), flying(256, 1060, clean=False), flying(4, 40))
+
+
+def test_three_numbers_in_flight_are_a_curve_beside_what_the_tier_lets_through() -> None:
+    [figure] = flights("f", (*CELLS[1:3], *CURVE))
+    assert figure.title == "semaphore: on start 128 in flight give 1,050 a minute"
+    assert "start: 1,000 a minute for long" in figure.svg
+    assert figure.table.rows[-1] == ("semaphore-256 on start", "1,060", "1,000", "4.00 s", "40", "no")
+    assert [row[0] for row in figure.table.rows][:3] == [f"semaphore-{n} on start" for n in (4, 8, 32)]
+    assert "p95 latency" in figure.note
+    of_users = [flying(number, 40 * number, own_times=True) for number in (1, 2, 3)]
+    [figure] = flights("f", of_users)
+    assert "p95 response time" in figure.note
+    assert figure.table.rows[0][3] == "100 s"
+
+
+def test_fewer_than_three_numbers_are_no_curve_and_five_tiers_are_two_figures() -> None:
+    assert not [*flights("f", CURVE[:2])]
+    tiers = ("start", "build", "scale", "tier-1", "tier-2")
+    each = [flying(number, 10 * number, tier=tier) for tier in tiers for number in (1, 2, 4)]
+    assert [figure.name for figure in flights("f", each)] == ["f-0-0", "f-0-1"]
 
 
 def test_the_frontier_is_what_nothing_clean_beats_in_cost_and_time() -> None:

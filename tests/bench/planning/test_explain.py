@@ -112,6 +112,15 @@ def test_rounds_that_are_not_full_are_in_the_formula() -> None:
     assert thirty.value == pytest.approx(17 * 3.84)
 
 
+def test_where_answers_bind_the_longest_of_them_is_the_reason_and_no_limit() -> None:
+    """All of a hundred requests of 5 s fit into what full buckets hold."""
+    found = explain("summarize-100", DAY)
+    [all_at_once] = [one for one in statements(found, "What its") if one.words.startswith("gather")]
+    assert (all_at_once.words, all_at_once.formula) == ("gather: 5.00 s, because of how long answers take.", "")
+    assert all_at_once.sources == ("summarize-100.yaml, seed 0", "summarize-100.yaml: mock.latency")
+    assert "The longest answer takes 5.00 s." in [one.words for one in statements(found, "What the limits")]
+
+
 NAMES = [*TIERS, *(one.name for one in shipped())]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from bench.planning.plan import plan
 from bench.planning.simulate import simulate
 from bench.planning.tiers import CURRENT, tiers_of
 from bench.results.plan import Cell, Plan
-from bench.scenario.model import Adaptive, Cache, Case, Constant, Poisson, Retry, Scenario, Strategy, TokenBucket
+from bench.scenario.model import Adaptive, Cache, Case, Constant, Fixed, Poisson, Retry, Scenario, Strategy, TokenBucket
 
 PACED = Strategy(name="paced", kind="token_bucket", pacer=TokenBucket(), retry=Retry(attempts=1000))
 
@@ -117,9 +118,15 @@ def test_a_deadline_that_the_own_tier_misses_asks_for_the_next_one() -> None:
 @pytest.mark.parametrize(
     ("scenario", "deadline", "words"),
     [
-        (made(PACED, requests=1500), 15.0, "requests a minute instead of 1,000: a higher tier, or"),
+        (made(PACED, requests=1500), 15.0, "requests a minute instead of 1,000: a higher tier and pace, or"),
         (made(semaphore(10)), 20.0, "It needs about 20 in flight instead of 10."),
-        (made(arrivals=Constant(rate=1.0)), 50.0, "No tier or strategy changes that"),
+        (
+            made(arrivals=Constant(rate=1.0)),
+            50.0,
+            "No tier or strategy changes that: requests would have to come sooner.",
+        ),
+        (made(gather()), 2.0, "No tier or strategy changes that: only shorter answers or a faster model would."),
+        (made(PACED, requests=1500), 3.0, "No limit on requests changes that: an answer takes 4.00 s on average."),
     ],
 )
 def test_an_impossible_deadline_says_the_earliest_end_and_what_would_have_to_change(
@@ -132,6 +139,37 @@ def test_an_impossible_deadline_says_the_earliest_end_and_what_would_have_to_cha
     assert "is not enough: the earliest end is after " in found.verdict
     assert words in found.verdict
     assert all(cell.meets_deadline is False for cell in found.cells)
+
+
+def test_what_would_have_to_change_for_a_deadline_is_enough(tmp_path: Path) -> None:
+    """1,500 requests of 4 s at 1,000 a minute, of which ten seconds' are there at once, end after 84 s.
+
+    To end after 24 s takes 3,000 a minute, 1,500 in 20 s and the ten at once; or 500 requests, a third.
+    """
+    short = Fixed(value=10)
+    late = plan(made(PACED, requests=1500, input_tokens=short), tiers=["start"], deadline=24.0)
+    assert late.verdict.endswith(
+        "It needs about 3,000 requests a minute instead of 1,000: a higher tier and pace, or 66.7 % less work."
+    )
+    limits = [{"type": "requests_per_minute", "value": 3_000}]
+    group = {"type": "rate_limit", "group_type": "model_group", "models": ["claude-sonnet-5"], "limits": limits}
+    (tmp_path / "more.json").write_text(json.dumps({"data": [group]}))
+    for requests, tier in ((1500, str(tmp_path / "more.json")), (500, "start")):
+        changed = plan(made(PACED, requests=requests, input_tokens=short), tiers=[tier])
+        assert changed.cells[0].makespan == pytest.approx(24.0, rel=0.01)
+
+
+def test_everything_that_is_in_the_way_of_a_deadline_is_named() -> None:
+    late = plan(made(PACED, requests=1500), tiers=["start"], deadline=15.0)
+    words = "about 4,286 requests a minute", "about 4,285,714 input tokens a minute", "about 428,571 output tokens"
+    assert all(one in late.verdict for one in words)
+
+
+def test_what_goes_through_batches_is_not_said_to_be_in_flight() -> None:
+    for strategy in ({"batch": {"poll": "5m"}}, {"hybrid": {"deadline": "3h", "live": {"token_bucket": "auto"}}}):
+        scenario = api.load("batch-or-live", settings=["workload.requests=400", f"strategies=[{json.dumps(strategy)}]"])
+        found = plan(scenario, tiers=["start"], simulated=False)
+        assert "in flight" not in found.answer[0]
 
 
 def test_volume_is_held_against_limits_and_cap() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bench.errors import Exit
 from bench.planning.knee import STEP, grid, next_number
 from bench.results.recommendation import answer, judge, recommend
+from bench.results.summary import Warning
 from bench.results.sweep import Estimate, Point, Series
 
 
@@ -126,7 +127,31 @@ def test_a_smaller_number_that_may_do_is_named() -> None:
 def test_classes_have_no_say_in_the_exit_code() -> None:
     bad = msgspec.structs.replace(series(point(1, 0.0), point(2, 0.0)), of="long")
     assert recommend("run", [series(*DOUBLING), bad]).exit_code == Exit.OK
-    assert recommend("run", [series(*DOUBLING), msgspec.structs.replace(bad, of=None)]).exit_code == Exit.THRESHOLDS
+    elsewhere = msgspec.structs.replace(bad, of=None, tier="build")
+    assert recommend("run", [series(*DOUBLING), elsewhere]).exit_code == Exit.THRESHOLDS
+
+
+def test_one_strategy_with_a_number_is_enough_and_those_that_have_one_stand_beside_each_other() -> None:
+    bad = msgspec.structs.replace(series(point(1, 0.0), point(2, 0.0)), kind="pool")
+    found = recommend("run", [series(*DOUBLING), bad])
+    assert (found.exit_code, found.beside) == (Exit.OK, ())
+    paced = msgspec.structs.replace(series(point(80, 400), point(100, 500, p95=(1.0, 0.1))), kind="token_bucket")
+    assert recommend("run", [series(*DOUBLING), paced]).beside == (
+        "Of the strategies on Start, semaphore at 64 gives the most: 612 a minute, p95 latency 2.00 s (1.90-2.10, "
+        "2,990 requests); token_bucket at 100 % gives 500 a minute, p95 latency 1.00 s (900 ms to 1.10 s, "
+        "2,990 requests).",
+    )
+    near = msgspec.structs.replace(series(point(80, 400), point(100, 600)), kind="token_bucket")
+    [words] = recommend("run", [series(*DOUBLING), near]).beside
+    assert "semaphore at 64 gives hardly more than the others" in words
+
+
+def test_what_the_client_spoiled_is_not_valid_whatever_it_says() -> None:
+    doubt = Warning("client_bottleneck", "semaphore-64: the client was the bottleneck.", "why", "todo")
+    found = recommend("run", [series(*DOUBLING)], [doubt])
+    assert (found.exit_code, found.warnings) == (Exit.NOT_VALID, (doubt,))
+    mild = msgspec.structs.replace(doubt, code="client_strained")
+    assert recommend("run", [series(*DOUBLING)], [mild]).exit_code == Exit.OK
 
 
 # Whatever the series
