@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import api
 from bench.planning.plan import plan
 from bench.planning.tiers import CURRENT
 from bench.scenario.load import shipped
 from bench.scenario.model import Scenario
+from benchmarks.table import AddRow, Once
 
 FULL = ("batch-or-live", "one-million", "interactive-and-background", "adaptive-or-fixed")
 """Scenarios of 10,000 requests a cell, or nearly; two of them are worked out from so many."""
@@ -59,37 +59,32 @@ ANSWER = 0.25
 
 
 @pytest.mark.parametrize("name", FULL)
-def test_a_full_plan(name: str, benchmark: BenchmarkFixture) -> None:
+def test_a_full_plan(name: str, once: Once, row: AddRow) -> None:
     scenario = api.load(name)
     began = time.perf_counter()
-    found = benchmark.pedantic(lambda: plan(scenario, tiers=CURRENT), rounds=1)  # type: ignore[no-untyped-call]
+    found = once(lambda: plan(scenario, tiers=CURRENT))
     taken = time.perf_counter() - began
     simulated = sum(cell.simulated.simulated for cell in found.cells if cell.simulated)
-    print(f"\n{name}: {len(found.cells)} cells, {simulated:,} requests, {taken:.1f} s")
+    row(f"plan of {name}: {len(found.cells)} cells, {simulated:,} requests", taken, "s")
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in shipped()])
-def test_plan_against_execution(name: str, benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+def test_plan_against_execution(name: str, once: Once, row: AddRow, tmp_path: Path) -> None:
     scenario = api.load(name, settings=LESS.get(name, ()))
     cells = plan(scenario, tiers=()).cells
-    benchmark.pedantic(lambda: None, rounds=1)  # type: ignore[no-untyped-call]
+    once(lambda: None)
     for cell in cells:
         one = _alone(scenario, cell.case, cell.strategy)
         rate = (cell.closed_form.rate if cell.simulated is None else cell.simulated.throughput) / 60
         answer = (cell.simulated.latency_p50 if cell.simulated else None) or ANSWER * FASTEST
         speed = max(1.0, min(FASTEST, cell.makespan / SECONDS, REQUESTS_A_SECOND / max(rate, 1e-9), answer / ANSWER))
-        began = time.perf_counter()
         real = one.model_copy(update={"target": "mock", "speed": speed})
         finished = api.run(real, out=tmp_path / f"{cell.case}-{cell.strategy}")
         assert finished.passes, finished.summary.reasons
         (ran,) = finished.passes
-        makespan, cost = ran.values["makespan"] or 0.0, ran.cost.total or 0.0
-        print(
-            f"\n{name:26} {cell.case or '':14} {cell.strategy:20} planned {cell.makespan:9.1f} s ran {makespan:9.1f} s "
-            f"{makespan / cell.makespan - 1:+6.1%}  cost {cost / (cell.spending.expected or 1.0) - 1:+6.1%}  "
-            f"speed {speed:7.1f}, {time.perf_counter() - began:.1f} s",
-            end="",
-        )
+        work = f"plan of {name} {cell.case or ''} {cell.strategy}".replace("  ", " ")
+        row(f"{work}, makespan", cell.makespan, "s", beside=("run over HTTP", ran.values["makespan"] or 0.0))
+        row(f"{work}, cost", cell.spending.expected or 0.0, "$", beside=("run over HTTP", ran.cost.total or 0.0))
 
 
 def _alone(scenario: Scenario, case: str | None, strategy: str) -> Scenario:
