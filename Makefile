@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint soak bench docs measured examples pictures wheel clean
+.PHONY: demo test lint soak bench bench-peers docs measured examples pictures wheel clean
 
 demo: .venv/run.stamp  ## run the main job on the mock server, over HTTP, thirty times faster than life
 	$(BIN)/claude-bench run summarize-100 --target mock --speed 30
@@ -21,8 +21,11 @@ lint: .venv/dev.stamp  ## style, types, import directions
 soak: .venv/dev.stamp  ## run what takes long and print its figures; SOAK_MINUTES (10) is how long the one over HTTP goes
 	$(BIN)/python -m pytest -m soak -s -v
 
-bench: .venv/dev.stamp  ## measure our own speed; prints ratios, passes or fails nothing
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc -s
+bench: .venv/dev.stamp  ## measure ourselves, ending with one table of figures, ratios and aims; passes or fails nothing
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc --benchmark-quiet
+
+bench-peers: .venv/dev.stamp  ## install other load generators (3.6 GB, in .peers), let them do the same work; PEERS picks some
+	cd tests && ../$(BIN)/python -m benchmarks.peers $(PEERS)
 
 docs: .venv/run.stamp  ## rewrite what is generated: the schema for editors, the page of metrics, what commands print
 	$(BIN)/claude-bench schema --write

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import api
 from bench.planning.plan import plan
@@ -19,6 +18,7 @@ from bench.planning.tiers import CURRENT, tiers_of
 from bench.results.plan import Cell
 from bench.scenario.load import shipped
 from bench.scenario.model import Scenario
+from benchmarks.table import AddRow, Once, most
 
 FULL = ("batch-or-live", "one-million", "interactive-and-background", "adaptive-or-fixed")
 """Scenarios of 10,000 requests a cell, or nearly; two of them are worked out from so many."""
@@ -71,34 +71,31 @@ TRIES = 3
 
 
 @pytest.mark.parametrize("name", FULL)
-def test_a_full_plan(name: str, benchmark: BenchmarkFixture) -> None:
+def test_a_full_plan(name: str, once: Once, row: AddRow) -> None:
     scenario = api.load(name)
     began = time.perf_counter()
-    found = benchmark.pedantic(lambda: plan(scenario, tiers=CURRENT), rounds=1)  # type: ignore[no-untyped-call]
+    found = once(lambda: plan(scenario, tiers=CURRENT))
     taken = time.perf_counter() - began
     simulated = sum(cell.simulated.simulated for cell in found.cells if cell.simulated)
-    print(f"\n{name}: {len(found.cells)} cells, {simulated:,} requests, {taken:.1f} s")
+    row(f"plan of {name}: {len(found.cells)} cells, {simulated:,} requests", taken, "s")
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in shipped()])
-def test_plan_against_execution(name: str, benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+def test_plan_against_execution(name: str, once: Once, row: AddRow, tmp_path: Path) -> None:
     """Every strategy of every shipped scenario, in each case, on each tier that `plan` shows unasked.
 
     A run in which no tier is felt is the same on each of them, and is made once.
     """
     scenario = api.load(name, settings=LESS.get(name, ()))
     cells = plan(scenario, tiers=tiers_of(None, scenario)).cells
-    benchmark.pedantic(lambda: None, rounds=1)  # type: ignore[no-untyped-call]
+    once(lambda: None)
     alike: dict[object, list[Cell]] = {}
     for place, cell in enumerate(cells):
         alike.setdefault((cell.case, cell.strategy, cell.makespan) if _feels_no_tier(cell) else place, []).append(cell)
     off = [_against_execution(scenario, each, tmp_path / str(place)) for place, each in enumerate(alike.values())]
     worst = {part: max((abs(one[part]), one["cell"]) for one in off) for part in ("makespan", "cost")}
-    benchmark.extra_info.update(
-        {"cells": len(cells), "runs": len(off), **{f"worst {part}": found for part, found in worst.items()}}
-    )
-    said = "; ".join(f"{part} {off:.2%} ({cell})" for part, (off, cell) in worst.items())
-    print(f"\n{name}: {len(cells)} cells, {len(off)} runs; worst: {said}")
+    for part, (away, cell) in worst.items():
+        row(f"plan of {name}, {part}, worst of {len(cells)}: {cell}", away, "%", aim=most(0.05))
 
 
 def _feels_no_tier(cell: Cell) -> bool:

@@ -17,6 +17,7 @@ from bench.results.folder import LoadedRun, RunInfo
 from bench.results.question import Question
 from bench.results.record import Attempt, RateLimits, Record, Usage
 from bench.results.summarize import summarize, summarize_pass
+from benchmarks.table import AddRow, most, seconds
 from mock_server.rng import Draws
 from reports.html import render
 from reports.live import Progress
@@ -51,19 +52,19 @@ def open_loop(strategy: str, requests: int) -> list[Record]:
     return records
 
 
-@pytest.mark.parametrize(("requests", "most"), [(100_000, 2_000_000), (1_000_000, 3_000_000)])
-def test_report_of_many_requests(benchmark: BenchmarkFixture, requests: int, most: int) -> None:
+@pytest.mark.parametrize(("requests", "megabytes"), [(100_000, 2), (1_000_000, 3)])
+def test_report_of_many_requests(benchmark: BenchmarkFixture, row: AddRow, requests: int, megabytes: int) -> None:
     passes = [Columns.of(open_loop(strategy, requests // 4)) for strategy in ("a", "b", "c", "d")]
     summary = summarize(QUESTION, [summarize_pass(one, QUESTION, kind="gather") for one in passes])
     run = LoadedRun(Path(), INFO, summary, passes, torn=0)
     size = len(benchmark(render, run).encode())
-    peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\n{requests:,} requests: {size:,} bytes; the process had at most {peak:,.0f} MB")
-    benchmark.extra_info.update(bytes=size, peak_megabytes=peak)
-    assert size < most
+    row(f"page of {requests:,} requests", seconds(benchmark), "s")
+    row(f"page of {requests:,} requests, its size", size / 1e6, "MB", aim=most(megabytes))
+    row(f"page of {requests:,} requests, memory at most", getrusage(RUSAGE_SELF).ru_maxrss / 1024, "MB")
+    assert size < megabytes * 1e6
 
 
-def test_progress_of_one_request(benchmark: BenchmarkFixture) -> None:
+def test_progress_of_one_request(benchmark: BenchmarkFixture, row: AddRow) -> None:
     progress = Progress(Console(file=io.StringIO()))
     progress.pass_started("a", 0, None, 1.0)
     record = open_loop("a", 2)[1]
@@ -73,3 +74,4 @@ def test_progress_of_one_request(benchmark: BenchmarkFixture) -> None:
         progress.done(record, 0.005)
 
     benchmark(one)
+    row("progress shown, of one request", seconds(benchmark) * 1e6, "us")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.results.columns import Columns, read_passes, split_passes
+from bench.results.columns import read_passes, split_passes
 from bench.results.question import Question
 from bench.results.record import Attempt, RateLimits, Record, Usage, write_records
 from bench.results.summarize import summarize_pass
-from bench.results.summary import PassSummary
+from benchmarks.table import AddRow, seconds
 
 N = 100_000
 USAGE = Usage(input_tokens=1000, output_tokens=300)
@@ -54,17 +55,24 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_read_a_journal(benchmark: Callable[..., list[Columns]], journal: Path) -> None:
+def _seconds(benchmark: BenchmarkFixture) -> float:
+    return float(seconds(benchmark))
+
+
+def test_read_a_journal(benchmark: BenchmarkFixture, row: AddRow, journal: Path) -> None:
     passes = benchmark(read_passes, journal)
     assert len(passes[0].requests) == N
+    row("a journal of 100,000 records read", seconds(benchmark), "s")
 
 
-def test_build_columns_from_records(benchmark: Callable[..., list[Columns]]) -> None:
+def test_build_columns_from_records(benchmark: BenchmarkFixture, row: AddRow) -> None:
     passes = benchmark(split_passes, list(_records()))
     assert len(passes[0].requests) == N
+    row("columns of 100,000 records", seconds(benchmark), "s")
 
 
-def test_summarise_a_pass(benchmark: Callable[..., PassSummary], journal: Path) -> None:
+def test_summarise_a_pass(benchmark: BenchmarkFixture, row: AddRow, journal: Path) -> None:
     (columns,) = read_passes(journal)
     summary = benchmark(summarize_pass, columns, QUESTION, kind="semaphore")
     assert summary.values["succeeded"] == N
+    row("a pass of 100,000 requests summarised", seconds(benchmark), "s")

@@ -1,4 +1,4 @@
-"""What a run costs: simulated requests a second, memory, start-up, the token bucket.  Prints ratios, judges nothing.
+"""What a run costs: simulated requests a second, memory, start-up, the token bucket.
 
 CPU seconds are those of the process, so that a busy machine changes the figures little.
 """
@@ -9,25 +9,21 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
-from typing import NamedTuple, TypeVar
+from timeit import repeat
+from typing import NamedTuple
 
 import pytest
-from test_server_benchmark import mock
 
 from bench.clock import Clock
 from bench.clock import run as run_loop
 from bench.results.record import Attempt, Usage
 from bench.strategies.admission import Admission
 from bench.strategies.pacer import Cost, Pacer
+from benchmarks.table import AddRow, Once, least, most
 from mock_server.bucket import Bucket
-from mock_server.settings import Settings
-
-T = TypeVar("T")
-Benchmark = Callable[[Callable[[], T]], T]
-Say = Callable[[str], None]
 
 REQUESTS = 100_000
 SCENARIO = f"""\
@@ -38,15 +34,6 @@ tier: scale
 workload: {{requests: {REQUESTS}, input_tokens: 1000, output_tokens: 300, max_tokens: 400}}
 strategies: [{{semaphore: 50}}]
 """
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    def say(words: str) -> None:
-        with capsys.disabled():
-            print(f"\n{words}")
-
-    return say
 
 
 class Used(NamedTuple):
@@ -92,70 +79,65 @@ def bare_sketch() -> float:
     return REQUESTS / (process_time() - began)
 
 
-def test_sim_of_100_000_requests(benchmark: Benchmark[Used], tmp_path: Path, say: Say) -> None:
+def test_sim_of_100_000_requests(once: Once, tmp_path: Path, row: AddRow) -> None:
     Path(tmp_path / "fast.yaml").write_text(SCENARIO)
     one = Path(tmp_path / "one.yaml")
     one.write_text(SCENARIO.replace(f"{REQUESTS}", "100"))
-    cost = benchmark(lambda: command("run", "fast.yaml", "-q", folder=tmp_path))
+    cost = once(lambda: command("run", "fast.yaml", "-q", folder=tmp_path))
     start = command("run", "one.yaml", "-q", folder=tmp_path)
     rate, bare = REQUESTS / (cost.cpu - start.cpu), bare_sketch()
-    say(
-        f"sim, semaphore(50), {REQUESTS:,} requests: {rate:,.0f} per CPU second with records, summary and report "
-        f"(start-up of {start.cpu:.2f} s taken off), {rate / bare:.2f} of a bare sketch's {bare:,.0f}; "
-        f"peak {cost.peak:.0f} MB"
-    )
+    beside = ("bare sketch", bare)
+    row(f"sim, semaphore(50), {REQUESTS:,} requests", rate, "requests/CPU-s", beside=beside, aim=least(25_000))
+    row(f"sim, semaphore(50), {REQUESTS:,} requests, memory at most", cost.peak, "MB", beside=("100", start.peak))
 
 
-def test_one_million_requests(benchmark: Benchmark[Used], tmp_path: Path, say: Say) -> None:
-    small = command("run", "one-million", "--set", f"workload.requests={REQUESTS}", "-q", folder=tmp_path)
-    large = benchmark(lambda: command("run", "one-million", "-q", folder=tmp_path))
-    rate = (1_000_000 - REQUESTS) / (large.cpu - small.cpu)
-    say(
-        f"one-million: peak {large.peak:.0f} MB with records, summary and report (of {REQUESTS:,}: "
-        f"{small.peak:.0f} MB), {rate:,.0f} requests per CPU second"
-    )
-
-
-STREAMED = """\
+HERD = """\
 version: 1
-question: What does a stream of 20 events cost?
-model: claude-sonnet-4-6
-client: {client}
-tier: unlimited
-workload: {{requests: {requests}, input_tokens: 220, output_tokens: 96, max_tokens: 96, stream: true}}
-strategies: [{{semaphore: 256}}]
+question: What does a herd cost?
+model: claude-sonnet-5
+tier: start
+workload: {requests: 20000, input_tokens: 100, output_tokens: 50, max_tokens: 100}
+strategies: [{STRATEGY}]
 """
 
 
-@pytest.mark.parametrize(("client", "requests"), [("sdk", 3_000), ("wire", 12_000)])
-def test_streams_per_cpu_second(
-    benchmark: Benchmark[Used], tmp_path: Path, say: Say, client: str, requests: int
-) -> None:
-    """With records, journal, summary and report; the server is a process of its own."""
-    for name, count in (("few", 300), ("many", requests)):
-        (tmp_path / f"{name}.yaml").write_text(STREAMED.format(client=client, requests=count))
-    with mock(Settings(tier="unlimited", service_time=0.2)) as server:
-        arguments = ("-q", "--target", server.url, "--max-cost", "1000")
-        few = command("run", "few.yaml", *arguments, folder=tmp_path)
-        many = benchmark(lambda: command("run", "many.yaml", *arguments, folder=tmp_path))
-    rate = (requests - 300) / (many.cpu - few.cpu)
-    say(f"{client}, 256 streams of 20 events open: {rate:,.0f} requests per CPU second; peak {many.peak:.0f} MB")
+def test_sim_of_a_herd(once: Once, tmp_path: Path, row: AddRow) -> None:
+    """All are refused at once, wait for as long as they are told, and come back together."""
+    for name, strategy in (("gather", "gather"), ("semaphore", "{semaphore: 50}")):
+        (tmp_path / f"{name}.yaml").write_text(HERD.replace("{STRATEGY}", strategy))
+    pool = command("run", "semaphore.yaml", "-q", folder=tmp_path)
+    herd = once(lambda: command("run", "gather.yaml", "-q", folder=tmp_path))
+    beside = ("semaphore(50)", pool.cpu)
+    row("sim, gather of 20,000 on the start tier", herd.cpu, "CPU-s", beside=beside, aim=most(5, ratio=True))
 
 
-def test_help(benchmark: Benchmark[Used], tmp_path: Path, say: Say) -> None:
-    began = perf_counter()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
-    python = perf_counter() - began
-    benchmark(lambda: command("--help", folder=tmp_path))
+def test_one_million_requests(once: Once, tmp_path: Path, row: AddRow) -> None:
+    small = command("run", "one-million", "--set", f"workload.requests={REQUESTS}", "-q", folder=tmp_path)
+    large = once(lambda: command("run", "one-million", "-q", folder=tmp_path))
+    rate = (1_000_000 - REQUESTS) / (large.cpu - small.cpu)
+    row("sim, one-million", rate, "requests/CPU-s")
+    row("sim, one-million, memory at most", large.peak, "MB", beside=(f"{REQUESTS:,}", small.peak))
+
+
+def _start_of_python() -> float:
+    """Seconds, the least of a few."""
+    return min(repeat(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True), number=1))
+
+
+def test_help(once: Once, tmp_path: Path, row: AddRow) -> None:
+    python = _start_of_python()
+    once(lambda: command("--help", folder=tmp_path))
     began = perf_counter()
     command("--help", folder=tmp_path)
     shown = perf_counter() - began
-    say(f"--help: {shown:.2f} s, {shown / python:.1f} times Python's own start ({python:.2f} s)")
+    row("--help", shown, "s", beside=("Python's own start", python))
 
 
-def test_from_command_to_first_request_on_sim(benchmark: Benchmark[float], tmp_path: Path, say: Say) -> None:
+@pytest.mark.parametrize(("target", "seconds"), [("sim", 0.5), ("mock", 1.0)])
+def test_from_command_to_first_request(once: Once, tmp_path: Path, row: AddRow, target: str, seconds: float) -> None:
+    """Until the record of an answer that takes a millisecond is written."""
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    (tmp_path / "fast.yaml").write_text(SCENARIO)
+    (tmp_path / "fast.yaml").write_text(f"{SCENARIO}target: {target}\nmock: {{latency: {{service_time: 1ms}}}}\n")
     made = iter(range(1000))
 
     def first_record() -> float:
@@ -171,13 +153,15 @@ def test_from_command_to_first_request_on_sim(benchmark: Benchmark[float], tmp_p
             while not (journal.exists() and journal.stat().st_size):
                 assert process.poll() is None
             took = perf_counter() - began
-            process.kill()
+            process.terminate()
         return took
 
-    say(f"command to first record on sim: {benchmark(first_record):.2f} s")
+    took, python = once(lambda: median(first_record() for _ in range(5))), _start_of_python()
+    beside = ("Python's own start", python)
+    row(f"command to first request, {target}", took, "s", beside=beside, aim=most(seconds))
 
 
-def test_token_bucket_acquire(benchmark: Benchmark[float], say: Say) -> None:
+def test_token_bucket_acquire(once: Once, row: AddRow) -> None:
     times = 10_000
 
     def microseconds(pacer: Pacer | None) -> float:
@@ -196,7 +180,5 @@ def test_token_bucket_acquire(benchmark: Benchmark[float], say: Say) -> None:
     def paced() -> float:
         return microseconds(Pacer(*(Bucket.full(1e9, 1e6) for _ in range(3))))
 
-    bucket, slots = benchmark(paced), microseconds(None)
-    say(
-        f"token bucket: acquire, correct, release {bucket:.1f} us, {bucket / slots:.1f} times slots alone ({slots:.1f})"
-    )
+    bucket, slots = once(paced), microseconds(None)
+    row("token bucket: acquire, correct, release", bucket, "us", beside=("slots alone", slots))

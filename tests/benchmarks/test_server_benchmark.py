@@ -8,111 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx2
-import msgspec
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.servers import ASK, HEADERS, NotMeasured, Running, bare, mock, per_cpu_second
+from benchmarks.table import AddRow, Once
 from mock_server import wire
 from mock_server.engine import Engine
-from mock_server.models import text_of_tokens
 from mock_server.settings import Settings
 
-SECONDS = 4
-CONNECTIONS = 64
-MODEL = "claude-sonnet-4-6"
-HEADERS = {"x-api-key": "any", "anthropic-version": "2023-06-01", "content-type": "application/json"}
-ASK: dict[str, Any] = {
-    "model": MODEL,
-    "max_tokens": 96,
-    "messages": [{"role": "user", "content": text_of_tokens(220, MODEL)}],
-}
-"""About 1 KB; streamed, 96 tokens are 20 events with text."""
 KEY = (7, 1, 1)
-
-
-class Running(NamedTuple):
-    url: str
-    pid: int
-
-    def cpu(self) -> float:
-        """CPU seconds that the process has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory(self) -> float:
-        """Resident memory, MB."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-@contextmanager
-def running(command: list[str], first_line: bytes) -> Iterator[Running]:
-    with subprocess.Popen([sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(first_line + b"\n")
-        process.stdin.flush()
-        url = next(word for word in process.stdout.readline().decode().split() if word.startswith("http://"))
-        try:
-            yield Running(url, process.pid)
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def mock(settings: Settings) -> Iterator[Running]:
-    with running(["-m", "mock_server", "--port", "0", "--settings", "-"], msgspec.json.encode(settings)) as server:
-        yield server
-
-
-@contextmanager
-def bare(response: httpx2.Response, times: list[float] | None = None) -> Iterator[Running]:
-    """Sends what `response` says, as often as it is asked; the pieces of a stream at these times if there are any."""
-    headers = [(name, value) for name, value in response.headers.items() if name != "transfer-encoding"]
-    stream = response.headers["content-type"].startswith("text/event-stream")
-    pieces = re.findall(r".*?\n\n", response.text, flags=re.DOTALL) if stream else [response.text]
-    if times:
-        pieces = _gathered(pieces, len(times))
-    given = {"headers": headers, "pieces": pieces, "times": times}
-    with running([str(Path(__file__).with_name("bare_server.py"))], json.dumps(given).encode()) as server:
-        yield server
-
-
-def _gathered(events: list[str], count: int) -> list[str]:
-    """As many pieces as there are times, the first and the last of several events."""
-    middle = count - 2
-    begin = (len(events) - middle) // 2
-    return ["".join(events[:begin]), *events[begin : begin + middle], "".join(events[begin + middle :])]
-
-
-def per_cpu_second(server: Running, ask: dict[str, Any], folder: Path) -> float:
-    """Requests that the server answers in a second of its CPU time."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        pytest.skip("NOT MEASURED: there is no `wrk` on this machine; apt-get install wrk")
-    script = folder / "post.lua"
-    lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in HEADERS.items()]
-    script.write_text(f'wrk.method = "POST"\nwrk.body = [==[{json.dumps(ask)}]==]\n' + "\n".join(lines))
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", "-s", str(script), f"{server.url}/v1/messages"]
-    subprocess.run([*command, "-d1s"], capture_output=True, check=True)  # warm
-    before = server.cpu()
-    said = subprocess.run([*command, f"-d{SECONDS}s"], capture_output=True, text=True, check=True).stdout
-    assert "Non-2xx" not in said
-    found = re.search(r"(\d+) requests in", said)
-    assert found
-    return int(found[1]) / (server.cpu() - before)
 
 
 def times_of(ask: dict[str, Any], settings: Settings) -> list[float] | None:
@@ -122,23 +32,14 @@ def times_of(ask: dict[str, Any], settings: Settings) -> list[float] | None:
     return times if times[-1] > 0 else None
 
 
-def beside_bare(ask: dict[str, Any], settings: Settings, folder: Path) -> dict[str, float]:
-    """Requests per CPU-second of the mock, of the bare handler, and their ratio."""
+def beside_bare(ask: dict[str, Any], settings: Settings, folder: Path) -> tuple[float, float]:
+    """Requests per CPU-second of the mock and of the bare handler."""
     with mock(settings) as server:
         response = httpx2.post(f"{server.url}/v1/messages", json=ask, headers=HEADERS)
         ours = per_cpu_second(server, ask, folder)
     with bare(response, times_of(ask, settings)) as server:
         theirs = per_cpu_second(server, ask, folder)
-    return {"mock": ours, "bare": theirs, "ratio": ours / theirs}
-
-
-def report(
-    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], what: str, figures: dict[str, float]
-) -> None:
-    benchmark.extra_info.update(figures)
-    with capsys.disabled():
-        said = [f"{name} {value:,.2f}" if value < 100 else f"{name} {value:,.0f}" for name, value in figures.items()]
-        print(f"\n{what}: {'  '.join(said)}")
+    return ours, theirs
 
 
 CASES = {
@@ -150,12 +51,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_requests_per_cpu_second(
-    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path, case: str
-) -> None:
+def test_requests_per_cpu_second(once: Once, row: AddRow, tmp_path: Path, case: str) -> None:
     ask, settings = CASES[case]
-    figures = benchmark.pedantic(beside_bare, args=(ask, settings, tmp_path), rounds=1)  # type: ignore[no-untyped-call]
-    report(benchmark, capsys, f"requests per CPU-second, {case}", figures)
+    try:
+        ours, theirs = once(lambda: beside_bare(ask, settings, tmp_path))
+    except NotMeasured as why:
+        pytest.skip(f"NOT MEASURED: {why}")
+    row(f"mock server, {case}", ours, "requests/CPU-s", beside=("bare uvicorn", theirs))
 
 
 STREAMS, SPREAD = 500, 2.0
@@ -254,28 +156,22 @@ def bare_lateness(response: httpx2.Response) -> list[float]:
     return late
 
 
-def test_500_streams_at_once(benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str]) -> None:
-    def run() -> dict[str, float]:
+def test_500_streams_at_once(once: Once, row: AddRow) -> None:
+    def run() -> tuple[list[float], list[float]]:
         with mock(LONG) as server:
             response = httpx2.post(f"{server.url}/v1/messages", json=ASK | {"stream": True}, headers=HEADERS)
             httpx2.post(f"{server.url}/_mock/reset")
-            before = server.cpu()
             ours = quantiles(lateness(server), n=100)
-            used = server.cpu() - before
-        theirs = quantiles(bare_lateness(response), n=100)
-        return {
-            "median_ms": ours[49] * 1000,
-            "p99_ms": ours[98] * 1000,
-            "bare_p99_ms": theirs[98] * 1000,
-            "cpu_seconds": used,
-        }
+        return ours, quantiles(bare_lateness(response), n=100)
 
-    figures = benchmark.pedantic(run, rounds=1)  # type: ignore[no-untyped-call]
-    report(benchmark, capsys, f"lateness of the events of {STREAMS} streams", figures)
+    ours, theirs = once(run)
+    for name, percent in (("median", 50), ("p99", 99)):
+        beside = ("bare uvicorn", theirs[percent - 1] * 1000)
+        row(f"mock server, events late in {STREAMS} streams, {name}", ours[percent - 1] * 1000, "ms", beside=beside)
 
 
-def test_memory(benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str]) -> None:
-    def run() -> dict[str, float]:
+def test_memory(once: Once, row: AddRow) -> None:
+    def run() -> tuple[float, float]:
         with mock(LONG) as server:
             idle = server.memory()
 
@@ -287,7 +183,7 @@ def test_memory(benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str])
                 await running
                 return taken
 
-            return {"idle_MB": idle, "with_1000_streams_MB": asyncio.run(main())}
+            return idle, asyncio.run(main())
 
-    figures = benchmark.pedantic(run, rounds=1)  # type: ignore[no-untyped-call]
-    report(benchmark, capsys, "memory of the server process", figures)
+    idle, taken = once(run)
+    row("mock server, memory with 1,000 streams open", taken, "MB", beside=("idle", idle))

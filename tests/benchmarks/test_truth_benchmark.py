@@ -7,10 +7,8 @@ compared by its id.
 from __future__ import annotations
 
 import asyncio
-from statistics import median, quantiles
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import clock
 from bench.clock import Clock
@@ -18,6 +16,8 @@ from bench.request import RequestSpec
 from bench.results.record import Attempt
 from bench.scenario.model import Fixed, Latency, Mock, Retry, Scenario, Strategy, Workload
 from bench.targets.target import open_target
+from benchmarks.table import AddRow, Once
+from benchmarks.trial import spread
 
 CLIENTS: dict[str, dict[str, str]] = {
     "sdk on aiohttp": {"transport": "aiohttp"},
@@ -65,38 +65,25 @@ async def _measure(scenario: Scenario, stream: bool, in_flight: int) -> tuple[li
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("client", CLIENTS)
-def test_client_against_ground_truth(
-    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], client: str, stream: bool
-) -> None:
-    _report(benchmark, capsys, client, stream, IN_FLIGHT)
+def test_client_against_ground_truth(once: Once, row: AddRow, client: str, stream: bool) -> None:
+    _report(once, row, client, stream, IN_FLIGHT)
 
 
 @pytest.mark.parametrize("in_flight", [200, 500])
 @pytest.mark.parametrize("client", ["sdk on aiohttp", "wire"])
-def test_many_streams_against_ground_truth(
-    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], client: str, in_flight: int
-) -> None:
-    _report(benchmark, capsys, client, True, in_flight)
+def test_many_streams_against_ground_truth(once: Once, row: AddRow, client: str, in_flight: int) -> None:
+    _report(once, row, client, True, in_flight)
 
 
-def _report(
-    benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], client: str, stream: bool, in_flight: int
-) -> None:
+def _report(once: Once, row: AddRow, client: str, stream: bool, in_flight: int) -> None:
     def run() -> tuple[list[Attempt], dict[str, float]]:
         return clock.run(_measure(_scenario(client), stream, in_flight), virtual=False)
 
-    attempts, truth = benchmark.pedantic(run, rounds=1)  # type: ignore[no-untyped-call]  # the library has no type here
+    attempts, truth = once(run)
     assert all(attempt.ok for attempt in attempts)
     took = [attempt.ended - attempt.sent for attempt in attempts]
-    late = [ours - truth[attempt.request_id or ""] for ours, attempt in zip(took, attempts, strict=True)]
-    figures = {
-        "client_median_ms": median(took) * 1000,
-        "server_median_ms": median(truth.values()) * 1000,
-        "late_median_ms": median(late) * 1000,
-        "late_p95_ms": quantiles(late, n=20)[-1] * 1000,
-        "late_p99_ms": quantiles(late, n=100)[-1] * 1000,
-    }
-    benchmark.extra_info.update(figures)
-    with capsys.disabled():
-        said = "  ".join(f"{name} {value:.2f}" for name, value in figures.items())
-        print(f"\n{client}, {in_flight} {'streamed' if stream else 'whole'}: {said}")
+    late = spread([ours - truth[attempt.request_id or ""] for ours, attempt in zip(took, attempts, strict=True)])
+    work = f"mock, {in_flight} {'streamed' if stream else 'whole'}, {client}"
+    beside = ("the mock's own", spread(list(truth.values())).p50 * 1000)
+    row(f"{work}: latency, median", spread(took).p50 * 1000, "ms", beside=beside)
+    row(f"{work}: later than the mock, p99", late.p99 * 1000, "ms")
