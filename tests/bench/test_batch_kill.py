@@ -121,3 +121,4 @@ def test_a_killed_run_is_resumed_without_losing_or_repeating_anything(
     assert sorted(record.seq for record in records(folder)) == list(range(REQUESTS))
     assert all(record.ok and len(record.attempts) == 1 for record in records(folder))
     assert truth(url) == Counter(range(REQUESTS))
+    print(f"\n{killed} kills; each request in one batch")

@@ -127,6 +127,7 @@ def test_a_killed_live_run_is_resumed_without_losing_or_repeating_anything(
     assert len(kept) == len(set(kept))
     assert set(kept) <= answered(url)
     assert len(answered(url)) <= len(kept) + unknown
+    print(f"\n{killed} kills; {unknown} attempts that nobody knows the end of")
     assert not (folder / "sends.jsonl").exists()
 
 
