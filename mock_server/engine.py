@@ -59,6 +59,7 @@ class Engine:
         tenant: Tenant = ANYONE,
         again: bool = False,
         content: bytes | None = None,
+        question: Question | None = None,
     ) -> Plan:
         """Decide everything about a request that arrives at engine second `now`.  Never raises for bad `params`.
 
@@ -67,11 +68,12 @@ class Engine:
         `repeats`).
         `output_tokens` is the length the answer has unless max_tokens cuts it, `stop_reason` how it is to end (see
         `content`), `version` the API version.  `again` says of a request without a key that it was sent before;
-        `content` is the body that `params` were read from, if there was one.
+        `content` is the body that `params` were read from, if there was one; `question` is what they ask, if they were
+        read before.
         """
         again = again or key is not None
         try:
-            question = self.read(params, version)
+            question = question or self.read(params, version)
             key = self._content_key(content or repr(params)) if key is None else key
             if stop_reason and (unknown := check_stop_reason(stop_reason)):
                 raise unknown

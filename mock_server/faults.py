@@ -187,6 +187,8 @@ class Faults:
 
     def disguise(self, plan: Plan, endpoint: Endpoint = "messages") -> Plan:
         """The plan of a refusal with what it says of trying again."""
+        if not self._at[endpoint]:
+            return plan
         struck = {
             name
             for name, fault in self._at[endpoint].items()

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -144,17 +145,22 @@ _PER_MINUTE = {"requests": "requests", "input_tokens": "input tokens", "output_t
 
 def rate_limit_error(refusal: Refusal, tenant: Tenant, model_id: str) -> Error:
     """The refusal in the words seen in public in 2025 and 2026."""
-    if refusal.limit == "concurrency":
+    return _rate_limit_error(refusal.limit, refusal.allowed, tenant.organization_id, model_id)
+
+
+@lru_cache(maxsize=256)  # a herd is told the same thousands of times
+def _rate_limit_error(limit: str, allowed: int | None, organization_id: str, model_id: str) -> Error:
+    if limit == "concurrency":
         return Error("rate_limit_error", "Number of concurrent connections has exceeded your rate limit.")
-    if refusal.limit == "acceleration":
+    if limit == "acceleration":
         message = (
             "This request would exceed your organization's maximum usage increase rate for input tokens per minute."
             " Scale up more gradually to stay within the acceleration limit."
         )
         return Error("rate_limit_error", message, "ramp_limit_exceeded")
     message = (
-        f"This request would exceed your organization's rate limit of {refusal.allowed:,} {_PER_MINUTE[refusal.limit]}"
-        f" per minute (org: {tenant.organization_id}, model: {model_id}). The response headers show the current"
+        f"This request would exceed your organization's rate limit of {allowed:,} {_PER_MINUTE[limit]}"
+        f" per minute (org: {organization_id}, model: {model_id}). The response headers show the current"
         " use. Shorten the prompt, lower the maximum tokens requested, or try again later."
     )
     return Error("rate_limit_error", message)

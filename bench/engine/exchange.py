@@ -80,10 +80,9 @@ class Exchange:
 
     async def begins(self) -> bool:
         """Wait until the budget allows a first attempt.  False when it never will; then the slot is given back."""
-        around = self._terms.around
-        allowed = around.stop.reason is None and around.budget.takes(self._worst)
+        allowed = False
         try:
-            allowed = allowed or await self._allowed()
+            allowed = await self._allowed()
         finally:
             if not allowed:
                 self._terms.admission.release()
@@ -118,6 +117,8 @@ class Exchange:
     async def _allowed(self) -> bool:
         """Reserve an attempt in the budget as soon as it fits.  If not, the ticket is void; a refusal ends the run."""
         budget, stop, allowed = self._terms.around.budget, self._terms.around.stop, False
+        if stop.reason is None and budget.takes(self._worst):
+            return True
         try:
             if (why := await budget.reserve(self._worst)) is not None:
                 stop.request(why, Exit.BUDGET)
@@ -225,9 +226,11 @@ class Exchange:
         terms, last = self._terms, self._attempts[-1]
         if self._life.cause is not None or terms.around.stop.reason is not None:
             return None
-        draws = Draws(terms.seed, "retry", self.spec.seq, self._tries)
-        delay = retry_delay(terms.strategy.retry, self._tries, last, draws)
+        delay = retry_delay(terms.strategy.retry, self._tries, last, self._draws)
         return None if delay is None or terms.clock.now() + delay >= self._deadline else delay
+
+    def _draws(self) -> Draws:
+        return Draws(self._terms.seed, "retry", self.spec.seq, self._tries)
 
     async def _let_through_again(self, delay: float) -> bool:
         """Wait out the delay, then for a place and the budget; False when a stop or its own time ended that."""
@@ -238,12 +241,10 @@ class Exchange:
         self._waits = True
         try:
             await terms.clock.sleep_until(terms.clock.now() + delay)
-            left = None if self._deadline == math.inf else self._deadline - terms.clock.now()
-            async with terms.clock.timeout(left):
-                let_through = terms.admission.pace if self._slots else terms.admission.acquire
-                self._ticket = await let_through(reservation(self.spec))
-                self._slots = 1
-                return await self._allowed()
+            if self._deadline == math.inf:
+                return await self._let_through()
+            async with terms.clock.timeout(self._deadline - terms.clock.now()):
+                return await self._let_through()
         except TimeoutError:
             return False
         except asyncio.CancelledError:
@@ -252,6 +253,14 @@ class Exchange:
             return False
         finally:
             self._waits = False
+
+    async def _let_through(self) -> bool:
+        """Wait for a place and the budget."""
+        admission = self._terms.admission
+        let_through = admission.pace if self._slots else admission.acquire
+        self._ticket = await let_through(reservation(self.spec))
+        self._slots = 1
+        return await self._allowed()
 
 
 def unsent(now: float) -> Attempt:

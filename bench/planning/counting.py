@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ async def _by_wire(wire: WireClient, params: dict[str, Any], clock: Clock) -> in
         attempt, tokens = await wire.count_tokens(params)
         if attempt.ok:
             return tokens
-        delay = retry_delay(Retry(policy="sdk", attempts=_TRIES), made, attempt, Draws(made))
+        delay = retry_delay(Retry(policy="sdk", attempts=_TRIES), made, attempt, partial(Draws, made))
         if delay is None:
             raise _not_counted(attempt.message or attempt.cause or "")
         await clock.sleep_until(clock.now() + delay)

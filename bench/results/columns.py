@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import astuple
 
 from bench.errors import UsageError
 from bench.results.causes import CAUSES
@@ -286,9 +287,11 @@ def split_passes(records: Iterable[Record]) -> list[Columns]:
     """Columns for each pass found among the records, in the order in which the passes first appear."""
     builders: dict[OfPass, ColumnsBuilder] = {}
     for record in records:
-        if record.of_pass not in builders:
-            builders[record.of_pass] = ColumnsBuilder(record.strategy, record.pass_, record.case)
-        builders[record.of_pass].add(record)
+        of_pass = record.of_pass
+        builder = builders.get(of_pass)
+        if builder is None:
+            builder = builders[of_pass] = ColumnsBuilder(record.strategy, record.pass_, record.case)
+        builder.add(record)
     return [builder.columns() for builder in builders.values()]
 
 
@@ -402,23 +405,29 @@ _REQUEST = struct.Struct("=" + "".join(_codes(RequestColumns).values()))
 _ATTEMPT = struct.Struct("=" + "".join(_codes(AttemptColumns).values()))
 _CAUSE_CODES: dict[str | None, int] = {None: OK} | {name: code for code, name in enumerate(CAUSE_NAMES)}
 _NO_USAGE = Usage()
-_NO_LIMITS = RateLimits()
+_ALL_NAN = (math.nan,) * len(RateLimits.__struct_fields__)
+"""What rate limits that nobody has told are packed as, in the order of their fields, which is that of the columns."""
+_NAN = math.nan
+
+# A report packs each request once: in these two a call less counts.
 
 
 def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
-    last = record.attempts[-1]
-    usage = _total_usage(record.attempts)
+    attempts = record.attempts
+    last, alone = attempts[-1], len(attempts) == 1
+    usage = last.usage if alone and last.usage is not None else _total_usage(attempts)
+    conversation, turn, group = record.conversation, record.turn, record.group
     return _REQUEST.pack(
         record.seq,
         record.intended,
-        record.first_sent,
+        last.sent if alone else record.first_sent,
         last.sent,
         last.ended,
-        last.ok,
+        last.cause is None,
         _CAUSE_CODES[last.cause],
-        len(record.attempts),
-        _since(last.sent, last.first_token),
-        _since(last.sent, last.first_text),
+        len(attempts),
+        _NAN if last.first_token is None else last.first_token - last.sent,
+        _NAN if last.first_text is None else last.first_text - last.sent,
         seconds_per_token(last),
         usage.input_tokens,
         usage.cache_read,
@@ -428,22 +437,22 @@ def _pack_request(record: Record, model: int, stop: int, stream: int) -> bytes:
         model,
         stop,
         stream,
-        _place(record.conversation),
-        _place(record.turn),
+        -1 if conversation is None else conversation,
+        -1 if turn is None else turn,
         record.final,
-        _place(record.group),
-        _number(record.at),
+        -1 if group is None else group,
+        _NAN if record.at is None else record.at,
     )
 
 
 def _pack_attempt(request: int, attempt: Attempt) -> bytes:
     usage = attempt.usage or _NO_USAGE
-    limits = attempt.limits or _NO_LIMITS
+    limits = _ALL_NAN if attempt.limits is None else [_NAN if one is None else one for one in astuple(attempt.limits)]
     return _ATTEMPT.pack(
         request,
         attempt.sent,
         attempt.ended,
-        attempt.ok,
+        attempt.cause is None,
         attempt.status or 0,
         _CAUSE_CODES[attempt.cause],
         usage.input_tokens,
@@ -451,16 +460,11 @@ def _pack_attempt(request: int, attempt: Attempt) -> bytes:
         usage.cache_write_5m,
         usage.cache_write_1h,
         usage.output_tokens,
-        _number(attempt.retry_after),
-        _number(limits.requests_limit),
-        _number(limits.requests_remaining),
-        _number(limits.input_tokens_limit),
-        _number(limits.input_tokens_remaining),
-        _number(limits.output_tokens_limit),
-        _number(limits.output_tokens_remaining),
+        _NAN if attempt.retry_after is None else attempt.retry_after,
+        *limits,
         attempt.batch is not None,
         attempt.hedge,
-        _number(attempt.at_most),
+        _NAN if attempt.at_most is None else attempt.at_most,
     )
 
 
@@ -468,16 +472,4 @@ def _total_usage(attempts: tuple[Attempt, ...]) -> Usage:
     usages = [attempt.usage for attempt in attempts if attempt.usage is not None]
     if len(usages) == 1:
         return usages[0]
-    return Usage(*map(sum, zip(*map(msgspec.structs.astuple, usages), strict=True)))
-
-
-def _since(start: float, moment: float | None) -> float:
-    return math.nan if moment is None else moment - start
-
-
-def _place(number: int | None) -> int:
-    return -1 if number is None else number
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+    return Usage(*map(sum, zip(*map(astuple, usages), strict=True)))

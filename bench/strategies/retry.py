@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from bench.results.causes import CAUSES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.results.record import Attempt
     from bench.scenario.model import Retry
     from mock_server.rng import Draws
@@ -15,10 +17,10 @@ _SDK_FIRST, _SDK_CAP, _SDK_JITTER = 0.5, 8.0, 0.25
 """The SDK's waits: 0.5 s doubled up to 8 s, less up to a quarter (anthropic 2.10.0, `_base_client.py`)."""
 
 
-def retry_delay(policy: Retry, made: int, failed: Attempt, draws: Draws) -> float | None:
+def retry_delay(policy: Retry, made: int, failed: Attempt, draws: Callable[[], Draws]) -> float | None:
     """Seconds to wait before the next attempt, or None to give up.
 
-    `made` attempts have been made, the last of which is `failed`.
+    `made` attempts have been made, the last of which is `failed`.  `draws` makes those of this wait, if it needs any.
     """
     if made >= policy.attempts or policy.policy == "none":
         return None
@@ -27,9 +29,13 @@ def retry_delay(policy: Retry, made: int, failed: Attempt, draws: Draws) -> floa
     if failed.cause is None or not CAUSES[failed.cause].retryable:
         return None
     if policy.policy == "retry_after" and failed.retry_after:
-        return failed.retry_after * (1 + policy.jitter * draws.uniform())
+        return failed.retry_after * (1 + _share(policy.jitter, draws))
     longest = min(policy.cap, policy.base * policy.factor ** min(made - 1, 64))
-    return longest * (1 - policy.jitter * draws.uniform())
+    return longest * (1 - _share(policy.jitter, draws))
+
+
+def _share(jitter: float, draws: Callable[[], Draws]) -> float:
+    return jitter * draws().uniform() if jitter else 0.0
 
 
 def _sdk_retries(failed: Attempt) -> bool:
@@ -41,7 +47,7 @@ def _sdk_retries(failed: Attempt) -> bool:
     return failed.status in (408, 409, 429) or failed.status >= 500
 
 
-def _sdk_delay(made: int, failed: Attempt, draws: Draws) -> float:
+def _sdk_delay(made: int, failed: Attempt, draws: Callable[[], Draws]) -> float:
     if failed.retry_after:
         return failed.retry_after
-    return min(_SDK_FIRST * 2.0 ** (made - 1), _SDK_CAP) * (1 - _SDK_JITTER * draws.uniform())
+    return min(_SDK_FIRST * 2.0 ** (made - 1), _SDK_CAP) * (1 - _share(_SDK_JITTER, draws))

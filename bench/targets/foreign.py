@@ -6,6 +6,7 @@ JSON of any kind is read or refused, and words that go into a record are short a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -51,7 +52,12 @@ def word(text: str | None) -> str | None:
 
 def shorten(text: str) -> str:
     """A message on one line, of bounded length, fit for a record and for a terminal."""
-    line = " ".join(_printable(part) for part in text[: 10 * _LONGEST_MESSAGE].split())
+    return _shortened(text[: 10 * _LONGEST_MESSAGE])
+
+
+@lru_cache(maxsize=256)  # of a herd that is refused each is told the same
+def _shortened(text: str) -> str:
+    line = " ".join(map(_printable, text.split()))
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
 
 

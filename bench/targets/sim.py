@@ -15,10 +15,14 @@ from bench.targets.answer import GIVEN_UP, too_late
 from bench.targets.classify import ApiError, cause_of
 from bench.targets.client import Watch
 from bench.targets.foreign import shorten
+from mock_server.errors import RequestError
 from mock_server.plan import Plan, moments, visible
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
+    from mock_server.request import Question
+
+_MOST_REFUSED = 100_000
 
 
 class SimClient:
@@ -34,13 +38,18 @@ class SimClient:
     ) -> None:  # fmt: skip
         self.engine, self._clock, self._seed = engine, clock, seed
         self._timeout, self._stall, self._output_factor = timeout, stall, output_factor
+        self._refused: dict[int, Question | None] = {}
+        """What those ask that were told to come back: reading a prompt is much of what a refusal costs."""
 
     async def send(self, spec: RequestSpec, attempt: int, watch: Watch | None = None) -> Attempt:
         """See `Client`."""
         watch, sent = watch or Watch(), self._clock.now()
         key = (self._seed, spec.seq, attempt)
         output_tokens = round(spec.output_tokens * self._output_factor)
-        plan = self.engine.handle(spec.params, sent, key=key, output_tokens=output_tokens)
+        question = self._refused.pop(spec.seq, None) or self._read(spec)
+        plan = self.engine.handle(spec.params, sent, key=key, output_tokens=output_tokens, question=question)
+        if plan.status == 429:
+            self._remember(spec.seq, question)
         coming = self._coming(plan, min(self._timeout, watch.within))
         notice, gone = None, coming.ended
         if watch.answered is not None and coming.first_token is not None:
@@ -62,6 +71,18 @@ class SimClient:
             if notice is not None:
                 notice.cancel()
         return coming
+
+    def _read(self, spec: RequestSpec) -> Question | None:
+        """What a request asks; None where that is wrong, which the engine is left to say."""
+        try:
+            return self.engine.read(spec.params)
+        except RequestError:
+            return None
+
+    def _remember(self, seq: int, question: Question | None) -> None:
+        if len(self._refused) >= _MOST_REFUSED:  # most of them have given up
+            self._refused.clear()
+        self._refused[seq] = question
 
     def _coming(self, plan: Plan, within: float) -> Attempt:
         """What a client makes of the plan that waits so many seconds at most."""

@@ -21,7 +21,7 @@ def failed(
 
 
 def delay(policy: Retry, made: int, attempt: Attempt) -> float | None:
-    return retry_delay(policy, made, attempt, Draws(7, "retry", made))
+    return retry_delay(policy, made, attempt, lambda: Draws(7, "retry", made))
 
 
 @pytest.mark.parametrize("policy", ["retry_after", "exponential", "sdk"])
@@ -106,4 +106,4 @@ def test_sdk_obeys_a_long_retry_after() -> None:
 def test_the_same_draws_give_the_same_wait() -> None:
     policy = Retry(policy="exponential", jitter=1.0)
     assert delay(policy, 2, failed()) == delay(policy, 2, failed())
-    assert delay(policy, 2, failed()) != retry_delay(policy, 2, failed(), Draws(8, "retry", 2))
+    assert delay(policy, 2, failed()) != retry_delay(policy, 2, failed(), lambda: Draws(8, "retry", 2))
