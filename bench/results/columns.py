@@ -15,7 +15,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec.structs import astuple

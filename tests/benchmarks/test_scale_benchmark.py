@@ -1,4 +1,4 @@
-"""What a million records, twenty thousand waiters and ten thousand streams cost, each command a process of its own.
+"""What a million records cost a command that reads them, in a process of its own.
 
 pytest --benchmark-only tests/benchmarks/test_scale_benchmark.py -s
 """
@@ -9,35 +9,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import msgspec
 import pytest
-from test_server_benchmark import mock
 
 from bench.results.folder import RECORDS
 from bench.results.record import Attempt, RateLimits, Record, Usage, write_records
+from benchmarks.table import AddRow, Once, most
 from mock_server.rng import Draws
-from mock_server.settings import Settings
-
-T = TypeVar("T")
-Benchmark = Callable[[Callable[[], T]], T]
-Say = Callable[[str], None]
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    def say(words: str) -> None:
-        with capsys.disabled():
-            print(f"\n{words}")
-
-    return say
 
 
 class Used(NamedTuple):
@@ -129,78 +114,19 @@ def a_million(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)  # half a gigabyte
 
 
-def test_report_of_a_million_records(benchmark: Benchmark[Used], a_million: Path, say: Say) -> None:
-    used = benchmark(lambda: command("report", "base", folder=a_million))
-    size = (a_million / "base" / "report.html").stat().st_size
-    journal = (a_million / "base" / RECORDS).stat().st_size
-    say(
-        f"report of {MILLION:,} records ({journal / 1e6:,.0f} MB): {used.wall:.1f} s, {used.cpu:.1f} s of CPU; "
-        f"{size / 1e6:.2f} MB of HTML; peak {used.peak:,.0f} MB"
-    )
+def test_report_of_a_million_records(once: Once, a_million: Path, row: AddRow) -> None:
+    used = once(lambda: command("report", "base", folder=a_million))
+    work, size = f"report of {MILLION:,} records", (a_million / "base" / "report.html").stat().st_size
+    row(f"{work}, command", used.wall, "s", aim=most(20))
+    row(f"{work}, HTML", size / 1e6, "MB", aim=most(3))
+    row(f"{work}, memory at most", used.peak, "MB", aim=most(1000))
 
 
-def test_compare_two_runs_of_a_million_records(benchmark: Benchmark[Used], a_million: Path, say: Say) -> None:
+def test_compare_two_runs_of_a_million_records(once: Once, a_million: Path, row: AddRow) -> None:
     recorded(a_million, "new", 1.02)
-    command("report", "base", folder=a_million)
-    command("report", "new", folder=a_million)
-    used = benchmark(lambda: command("compare", "base", "new", "--html", "compared.html", folder=a_million))
-    size = (a_million / "compared.html").stat().st_size
-    say(
-        f"compare of twice {MILLION:,} records: {used.wall:.1f} s, {used.cpu:.1f} s of CPU; {size / 1e6:.2f} MB of "
-        f"HTML; peak {used.peak:,.0f} MB"
-    )
-
-
-HERD = """\
-version: 1
-question: What does a herd cost?
-model: claude-sonnet-5
-tier: start
-workload: {{requests: {requests}, input_tokens: 1000, output_tokens: 300, max_tokens: 400}}
-strategies:
-  - {strategy}
-"""
-GATHER = "{gather: {retry: {policy: retry_after, attempts: 100000}}}"
-
-
-def test_a_herd_on_the_start_tier(benchmark: Benchmark[Used], tmp_path: Path, say: Say) -> None:
-    """Twenty thousand at once, refused and told when to come back, against the same work with 50 in flight.
-
-    A herd that were quadratic in its size would show in the second ratio, of twice as many.
-    """
-
-    def run(strategy: str, requests: int) -> float:
-        (tmp_path / "herd.yaml").write_text(HERD.format(requests=requests, strategy=strategy))
-        out = tmp_path / f"run-{strategy[1:5]}-{requests}"
-        shutil.rmtree(out, ignore_errors=True)
-        return command("run", "herd.yaml", "-q", "-o", str(out), folder=tmp_path).cpu
-
-    start = run("{semaphore: 50}", 20)
-    alone = run("{semaphore: 50}", 20_000) - start
-    half = run(GATHER, 10_000) - start
-    herd = benchmark(lambda: Used(0.0, run(GATHER, 20_000), 0.0)).cpu - start
-    lines = (tmp_path / "run-gath-20000" / RECORDS).read_bytes().splitlines()
-    attempts = sum(len(msgspec.json.decode(line)["attempts"]) for line in lines)
-    say(
-        f"gather of 20,000 on the start tier with retry-after: {herd:.1f} s of CPU, {attempts:,} attempts, "
-        f"{herd / alone:.1f} times semaphore(50) ({alone:.1f} s); {herd / half:.1f} times a herd of 10,000"
-    )
-
-
-STREAMED = """\
-version: 1
-question: What does a stream of 20 events cost?
-model: claude-sonnet-4-6
-client: wire
-tier: unlimited
-workload: {requests: 10000, input_tokens: 220, output_tokens: 96, max_tokens: 96, stream: true}
-strategies: [{semaphore: 256}]
-"""
-
-
-def test_memory_of_ten_thousand_streams(benchmark: Benchmark[Used], tmp_path: Path, say: Say) -> None:
-    (tmp_path / "streams.yaml").write_text(STREAMED)
-    with mock(Settings(tier="unlimited", service_time=0.2)) as server:
-        arguments = ("run", "streams.yaml", "-q", "--target", server.url, "--max-cost", "1000")
-        used = benchmark(lambda: command(*arguments, folder=tmp_path))
-    say(f"10,000 streams with the wire client, report included: peak {used.peak:.0f} MB")
+    for name in ("base", "new"):
+        command("report", name, folder=a_million)
+    used = once(lambda: command("compare", "base", "new", "--html", "compared.html", folder=a_million))
+    work = f"comparison of twice {MILLION:,} records"
+    row(f"{work}, command", used.wall, "s")
+    row(f"{work}, memory at most", used.peak, "MB")
