@@ -94,6 +94,13 @@ def cost_of(model: str, attempt: Attempt, day: date) -> float | None:
     return 0.0 if attempt.status is not None and attempt.status >= 400 else None
 
 
+def cost_of_record(cost: Callable[[str, Attempt], float | None], record: Record) -> float | None:
+    """Dollars of all attempts of a request; None when one is unknown."""
+    costs = [cost(record.model, attempt) for attempt in record.attempts]
+    known = [one for one in costs if one is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
 def worst_of(spec: RequestSpec, day: date, *, batched: bool = False) -> float:
     """The most dollars that one attempt can cost, however its text is cut into tokens; 0 where no price is known."""
     model, most = spec.params["model"], spec.params["max_tokens"]

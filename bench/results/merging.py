@@ -7,7 +7,7 @@ stands in `records.jsonl` and they are gone.  After a kill they may still be the
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -64,19 +64,16 @@ def sends_left_over(folder: Path) -> Iterator[Send]:
     return chain.from_iterable(read_sends(one / SENDS) for one in left_over(folder))
 
 
-def gather(folder: Path, keep: Callable[[Record], None], known: set[tuple[OfPass, int]]) -> int:
+def gather(folder: Path, keep: Callable[[Record], None], known: Container[tuple[OfPass, int]] = ()) -> None:
     """Keep what is left over, in the order of intended times, but for what is `known`; then remove it.
 
-    How many there were.  Needs some 30 bytes of memory for each.
+    Needs some 30 bytes of memory for each.
     """
     files = [one / RECORDS for one in left_over(folder) if (one / RECORDS).exists()]
-    kept = 0
     for record in in_order(files):
         if (record.of_pass, record.seq) not in known:
             keep(record)
-            kept += 1
     shutil.rmtree(folder / WORKERS, ignore_errors=True)
-    return kept
 
 
 def in_order(files: Sequence[Path]) -> Iterator[Record]:

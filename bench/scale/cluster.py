@@ -26,6 +26,9 @@ T = TypeVar("T")
 Remote: TypeAlias = Any
 """Of Ray: a module that may not be installed, whose handles have the methods of what they stand for, without types."""
 
+_LOOK, _LOOKS = 0.2, 150
+"""Wall-clock seconds between two looks whether a process is gone, and how many there are."""
+
 LOCAL = "local"
 """The address of a cluster that is started on this machine and ends with the run."""
 
@@ -47,10 +50,6 @@ class Hand:
     def has_key(self) -> bool:
         """Whether its environment has a key for the API."""
         return bool(os.environ.get("ANTHROPIC_API_KEY"))
-
-    def process(self) -> int:
-        """Its number with the operating system."""
-        return os.getpid()
 
     def work(self, job: Job, books: Remote) -> Done:
         """See `worker.work`."""
@@ -85,6 +84,10 @@ class Books:
         """See `Lender`."""
         return cast("dict[int, Place]", await _of(self.actor.places.remote()))
 
+    async def written_off(self) -> dict[str, float]:
+        """See `Lender`."""
+        return cast("dict[str, float]", await _of(self.actor.written_off.remote()))
+
     async def start(self, within: float) -> float:
         """See `Lender`."""
         return cast("float", await _of(self.actor.start.remote(within)))
@@ -112,9 +115,12 @@ class Cluster:
         actor = self._ray.remote(Lender).options(num_cpus=0, scheduling_strategy=self._at(self.node))
         return Books(actor.remote(shared))
 
-    def hire(self) -> Remote:
-        """A process, where there is a processor for it."""
-        return self._ray.remote(Hand).options(num_cpus=1, scheduling_strategy="SPREAD").remote()
+    def hire(self, *, beside_others: bool = False) -> Remote:
+        """A process, where there is a processor for it; or, beside others, wherever there is a machine.
+
+        In the place of one that was lost: its processor may be gone with its machine, and nobody would come.
+        """
+        return self._ray.remote(Hand).options(num_cpus=int(not beside_others), scheduling_strategy="SPREAD").remote()
 
     async def ask(self, call: Remote, *args: object) -> Remote:
         """Have one of its methods done.  Raises what that raises, and LostError when the process is gone."""
@@ -128,12 +134,30 @@ class Cluster:
         """Whether a machine of the cluster still answers."""
         return any(one["NodeID"] == node and one["Alive"] for one in self._ray.nodes())
 
+    async def bury(self, hand: Remote) -> None:
+        """Make sure that a process which does not answer any more is gone, as far as its machine can be told."""
+        from ray.exceptions import ActorDiedError, RayError
+
+        self.dismiss(hand)
+        for _ in range(_LOOKS):
+            try:
+                await asyncio.wait_for(asyncio.wrap_future(hand.measured_with.remote().future()), _LOOK)
+            except ActorDiedError:
+                return
+            except (RayError, TimeoutError):
+                await asyncio.sleep(_LOOK)
+
     async def fetch(self, place: Place) -> tuple[bytes, list[Send]]:
         """What a worker has written on its machine.  LostError when that is gone."""
+        from ray.exceptions import RayError
+
         if not self.is_up(place.node):
             raise LostError
         task = self._ray.remote(spool.read).options(num_cpus=0, scheduling_strategy=self._at(place.node))
-        return cast("tuple[bytes, list[Send]]", await _of(task.remote(place.folder)))
+        try:
+            return cast("tuple[bytes, list[Send]]", await _of(task.remote(place.folder)))
+        except RayError as error:  # it went down in this very moment
+            raise LostError from error
 
     async def discard(self, place: Place) -> None:
         """Remove it there."""

@@ -23,15 +23,16 @@ from bench.engine.surroundings import Surroundings
 from bench.errors import Exit, UsageError
 from bench.results.format import count
 from bench.results.merging import WORKERS, gather, mark_elsewhere
-from bench.results.record import OfPass, Record, decode_lines
+from bench.results.record import OfPass, decode_lines
 from bench.results.sends import Send
 from bench.results.workers import busiest
 from bench.scale import spool
 from bench.scale.cluster import Books, Cluster, LostError, Remote, differing
-from bench.scale.leases import is_paced, places, shared_by
+from bench.scale.leases import DOLLARS, REQUESTS, is_paced, places, shared_by
 from bench.scale.messages import Done, Job, Place, Stopped
 from bench.scale.simulation import simulated
 from bench.scenario.model import Scenario, Strategy, Warmup
+from bench.spending import cost_of_record
 from bench.targets.target import Target
 from bench.workload.requests import count_of
 from bench.workload.streams import traffic_of
@@ -77,7 +78,7 @@ class Crew:
                 if (many := self._many(strategy)) == 1:
                     one = run_pass(variant, case, strategy, number, target, around, pause)
                 else:
-                    shared = _Shared(self, variant, case, strategy, number, target, around, hands[:many])
+                    shared = _Shared(self, variant, case, strategy, number, target, around, hands, many)
                     one = shared.run(pause)
                 yield run_loop(one, virtual=target.virtual)
         finally:
@@ -126,10 +127,9 @@ def refuse_unshared(scenario: Scenario) -> None:
 
 @dataclass(slots=True)
 class _Stripe:
-    """A part of the pass: who has it now, and what became of those who had it before."""
+    """A part of the pass, and what became of those who had it before."""
 
     number: int
-    hand: Remote
     losses: int = 0
     records: bytes = b""
     """Lines of the journals of those before."""
@@ -137,6 +137,8 @@ class _Stripe:
     """What they had sent that has no record yet."""
     given_up: int = 0
     """How many attempts were in flight when they were lost."""
+    whole: bool = False
+    """Whether all that the one who has it now has written is in the run's folder."""
 
 
 class _Shared:
@@ -144,21 +146,24 @@ class _Shared:
 
     def __init__(
         self, crew: Crew, scenario: Scenario, case: str | None, strategy: Strategy, number: int, target: Target,
-        around: Surroundings, hands: list[Remote],
+        around: Surroundings, hands: list[Remote], many: int,
     ) -> None:  # fmt: skip
+        self._hands = hands
+        """Of all passes: whoever takes the place of one that is lost keeps it."""
         self._crew, self._cluster = crew, crew.cluster
         self._scenario, self._case, self._strategy, self._number = scenario, case, strategy, number
         self._target, self._around = target, around
-        self._stripes = [_Stripe(number, hand) for number, hand in enumerate(hands)]
+        self._stripes = [_Stripe(number) for number in range(many)]
         budget = around.budget
         dollars = None if budget.max_cost is None else max(0.0, budget.max_cost - budget.spent)
         requests = None if budget.max_requests is None else max(0, budget.max_requests - budget.sent)
         paced = is_paced(strategy)
-        shared = shared_by(len(hands), strategy, paced=paced, dollars=dollars, requests=requests)
+        shared = shared_by(many, strategy, paced=paced, dollars=dollars, requests=requests)
         self._names = tuple(shared)
         self._books: Books = self._cluster.books(shared)
         self._begun = False
         self._told: Stopped | None = None
+        self._one_relay = asyncio.Lock()
 
     async def run(self, pause: float) -> PassEnd:
         """Have all stripes sent, then put their records together."""
@@ -181,19 +186,24 @@ class _Shared:
                 done = [one for one in await asyncio.gather(*carrying) if one is not None]
             finally:
                 await _ended(relaying, *carrying)
-                gather(self._crew.folder, around.journal, set())
+                gather(self._crew.folder, around.journal)
             await self._relay()
             around.observer.pass_ended()
             latencies = await session.server_latencies()
-            where = await self._books.places()
+            where, gone = await self._books.places(), await self._books.written_off()
+        around.budget.spent += gone.get(DOLLARS, 0.0)
+        around.budget.sent += int(gone.get(REQUESTS, 0))
         return self._end(done, where, latencies)
 
     async def _all_ready(self, carrying: Sequence[asyncio.Future[Done | None]]) -> None:
         """Wait until every worker could begin.  Whatever one of them fails with is raised here."""
-        while len(await self._books.places()) < len(self._stripes):
+        while True:
             for one in carrying:
                 if one.done():
                     one.result()
+            where = await self._books.places()
+            if all(one.done() or number in where for number, one in enumerate(carrying)):
+                return
             await asyncio.sleep(EVERY / 4)
 
     async def _mark_those_elsewhere(self) -> None:
@@ -207,11 +217,14 @@ class _Shared:
         """Have a stripe sent, if need be by one process after another.  None when that is not possible any more."""
         while True:
             try:
-                done: Done = await self._cluster.ask(stripe.hand.work, self._job(stripe), self._books.actor)
+                hand = self._hands[stripe.number]
+                done: Done = await self._cluster.ask(hand.work, self._job(stripe), self._books.actor)
             except LostError:
+                await self._cluster.bury(hand)
                 if not await self._may_go_on(stripe):
                     return None
-                stripe.hand = self._cluster.hire()
+                stripe.whole = False
+                self._hands[stripe.number] = self._cluster.hire(beside_others=True)
             else:
                 await self._bring(stripe)
                 changes = {"lost": stripe.losses, "unknown": stripe.given_up}
@@ -220,9 +233,9 @@ class _Shared:
     async def _may_go_on(self, stripe: _Stripe) -> bool:
         """A process is lost: find out what it has done, and whether another can do the rest."""
         paid = not self._target.resets
+        await self._relay()  # the last that it has told stands under its own name
         known = await self._bring(stripe)
-        if known:
-            await asyncio.to_thread(self._learn, stripe)
+        await asyncio.to_thread(self._learn, stripe)
         stripe.losses += 1
         if self._around.stop.reason is not None:
             return False
@@ -247,6 +260,7 @@ class _Shared:
             lines, sends = await asyncio.wait_for(self._cluster.fetch(place), FETCHED_WITHIN)
         except (LostError, TimeoutError):
             return False
+        stripe.whole = True
         spool.write(self._folder(stripe), lines, sends)
         await self._cluster.discard(place)
         return True
@@ -291,12 +305,21 @@ class _Shared:
 
     async def _relay(self) -> None:
         """Tell those who watch what the workers have told, and the workers what stops the run."""
+        async with self._one_relay:
+            await self._pass_on()
+
+    async def _pass_on(self) -> None:
+        where = await self._books.places()
         lines, sent, stopped = await self._books.news()
         around = self._around
+        for worker, told in lines.items():
+            stripe = self._stripes[worker]
+            if where[worker].node != self._cluster.node and not stripe.whole:  # it may be gone before it is brought
+                spool.append(self._folder(stripe), told)
         for _ in range(sent):
             around.observer.sent(self._strategy.name)
         for record in decode_lines(b"".join(lines.values())):
-            around.observer.done(record, self._cost(record))
+            around.observer.done(record, cost_of_record(around.cost, record))
         if stopped is not None and around.stop.reason is None:
             around.stop.request(stopped.reason, Exit(stopped.exit_code))
         if around.stop.reason is not None:
@@ -304,11 +327,6 @@ class _Shared:
             if wanted != self._told:
                 await self._books.stop(wanted)
                 self._told = wanted
-
-    def _cost(self, record: Record) -> float | None:
-        costs = [self._around.cost(record.model, attempt) for attempt in record.attempts]
-        known = [one for one in costs if one is not None]
-        return sum(known) if len(known) == len(costs) else None
 
     def _end(self, done: list[Done], where: Mapping[int, Place], latencies: dict[str, float] | None) -> PassEnd:
         around = self._around

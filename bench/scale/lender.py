@@ -53,6 +53,10 @@ class Lender:
         for shared in self._shared.values():
             shared.leave(worker)
 
+    def written_off(self) -> dict[str, float]:
+        """Of what is spent, how much processes that are lost may have spent without a record, by its name."""
+        return {name: shared.written_off for name, shared in self._shared.items()}
+
     def stop(self, stopped: Stopped) -> None:
         """Tell everybody to stop, or to give up what is in flight."""
         self._stopped = stopped

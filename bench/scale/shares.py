@@ -44,8 +44,16 @@ class Grant(NamedTuple):
 class Shared(Protocol):
     """Something of which there is only so much."""
 
+    @property
+    def written_off(self) -> float:
+        """What nobody has any more, because a process that used it was lost."""
+        ...
+
     def renew(self, worker: int, claim: Claim) -> Grant:
-        """Take a worker's promise and lease it what may be had."""
+        """Take a worker's promise and lease it what may be had.
+
+        The first claim of a process keeps whatever it is leased: without end.
+        """
         ...
 
     def leave(self, worker: int) -> None:
@@ -58,6 +66,9 @@ class Slots:
     As long as somebody needs more than is free, nobody is leased more than an equal part, and who has more comes down
     to it.  `whole` is for what comes in whole numbers.
     """
+
+    written_off = 0.0
+    """Whoever takes the place of another has its places."""
 
     def __init__(self, total: float, workers: int, *, whole: bool = False) -> None:
         self.total = total
@@ -97,11 +108,13 @@ class Purse:
     """What is spent: dollars, or requests.  First come, first served, each in full; some more where nobody waits.
 
     Who waits is told that it is in vain as soon as all that has not been spent for good would not do.  `whole` is for
-    what comes in whole numbers.
+    what comes in whole numbers.  What a process used that was lost, and its successor does not know of, is written off.
     """
 
     def __init__(self, total: float, workers: int, *, whole: bool = False) -> None:
         self.total = total
+        self.written_off = 0.0
+        self._used = dict.fromkeys(range(workers), 0.0)
         self._whole = whole
         self._lease = dict.fromkeys(range(workers), self._rounded(total / workers))
         self._spent = dict.fromkeys(range(workers), 0.0)
@@ -110,6 +123,10 @@ class Purse:
 
     def renew(self, worker: int, claim: Claim) -> Grant:
         """See `Shared`."""
+        used = claim.spent + claim.at_risk
+        if math.isinf(claim.keeps):
+            self._write_off(worker, self._used[worker] - used)
+        self._used[worker] = used
         self._lease[worker] = min(self._lease[worker], claim.keeps)
         self._spent[worker], self._needs[worker] = claim.spent, claim.needs
         if claim.needs and worker not in self._waiting:
@@ -129,6 +146,12 @@ class Purse:
         self._lease[worker] = self._spent[worker]
         if worker in self._waiting:
             self._waiting.remove(worker)
+
+    def _write_off(self, worker: int, amount: float) -> None:
+        if amount > 0:
+            self.written_off += amount
+            self.total -= amount
+            self._lease[worker] -= amount
 
     def _portion(self, worker: int, claim: Claim) -> float:
         """What it needs, and of what it would like as much as leaves every other one as much."""

@@ -17,7 +17,7 @@ from bench.engine.surroundings import Surroundings
 from bench.results.batches import BatchLog
 from bench.results.record import OfPass, decode_lines, to_line
 from bench.scenario.model import Scenario
-from bench.spending import surroundings
+from bench.spending import cost_of_record, surroundings
 from bench.targets.target import Target, open_target
 from bench.workload.requests import count_of
 
@@ -64,8 +64,7 @@ def simulated(
             for record in decode_lines(played.lines):
                 around.observer.sent(strategy.name)
                 around.journal(record)
-                costs = [around.cost(record.model, attempt) for attempt in record.attempts]
-                around.observer.done(record, None if None in costs else sum(filter(None, costs)))
+                around.observer.done(record, cost_of_record(around.cost, record))
             around.observer.pass_ended()
             yield played.end
     finally:

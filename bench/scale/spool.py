@@ -53,6 +53,13 @@ def write(folder: Path, lines: bytes, sends: Iterable[Send]) -> None:
         (folder / SENDS).write_bytes(b"".join(msgspec.json.encode(send) + b"\n" for send in sends))
 
 
+def append(folder: Path, lines: bytes) -> None:
+    """Add to what is here of what is being written elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / RECORDS).open("ab") as file:
+        file.write(lines)
+
+
 def discard(folder: str) -> None:
     """Remove it, once all of it is elsewhere."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -75,10 +75,11 @@ def work(job: Job, lending: Lending, node: str) -> Done:
         guard = BudgetGuard(job.budget, job.requests, job.seconds)
         around = replace(around, budget=guard, aside=telling.count_aside)
         around = _after_another(around, job, keep)
+        before = sum(map(len, around.recorded.values()))
         shift = _Shift(job, target, around, telling, lending, place)
         end = run_loop(shift.run(), virtual=False)
         return Done(
-            note=WorkerNote(job.stripe.first, 0, telling.ended, *shift.alignment, selfcheck=end.selfcheck),
+            note=WorkerNote(job.stripe.first, 0, before + telling.ended, *shift.alignment, selfcheck=end.selfcheck),
             spent=around.budget.spent,
             sent=around.budget.sent,
             seconds=around.budget.time_used,

@@ -86,8 +86,8 @@ def _records(folder: Path) -> list[Record]:
     return list(read_records(folder / folders.RECORDS))
 
 
-def _notes(folder: Path) -> list[dict[str, Any]]:
-    notes: list[dict[str, Any]] = json.loads((folder / folders.PASSES).read_text())["passes"][0]["workers"]
+def _notes(folder: Path, number: int = 0) -> list[dict[str, Any]]:
+    notes: list[dict[str, Any]] = json.loads((folder / folders.PASSES).read_text())["passes"][number]["workers"]
     return notes
 
 
@@ -97,21 +97,32 @@ def _served(url: str) -> int:
     return sum(row.get("endpoint", "messages") == "messages" for row in rows)
 
 
-def _kill_one(folder: Path, after: int) -> threading.Thread:
-    """Kill a worker as soon as the workers have recorded so many requests."""
+def _recorded(folder: Path) -> int:
+    """How many requests the workers of this machine have recorded."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("workers/*/records.jsonl"))
+
+
+def _until(happens: Callable[[], object], within: float = 120.0) -> None:
+    end = time.monotonic() + within
+    while not happens():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.02)
+
+
+def _when(folder: Path, recorded: int, act: Callable[[], object]) -> threading.Thread:
+    """Do something as soon as the workers have recorded so many requests."""
 
     def watch() -> None:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            lines = sum(path.read_bytes().count(b"\n") for path in folder.glob("workers/*/records.jsonl"))
-            if lines >= after and (found := _workers()):
-                os.kill(found[0], signal.SIGKILL)
-                return
-            time.sleep(0.02)
+        _until(lambda: _recorded(folder) >= recorded)
+        act()
 
     thread = threading.Thread(target=watch)
     thread.start()
     return thread
+
+
+def _kill_one() -> None:
+    os.kill(_workers()[0], signal.SIGKILL)
 
 
 def test_two_machines_make_one_run(cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path) -> None:
@@ -142,12 +153,16 @@ def test_a_simulation_is_the_same_to_the_byte(
 def test_what_a_lost_worker_had_not_done_is_done_by_another(
     cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
 ) -> None:
-    killing = _kill_one(tmp_path / "run", 40)
-    finished = api.run(scenario("mock"), out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
+    killing = _when(tmp_path / "run", 40, _kill_one)
+    finished = api.run(scenario("mock", repeat=2), out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
     killing.join()
-    assert Counter(record.seq for record in _records(finished.folder)) == Counter(range(150))
-    assert all(record.ok for record in _records(finished.folder))
-    assert sorted(note["lost"] for note in _notes(finished.folder)) == [0, 1]
+    records = _records(finished.folder)
+    assert Counter((record.pass_, record.seq) for record in records) == Counter(
+        (number, seq) for number in range(2) for seq in range(150)
+    )
+    assert all(record.ok for record in records)
+    assert [sorted(note["lost"] for note in _notes(finished.folder, number)) for number in range(2)] == [[0, 1], [0, 0]]
+    assert [note["requests"] for note in _notes(finished.folder)] == [75, 75]
     assert "was lost" in (finished.folder / folders.REPORT).read_text()
 
 
@@ -155,7 +170,7 @@ def test_nothing_that_may_have_been_billed_is_sent_twice(
     cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
 ) -> None:
     with mock_process(Settings(tier="unlimited", service_time=0.3), 1.0) as server:
-        killing = _kill_one(tmp_path / "run", 40)
+        killing = _when(tmp_path / "run", 40, _kill_one)
         asked = scenario(server.url, **{"budget.max_cost": "$2"})
         finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
         killing.join()
@@ -195,15 +210,10 @@ def test_a_run_whose_leader_is_killed_goes_on(
             "2",
         ]
         with subprocess.Popen([*command, "--out", str(folder), "-q"]) as leader:
-            until = time.monotonic() + 120
-            while time.monotonic() < until:
-                done = sum(path.read_bytes().count(b"\n") for path in folder.glob("workers/*/records.jsonl"))
-                if done >= 40:
-                    break
-                time.sleep(0.05)
+            _until(lambda: _recorded(folder) >= 40)
             leader.kill()
         assert sum(len(one.requests) for one in folders.load(folder).passes) >= 40, "it can be read as it is"
-        time.sleep(2)  # until its workers have noticed and are gone
+        _until(lambda: not _workers())
         finished = api.resume(folder, say=lambda _: None)
         served = _served(server.url)
     records = _records(folder)
@@ -223,3 +233,33 @@ def test_more_workers_than_processors_are_refused(cluster: Cluster, scenario: Ca
 def test_what_cannot_be_divided_is_refused(cluster: Cluster) -> None:
     with pytest.raises(UsageError, match="warms the cache"):
         api.run(api.load("caching-warm-up", flags={"target": "mock"}), ray=cluster.address)
+
+
+def test_a_machine_that_is_gone_is_done_without_where_it_costs_nothing(
+    cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    third = cluster.add_node(num_cpus=1)
+    leaving = _when(tmp_path / "run", 60, lambda: cluster.remove_node(third, allow_graceful=False))
+    finished = api.run(scenario("mock"), out=tmp_path / "run", ray=cluster.address, workers=3, say=lambda _: None)
+    leaving.join()
+    assert Counter(record.seq for record in _records(finished.folder)) == Counter(range(150))
+    assert all(record.ok for record in _records(finished.folder))
+    assert sum(note["lost"] for note in _notes(finished.folder)) == 1
+
+
+def test_a_machine_that_is_gone_ends_a_run_that_costs_money(
+    cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    third = cluster.add_node(num_cpus=1)
+    with mock_process(Settings(tier="unlimited", service_time=0.3), 1.0) as server:
+        leaving = _when(tmp_path / "run", 60, lambda: cluster.remove_node(third, allow_graceful=False))
+        asked = scenario(server.url, **{"budget.max_cost": "$2"})
+        finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, workers=3, say=lambda _: None)
+        leaving.join()
+        served = _served(server.url)
+    records = _records(finished.folder)
+    assert 60 <= len(records) < 150, "what the machine had told is kept"
+    assert max(Counter(record.seq for record in records).values()) == 1
+    assert served <= 150
+    assert finished.summary.exit_code == 5
+    assert "gone" in (finished.passes[0].stopped or "")

@@ -221,3 +221,15 @@ def test_who_is_served_may_use_it_although_others_wait() -> None:
     assert shared.renew(0, Claim(5.0, needs=2.0, spent=4.0)).lease == 5.0, "nothing is free"
     assert shared.renew(1, Claim(4.0, needs=3.0, spent=4.0)).most == 0.0, "0 has waited longer"
     assert shared.renew(0, Claim(4.0, needs=2.0, spent=4.0)) == (6.0, math.inf, False)
+
+
+def test_what_a_lost_process_used_is_written_off_unless_its_successor_knows_of_it() -> None:
+    shared = Purse(10.0, 2)
+    shared.renew(0, Claim(math.inf))
+    shared.renew(0, Claim(5.0, spent=2.0, at_risk=1.0))
+    shared.renew(0, Claim(math.inf, spent=1.5))
+    assert shared.written_off == 1.5
+    assert shared.renew(1, Claim(5.0, needs=3.5)).lease == 5.0
+    assert shared.renew(0, Claim(1.5, spent=1.5)).lease == 1.5, "others may have all but what is gone"
+    assert shared.renew(1, Claim(5.0, needs=2.0)).lease == 7.0
+    assert shared.renew(1, Claim(7.0, needs=0.1, spent=7.0)).never
