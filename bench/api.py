@@ -12,6 +12,7 @@ from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from threading import Lock
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 
 import msgspec
@@ -179,10 +180,11 @@ def run(
     money.
     """
     refuse_unbounded(scenario)
+    refuse_undivided(scenario, workers, ray, keep_text=keep_text)
     if checked is None:
         checked = preflight(scenario, say) if scenario.target == "api" else Preflight()
     stop, now = stop or Stop(), utc_now()
-    with _crew(scenario, workers, ray, keep_text=keep_text) as crew, open_targets(scenario) as targets:
+    with _crew(workers, ray) as crew, open_targets(scenario) as targets:
         folder = _new_folder(scenario, out, now)
         info = info_of(scenario, folder.name, now, command, strict=strict)
         with _on_disk(folder):
@@ -219,21 +221,20 @@ class Passes(Protocol):
 
 
 @contextmanager
-def _crew(
-    scenario: Scenario, workers: int | None, ray: str | None, *, keep_text: bool
-) -> Iterator[Callable[[Path, str], Passes] | None]:
+def _crew(workers: int | None, ray: str | None) -> Iterator[Callable[[Path, str], Passes] | None]:
     """What makes several processes run the passes of a run, by its folder and token; None where one process does."""
-    if ray is None and workers in (None, 1):
+    if not _is_shared(workers, ray):
         yield None
         return
     from bench.scale.cluster import cluster
-    from bench.scale.crew import Crew, refuse_unshared
+    from bench.scale.crew import Crew
 
-    if keep_text:
-        raise UsageError("texts are kept by one process only", "Leave out --keep-text, or --workers and --ray.")
-    refuse_unshared(scenario)
     with cluster(workers, ray) as up:
         yield lambda folder, token: Crew(up, folder, token).run_passes
+
+
+def _is_shared(workers: int | None, ray: str | None) -> bool:
+    return ray is not None or workers not in (None, 1)
 
 
 @contextmanager
@@ -287,6 +288,7 @@ def resume(
             f"workers on other machines have sent requests of which {folder} does not know",
             "Nothing is sent twice: `claude-bench report` shows what is known.  Run the scenario again.",
         )
+    _await_workers(folder, say)
     loaded = folders.load(folder)
     scenario = scenario or same_scenario(loaded)
     if scenario.target in ("sim", "mock"):
@@ -311,6 +313,21 @@ def resume(
         _run_passes(scenario, targets, around, folder, before, without=over, resumed=True)
     _tell_of_batches(folder, say)
     return report(folder)
+
+
+NOTICED_WITHIN = 30.0
+"""Seconds in which the workers of a killed run end, once they have noticed that nobody leads them."""
+
+
+def _await_workers(folder: Path, say: Callable[[str], None]) -> None:
+    """Wait for the last of a killed run: what its workers still send must not be sent beside them."""
+    until = monotonic() + NOTICED_WITHIN
+    if merging.are_written(folder):
+        say("Waiting for the workers of the killed run to end.")
+    while merging.are_written(folder):
+        if monotonic() > until:
+            raise UsageError(f"workers of the run in {folder} are still sending", "End their processes, then resume.")
+        sleep(0.1)
 
 
 def _gather(folder: Path, journal: Journal) -> None:
@@ -598,6 +615,19 @@ def refuse_unbounded(scenario: Scenario) -> None:
             f"the price of {unpriced[0]} is not known, so no budget can be kept",
             "Check the model's name, or upgrade genai-prices.",
         )
+
+
+def refuse_undivided(scenario: Scenario, workers: int | None, ray: str | None, *, keep_text: bool) -> None:
+    """Refuse what several processes cannot do together, before anything is paid for."""
+    if not _is_shared(workers, ray):
+        return
+    from bench.scale.cluster import imported
+    from bench.scale.crew import refuse_unshared
+
+    if keep_text:
+        raise UsageError("texts are kept by one process only", "Leave out --keep-text, or --workers and --ray.")
+    refuse_unshared(scenario)
+    imported()
 
 
 def _unpriced(scenario: Scenario, day: date) -> list[str]:

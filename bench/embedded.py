@@ -72,20 +72,23 @@ def run(
     compare: str | PathLike[str] | None = None,
     across: Sequence[str] = (),
     keep_text: bool = False,
+    workers: int | None = None,
+    ray: str | None = None,
     **overrides: Unpack[Overrides],
 ) -> Finished:
     """Run a scenario to its end and return what was found, with the folder that holds records and report.
 
     `scenario` is a shipped name, a file, or a Scenario, which is taken as it is, without `overrides`.  `out` is the
-    folder to make (default: a new one under runs/); `quiet` shows no progress; `strict`, `compare`, `across` and
-    `keep_text` are the flags of that name.  What was found, a failed threshold or a regression too, is never an
-    exception: `summary.exit_code` has what the command would return, `summary.reasons` why.  Ctrl-C, or interrupting
-    the cell, stops sending and returns what was measured.  Raises UsageError before anything was sent, TargetError when
-    nobody answers.
+    folder to make (default: a new one under runs/); `quiet` shows no progress; `strict`, `compare`, `across`,
+    `keep_text`, `workers` and `ray` are the flags of that name.  What was found, a failed threshold or a regression
+    too, is never an exception: `summary.exit_code` has what the command would return, `summary.reasons` why.  Ctrl-C,
+    or interrupting the cell, stops sending and returns what was measured.  Raises UsageError before anything was sent,
+    TargetError when nobody answers.
     """
     run = _prepared(
-        scenario, overrides, out, quiet=quiet, strict=strict, compare=compare, across=across, keep_text=keep_text
-    )
+        scenario, overrides, out, quiet=quiet, strict=strict, compare=compare, across=across, keep_text=keep_text,
+        workers=workers, ray=ray,
+    )  # fmt: skip
     if not _in_a_loop():
         return run(stop := Stop())
     with interruptible(stop := Stop(), api.to_stderr), ThreadPoolExecutor(1, "claude-bench") as thread:
@@ -101,6 +104,8 @@ async def arun(
     compare: str | PathLike[str] | None = None,
     across: Sequence[str] = (),
     keep_text: bool = False,
+    workers: int | None = None,
+    ray: str | None = None,
     **overrides: Unpack[Overrides],
 ) -> Finished:
     """The same, while the caller's event loop goes on.
@@ -108,8 +113,9 @@ async def arun(
     Cancelling it gives up what is in flight; records and report of what was measured are there when it returns.
     """
     run = _prepared(
-        scenario, overrides, out, quiet=quiet, strict=strict, compare=compare, across=across, keep_text=keep_text
-    )
+        scenario, overrides, out, quiet=quiet, strict=strict, compare=compare, across=across, keep_text=keep_text,
+        workers=workers, ray=ray,
+    )  # fmt: skip
     running = asyncio.ensure_future(asyncio.to_thread(run, stop := Stop()))
     try:
         return await asyncio.shield(running)
@@ -206,6 +212,8 @@ def _prepared(
     compare: str | PathLike[str] | None,
     across: Sequence[str],
     keep_text: bool,
+    workers: int | None,
+    ray: str | None,
 ) -> Callable[[Stop], Finished]:
     """A run of which all that can be refused has been looked at."""
     loaded = _loaded(scenario, overrides)
@@ -218,6 +226,7 @@ def _prepared(
             from bench.planning.plans import show_before_sending
 
             api.refuse_unbounded(loaded)
+            api.refuse_undivided(loaded, workers, ray, keep_text=keep_text)
             show_before_sending(loaded)
         with api.progress(quiet=quiet) as observer:
             return api.run(
@@ -228,6 +237,8 @@ def _prepared(
                 strict=strict,
                 against=against,
                 keep_text=keep_text,
+                workers=workers,
+                ray=ray,
             )
 
     return run

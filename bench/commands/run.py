@@ -113,6 +113,7 @@ def run(
         if compare is not None
         else None
     )
+    api.refuse_undivided(loaded, workers, ray, keep_text=keep_text)
     checked = None
     if loaded.target == "api" and (checked := _agreed(loaded, yes=yes, quiet=quiet)) is None:
         return Exit.INTERRUPTED

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from bench.results.appending import lock
 from bench.results.record import OfPass, Record, decode_lines, read_records
 from bench.results.sends import SENDS, Send, read_sends
 
@@ -47,6 +48,16 @@ def mark_elsewhere(folder: Path) -> None:
 def is_elsewhere(folder: Path) -> bool:
     """Whether a run, which was killed, had sent requests of which its folder does not know."""
     return any((one / _ELSEWHERE).exists() for one in left_over(folder))
+
+
+def are_written(folder: Path) -> bool:
+    """Whether processes still write there: those of a run whose leader was killed go on until they notice."""
+    return any(not _free(one / RECORDS) for one in left_over(folder) if (one / RECORDS).exists())
+
+
+def _free(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return lock(opened)
 
 
 def read_left_over(folder: Path) -> Iterator[Record]:

@@ -183,7 +183,7 @@ def cluster(workers: int | None, address: str | None = None) -> Iterator[Cluster
     `workers` are as many as there are processors, unless told.  UsageError when there is no Ray, no cluster there, or
     too few processors.
     """
-    ray, own = _imported(), False
+    ray, own = imported(), False
     if not ray.is_initialized():
         own = True
         _start(ray, workers, address)
@@ -201,7 +201,8 @@ def cluster(workers: int | None, address: str | None = None) -> Iterator[Cluster
             ray.shutdown()
 
 
-def _imported() -> Remote:
+def imported() -> Remote:
+    """Ray itself.  UsageError when it is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
