@@ -55,6 +55,10 @@ class Clock:
         """Scenario seconds since this clock was made or restarted."""
         return (time.monotonic() - self._start) * self.speed
 
+    def steady(self) -> float:
+        """Seconds that go on evenly whatever the speed, and whenever this clock is restarted."""
+        return time.monotonic()
+
     def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Alarm:
         """Call back at scenario second `when`, or later, but never before."""
         return self._loop.call_at(self._start + when / self.speed + self._grain, callback, *args)
@@ -94,6 +98,9 @@ class _VirtualClock(Clock):
 
     def now(self) -> float:
         return (self._loop.moment - self._start) * self.speed
+
+    def steady(self) -> float:
+        return self._loop.moment
 
     async def sleep_until(self, when: float) -> None:
         loop = self._loop

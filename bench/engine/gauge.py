@@ -63,7 +63,7 @@ class Gauge:
     def __enter__(self) -> Gauge:
         gc.callbacks.append(self._on_collection)
         self._began, self._cpu = monotonic(), thread_seconds()
-        self._look_at(self._now() + EVERY)
+        self._look_at(self._clock.steady() + EVERY)
         return self
 
     def __exit__(
@@ -102,20 +102,18 @@ class Gauge:
         """Tell how long an attempt took to leave, in scenario time."""
         self._waits.add(max(0.0, seconds) / self._clock.speed)
 
-    def _now(self) -> float:
-        """Wall-clock seconds."""
-        return self._clock.now() / self._clock.speed
-
     def _look_at(self, due: float) -> None:
-        self._timer = self._clock.call_at(due * self._clock.speed, self._look, due)
+        """By steady time: the clock is restarted where a pass is resumed, or where workers agree on second 0."""
+        wait = (due - self._clock.steady()) * self._clock.speed
+        self._timer = self._clock.call_at(self._clock.now() + wait, self._look, due)
 
     def _look(self, due: float) -> None:
         """Take in how late this is, and how late each look would have been that was missed by it."""
-        now = self._now()
-        while due <= now:
-            self._lags.add(max(0.0, now - due - _COARSE))
-            due += EVERY
-        self._look_at(due)
+        now = self._clock.steady()
+        missed = max(0, math.floor((now - due) / EVERY))
+        for late in range(missed + 1):
+            self._lags.add(max(0.0, now - due - late * EVERY - _COARSE))
+        self._look_at(due + (missed + 1) * EVERY)
 
     def _on_collection(self, phase: str, _: Mapping[str, int]) -> None:
         if phase == "start":

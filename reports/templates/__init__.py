@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +15,12 @@ FOLDER = Path(__file__).parent
 
 def template(name: str) -> jinja2.Template:
     """A template of this folder.  All that is put into it is escaped."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """One for all: what it has compiled it keeps."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
@@ -22,7 +29,7 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = unbroken
-    return environment.get_template(name)
+    return environment
 
 
 def unbroken(words: str) -> str:

@@ -15,14 +15,26 @@ NAMES = [entry.name for entry in shipped()]
 
 SMALLER: dict[str, list[str]] = {
     "adaptive-or-fixed": [
-        "cases.start.workload.requests=300",
-        "cases.build.workload.requests=300",
-        "cases.scale.workload.requests=600",
+        "cases.start.workload.requests=200",
+        "cases.build.workload.requests=200",
+        "cases.scale.workload.requests=300",
     ],
-    "chat-users": ["workload.duration=3m"],
-    "interactive-and-background": ["streams[0].workload.duration=2m", "streams[1].workload.requests=600"],
-    "one-million": ["workload.requests=20000"],
-    "replay-conversation": ["arrivals.trace.window=5m"],
+    "agents-growing-context": ["workload.conversations.count=6"],
+    "batch-or-live": ["workload.requests=2000"],
+    "chat-users": ["workload.duration=2m"],
+    "chat-with-history": ["workload.conversations.count=60"],
+    "hedge-or-wait": ["workload.requests=800"],
+    "interactive-and-background": ["streams[0].workload.duration=1m", "streams[1].workload.requests=300"],
+    "one-million": ["workload.requests=10000"],
+    "output-classes": [
+        "cases.short.workload.requests=400",
+        "cases.medium.workload.requests=400",
+        "cases.long.workload.requests=150",
+        "cases.thinking.workload.requests=150",
+    ],
+    "replay-conversation": ["arrivals.trace.window=2m"],
+    "retry-storm": ["workload.duration=2m"],
+    "thundering-herd": ["workload.requests=800"],
 }
 """What is run less of, to take no more than a few seconds; the others are run as they are."""
 

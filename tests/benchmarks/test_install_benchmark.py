@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -35,8 +36,14 @@ def megabytes(wanted: str) -> float:
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
+def _stays_behind(file: Path) -> bool:
+    """Whether it is no part of a wheel, or what only the tests have compiled."""
+    return "examples" in file.parts or "-pytest-" in file.name
+
+
 def test_base_install(once: Once, row: AddRow) -> None:
     """Ours may be installed as a link to this folder, which says nothing of its size."""
-    ours = sum(file.stat().st_size for name in OURS for file in (ROOT / name).rglob("*") if file.is_file()) / 1e6
+    files = chain.from_iterable((ROOT / name).rglob("*") for name in OURS)
+    ours = sum(file.stat().st_size for file in files if file.is_file() and not _stays_behind(file)) / 1e6
     others = once(lambda: megabytes("claude-bench"))
     row("base install", ours + others, "MB", beside=("the SDK alone", megabytes("anthropic[aiohttp]")), aim=most(250))

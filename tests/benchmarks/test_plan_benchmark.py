@@ -48,7 +48,7 @@ LESS: dict[str, list[str]] = {
     "replay-conversation": ["arrivals.trace.window=1m"],
     "retry-storm": ["workload.duration=4m", "arrivals={poisson: 1/s}"],
     "summarize-100": [],
-    "thundering-herd": ["workload.requests=600"],
+    "thundering-herd": ["workload.requests=2400"],  # of fewer, the second that a refused one waits is a twelfth
     "time-of-day": ["workload.duration=3h"],
 }
 """What is run less of, so that hundreds of runs in scaled real time end today."""

@@ -6,14 +6,12 @@ CPU seconds are those of the process, so that a busy machine changes the figures
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 from timeit import repeat
-from typing import NamedTuple
 
 import pytest
 
@@ -22,6 +20,7 @@ from bench.clock import run as run_loop
 from bench.results.record import Attempt, Usage
 from bench.strategies.admission import Admission
 from bench.strategies.pacer import Cost, Pacer
+from benchmarks.command import command, environ
 from benchmarks.table import AddRow, Once, least, most
 from mock_server.bucket import Bucket
 
@@ -34,29 +33,6 @@ tier: scale
 workload: {{requests: {REQUESTS}, input_tokens: 1000, output_tokens: 300, max_tokens: 400}}
 strategies: [{{semaphore: 50}}]
 """
-
-
-class Used(NamedTuple):
-    cpu: float
-    """User and system seconds."""
-    peak: float
-    """MB of resident memory."""
-
-
-def command(*arguments: str, folder: Path) -> Used:
-    """Run `claude-bench` in a process of its own."""
-    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def bare_sketch() -> float:
@@ -127,16 +103,12 @@ def _start_of_python() -> float:
 def test_help(once: Once, tmp_path: Path, row: AddRow) -> None:
     python = _start_of_python()
     once(lambda: command("--help", folder=tmp_path))
-    began = perf_counter()
-    command("--help", folder=tmp_path)
-    shown = perf_counter() - began
-    row("--help", shown, "s", beside=("Python's own start", python))
+    row("--help", command("--help", folder=tmp_path).wall, "s", beside=("Python's own start", python))
 
 
 @pytest.mark.parametrize(("target", "seconds"), [("sim", 0.5), ("mock", 1.0)])
 def test_from_command_to_first_request(once: Once, tmp_path: Path, row: AddRow, target: str, seconds: float) -> None:
     """Until the record of an answer that takes a millisecond is written."""
-    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     (tmp_path / "fast.yaml").write_text(f"{SCENARIO}target: {target}\nmock: {{latency: {{service_time: 1ms}}}}\n")
     made = iter(range(1000))
 
@@ -146,7 +118,7 @@ def test_from_command_to_first_request(once: Once, tmp_path: Path, row: AddRow, 
         with subprocess.Popen(
             [sys.executable, "-m", "bench", "run", "fast.yaml", "-q", "-o", str(folder)],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environ(),
             stdout=subprocess.DEVNULL,
         ) as process:
             journal = folder / "records.jsonl"

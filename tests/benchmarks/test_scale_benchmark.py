@@ -5,50 +5,18 @@ pytest --benchmark-only tests/benchmarks/test_scale_benchmark.py -s
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from time import perf_counter
-from typing import NamedTuple
 
 import pytest
 
 from bench.results.folder import RECORDS
 from bench.results.record import Attempt, RateLimits, Record, Usage, write_records
+from benchmarks.command import command
 from benchmarks.table import AddRow, Once, most
 from mock_server.rng import Draws
-
-ROOT = Path(__file__).parents[2]
-
-
-class Used(NamedTuple):
-    wall: float
-    cpu: float
-    """User and system seconds."""
-    peak: float
-    """MB of resident memory."""
-
-
-def command(*arguments: str, folder: Path) -> Used:
-    """Run `claude-bench` in a process of its own, to its end."""
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    began = perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode in (0, 5), process.returncode
-    return Used(perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
 
 MILLION = 1_000_000
 STRATEGIES = ("semaphore-10", "semaphore-20", "semaphore-40", "semaphore-80")

@@ -45,13 +45,17 @@ mock: {latency: {service_time: 300ms}}
 MARK = "CLAUDE_BENCH_TEST_CLUSTER"
 
 
+NOTICED_SOON = {"_system_config": {"health_check_period_ms": 500, "health_check_failure_threshold": 6}}
+"""A machine that is gone counts as gone after three seconds, not fifteen."""
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ[MARK] = uuid.uuid4().hex
-    both = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    both = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **NOTICED_SOON})
     both.add_node(num_cpus=1)
     yield both
     ray.shutdown()
