@@ -96,14 +96,18 @@ class SdkClient:
 
     async def __aenter__(self) -> SdkClient:
         # What lives by now lives on.  Looking through it for garbage would stop the loop for a tenth of a second.
-        gc.collect()
-        gc.freeze()
+        # Whoever has frozen what was there before us has seen to it, and keeps it so.
+        self._froze = not gc.get_freeze_count()
+        if self._froze:
+            gc.collect()
+            gc.freeze()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        gc.unfreeze()
+        if self._froze:
+            gc.unfreeze()
         await self._http.aclose()
 
     async def unreachable(self, *, within: float) -> str | None:

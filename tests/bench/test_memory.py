@@ -44,7 +44,6 @@ def peak(folder: Path, requests: int, strategy: str, prompts: str) -> int:
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-            gc.unfreeze()
 
 
 @pytest.mark.parametrize(

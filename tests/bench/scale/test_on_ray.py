@@ -238,6 +238,7 @@ def test_what_cannot_be_divided_is_refused(cluster: Cluster) -> None:
         api.run(api.load("caching-warm-up", flags={"target": "mock"}), ray=cluster.address)
 
 
+@pytest.mark.soak
 def test_a_machine_that_is_gone_is_done_without_where_it_costs_nothing(
     cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
 ) -> None:
@@ -250,6 +251,7 @@ def test_a_machine_that_is_gone_is_done_without_where_it_costs_nothing(
     assert sum(note["lost"] for note in _notes(finished.folder)) == 1
 
 
+@pytest.mark.soak
 def test_a_machine_that_is_gone_ends_a_run_that_costs_money(
     cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
 ) -> None:
