@@ -42,7 +42,7 @@ from bench.results.redact import bare_url, in_words, secrets
 from bench.results.sends import Send, SendLog
 from bench.results.summarize import overhead
 from bench.results.summary import Overhead, PassSummary, Summary
-from bench.results.texts import Texts, read_texts
+from bench.results.texts import Text, Texts, read_texts
 from bench.resuming import after
 from bench.scenario.load import find, select, shipped
 from bench.scenario.load import load as load_file
@@ -167,6 +167,7 @@ def run(
     workers: int | None = None,
     ray: str | None = None,
     checked: Preflight | None = None,
+    html: bool = True,
     say: Callable[[str], None] = to_stderr,
 ) -> Finished:
     """Run every strategy of a scenario, keep every record, write summary and report.
@@ -175,6 +176,7 @@ def run(
     the run early, `strict` fails what cannot be told or believed, `against` holds the run against something else in the
     end, `keep_text` keeps some prompts and answers in a private file, `say` tells a person at once what cannot wait.
     `workers` are processes that share each pass, on this machine or on the Ray cluster at the address `ray`.
+    Without `html` no report.html is drawn, which is most of the time of a small run; `report` does it later.
     On the API there is a preflight first, unless `checked` is what one has found and has not been counted yet.
     Raises UsageError before anything of the run was sent, TargetError when nobody answers, BudgetError when there is no
     money.
@@ -206,7 +208,7 @@ def run(
     if lasts:
         _tell_of_batches(folder, say)
     with _on_disk(folder):
-        return replace(report(folder, against=against), spent=around.budget.spent)
+        return replace(report(folder, against=against, html=html), spent=around.budget.spent)
 
 
 class Passes(Protocol):
@@ -419,14 +421,14 @@ class _Endings:
         folders.write_ending(self.folder, self.written)
 
 
-def report(folder: str | PathLike[str], *, against: Against | None = None, show_text: bool = False) -> Finished:
-    """Work out summary and HTML report again from the records of a run.  Sends nothing.
+def report(
+    folder: str | PathLike[str], *, against: Against | None = None, show_text: bool = False, html: bool = True
+) -> Finished:
+    """Work out summary and, with `html`, the HTML report again from the records of a run.  Sends nothing.
 
     What is found when the run is held `against` something else becomes a section, and counts for the exit code.  With
     `show_text` the prompts and answers that were kept are shown; UsageError when none were.
     """
-    from reports.html import write
-
     loaded = folders.load(folder := Path(folder))
     texts = tuple(read_texts(folder)) if show_text else ()
     summary = summarize_run(loaded)
@@ -435,9 +437,16 @@ def report(folder: str | PathLike[str], *, against: Against | None = None, show_
     if comparison is not None:
         summary = counted(summary, comparison)
         folders.write_summary(folder, summary)
-    with DRAWING:
-        write(replace(loaded, summary=summary), folder / folders.REPORT, comparison, texts)
+    if html:
+        _draw(replace(loaded, summary=summary), comparison, texts)
     return Finished(folder, summary, comparison)
+
+
+def _draw(run: LoadedRun, comparison: Comparison | None, texts: Sequence[Text]) -> None:
+    from reports.html import write
+
+    with DRAWING:
+        write(run, run.folder / folders.REPORT, comparison, texts)
 
 
 def show(finished: Finished, *, json: bool = False, quiet: bool = False) -> None:

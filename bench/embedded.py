@@ -74,20 +74,21 @@ def run(
     keep_text: bool = False,
     workers: int | None = None,
     ray: str | None = None,
+    html: bool = True,
     **overrides: Unpack[Overrides],
 ) -> Finished:
     """Run a scenario to its end and return what was found, with the folder that holds records and report.
 
     `scenario` is a shipped name, a file, or a Scenario, which is taken as it is, without `overrides`.  `out` is the
     folder to make (default: a new one under runs/); `quiet` shows no progress; `strict`, `compare`, `across`,
-    `keep_text`, `workers` and `ray` are the flags of that name.  What was found, a failed threshold or a regression
-    too, is never an exception: `summary.exit_code` has what the command would return, `summary.reasons` why.  Ctrl-C,
-    or interrupting the cell, stops sending and returns what was measured.  Raises UsageError before anything was sent,
-    TargetError when nobody answers.
+    `keep_text`, `workers` and `ray` are the flags of that name; without `html` no report.html is drawn.  What was
+    found, a failed threshold or a regression too, is never an exception: `summary.exit_code` has what the command would
+    return, `summary.reasons` why.  Ctrl-C, or interrupting the cell, stops sending and returns what was measured.
+    Raises UsageError before anything was sent, TargetError when nobody answers.
     """
     run = _prepared(
         scenario, overrides, out, quiet=quiet, strict=strict, compare=compare, across=across, keep_text=keep_text,
-        workers=workers, ray=ray,
+        workers=workers, ray=ray, html=html,
     )  # fmt: skip
     if not _in_a_loop():
         return run(stop := Stop())
@@ -106,6 +107,7 @@ async def arun(
     keep_text: bool = False,
     workers: int | None = None,
     ray: str | None = None,
+    html: bool = True,
     **overrides: Unpack[Overrides],
 ) -> Finished:
     """The same, while the caller's event loop goes on.
@@ -114,7 +116,7 @@ async def arun(
     """
     run = _prepared(
         scenario, overrides, out, quiet=quiet, strict=strict, compare=compare, across=across, keep_text=keep_text,
-        workers=workers, ray=ray,
+        workers=workers, ray=ray, html=html,
     )  # fmt: skip
     running = asyncio.ensure_future(asyncio.to_thread(run, stop := Stop()))
     try:
@@ -214,6 +216,7 @@ def _prepared(
     keep_text: bool,
     workers: int | None,
     ray: str | None,
+    html: bool,
 ) -> Callable[[Stop], Finished]:
     """A run of which all that can be refused has been looked at."""
     loaded = _loaded(scenario, overrides)
@@ -239,6 +242,7 @@ def _prepared(
                 keep_text=keep_text,
                 workers=workers,
                 ray=ray,
+                html=html,
             )
 
     return run

@@ -73,6 +73,7 @@ def measure(arguments: str) -> Measured:
             "sim",
             "--json",
             "--quiet",
+            "--no-html",
         ]
         done = subprocess.run([*command, "--out", f"{folder}/run"], capture_output=True, check=False)
     if not done.stdout:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.results.folder import REPORT
 from bench.results.format import DASH, count, number, pass_name
 from bench.results.metrics import METRICS
 from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary, TurnSummary
@@ -99,7 +100,7 @@ _LOOKS = {"ok": "bold green", "unsure": "bold yellow", "failed": "bold red"}
 
 
 def print_summary(summary: Summary, folder: Path, console: Console) -> None:
-    """Print what a run found; `folder` holds its report."""
+    """Print what a run found, and where its report is, or its folder if none was drawn."""
     for line in summary.answer.splitlines():
         console.print(Text(fill(line, console.width), style="bold"))
     _print_verdict(summary, console)
@@ -125,7 +126,8 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     for line in (*waste(summary.passes), *months(summary.passes)):
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
     print_batches(summary.passes, console)
-    console.print(Text(f"\n{folder / 'report.html'}"), soft_wrap=True)
+    report = folder / REPORT
+    console.print(Text(f"\n{report if report.exists() else folder}"), soft_wrap=True)
 
 
 def _print_verdict(summary: Summary, console: Console) -> None:

@@ -12,7 +12,7 @@ from reports.templates import template
 
 
 def snippet(summary: Summary, folder: Path) -> str:
-    """A piece of HTML; `folder` holds the report it links to."""
+    """A piece of HTML; it links to the report in `folder`, or to that where none was drawn."""
     return template("notebook.html").render(
         answer=summary.answer.splitlines(),
         headings=[heading.replace("\n", " ") for heading, _, _ in COLUMNS],
@@ -20,5 +20,5 @@ def snippet(summary: Summary, folder: Path) -> str:
             (pass_name(one.strategy, one.pass_, one.case), [cell(one, metric, part) for _, metric, part in COLUMNS])
             for one in summary.passes
         ],
-        report=(folder / REPORT).as_posix(),
+        report=(report if (report := folder / REPORT).exists() else folder).as_posix(),
     )

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from bench.commands.printing import command_line, may_send, passed, printed, words
-from bench.errors import Exit
+from bench.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from bench.preflight import Preflight
@@ -73,6 +73,9 @@ def run(
     keep_text: Annotated[
         bool, Parameter(negative="", help="Keep some prompts and answers in a private file of the run's folder.")
     ] = False,
+    no_html: Annotated[
+        bool, Parameter(negative="", help="Draw no report.html: claude-bench report does it later.")
+    ] = False,
     strict: Annotated[
         bool, Parameter(negative="", help="Fail when a threshold cannot be told, or the numbers not be believed.")
     ] = False,
@@ -90,6 +93,9 @@ def run(
     """
     from bench import api
 
+    is_live = live or live_port is not None
+    if is_live and no_html:
+        raise UsageError("the live page becomes the report in the end", "Leave out --no-html, or --live.")
     loaded = api.load(
         scenario,
         flags=api.flags(
@@ -132,6 +138,7 @@ def run(
                 workers=workers,
                 ray=ray,
                 checked=checked,
+                html=not no_html,
             )
         code = _show(finished, json=json, quiet=quiet)
         ci.publish(finished.folder, finished.summary, os.environ, api.to_stderr)

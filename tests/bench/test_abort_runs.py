@@ -25,7 +25,7 @@ thresholds:
 def run(tmp_path: Path, thresholds: str, name: str = "run") -> tuple[Summary, Path]:
     file = tmp_path / "made.yaml"
     file.write_text(TEXT + thresholds)
-    return api.run(api.load(str(file)), out=tmp_path / name).summary, tmp_path / name / "records.jsonl"
+    return api.run(api.load(str(file)), out=tmp_path / name, html=False).summary, tmp_path / name / "records.jsonl"
 
 
 def last_end(journal: Path) -> float:

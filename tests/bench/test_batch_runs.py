@@ -43,7 +43,7 @@ def scenario(tmp_path: Path, strategies: str, more: str = "", *settings: str, he
 
 
 def run(made: Scenario, tmp_path: Path) -> Summary:
-    return api.run(made, out=tmp_path / "run", say=lambda _words: None).summary
+    return api.run(made, out=tmp_path / "run", say=lambda _words: None, html=False).summary
 
 
 def only(summary: Summary) -> PassSummary:
@@ -204,7 +204,7 @@ def test_a_budget_of_requests_and_of_time(tmp_path: Path) -> None:
     summary = run(scenario(tmp_path, "[batch]", "budget: {max_requests: 20}\n"), tmp_path)
     assert (only(summary).values["succeeded"], summary.exit_code) == (20, 6)
     made = scenario(tmp_path, "[batch]", "budget: {max_time: 1h}\nmock: {batch_time: 4h}\n")
-    summary = api.run(made, out=tmp_path / "timed", say=lambda _words: None).summary
+    summary = api.run(made, out=tmp_path / "timed", say=lambda _words: None, html=False).summary
     assert (only(summary).values["succeeded"], summary.exit_code) == (25, 6)
 
 
@@ -252,7 +252,7 @@ def test_the_same_file_and_seed_give_the_same_records(tmp_path: Path) -> None:
         "mock: {batch_time: {median: 1h, p95: 3h}, faults: {overloaded: 10%}}\n",
     )
     for name in ("one", "two"):
-        api.run(made, out=tmp_path / name)
+        api.run(made, out=tmp_path / name, html=False)
     for file in ("records.jsonl", "summary.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -396,7 +396,7 @@ class Interrupting(Observers):
 def test_ctrl_c_leaves_the_batches_to_go_on(tmp_path: Path) -> None:
     said: list[str] = []
     made = scenario(tmp_path, "[{batch: {size: 25}}]")
-    summary = api.run(made, out=tmp_path / "run", observer=Interrupting(60), say=said.append).summary
+    summary = api.run(made, out=tmp_path / "run", observer=Interrupting(60), say=said.append, html=False).summary
     assert summary.exit_code == 130
     assert records(tmp_path) == []
     assert "leaving the batches" in said[0]
@@ -404,7 +404,9 @@ def test_ctrl_c_leaves_the_batches_to_go_on(tmp_path: Path) -> None:
 
 def test_ctrl_c_cancels_and_takes_what_there_is_when_asked(tmp_path: Path) -> None:
     made = scenario(tmp_path, "[{batch: {size: 50, cancel_on_stop: true}}]", "mock: {batch_time: 5m}\n")
-    summary = api.run(made, out=tmp_path / "run", observer=Interrupting(100), say=lambda _words: None).summary
+    summary = api.run(
+        made, out=tmp_path / "run", observer=Interrupting(100), say=lambda _words: None, html=False
+    ).summary
     one = only(summary)
     assert summary.exit_code == 130
     assert everybody_once(tmp_path)

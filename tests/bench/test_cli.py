@@ -65,6 +65,22 @@ def test_run_ends_with_the_path_of_its_report(good: str, capsys: pytest.CaptureF
     assert Path(lines[-1]).is_file()
 
 
+def test_without_html_it_ends_with_its_folder_and_report_draws_the_page_later(
+    good: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["run", good, "--no-html"]) == 0
+    assert Path(capsys.readouterr().out.splitlines()[-1]) == only_run()
+    assert not (only_run() / "report.html").exists()
+    assert call(["report", str(only_run())]) == 0
+    assert (only_run() / "report.html").is_file()
+
+
+def test_the_live_page_becomes_the_report_so_there_must_be_one(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["run", good, "--no-html", "--live"]) == 2
+    assert "Leave out --no-html, or --live." in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
 def test_json_is_the_summary_and_nothing_else_on_standard_output(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["run", good, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)

@@ -36,7 +36,7 @@ def run(tmp_path: Path, text: str, name: str = "run", **settings: str) -> tuple[
     file = tmp_path / "made.yaml"
     file.write_text(HEAD + text)
     scenario = api.load(str(file), settings=[f"{key.replace('__', '.')}={value}" for key, value in settings.items()])
-    [summary] = api.run(scenario, out=tmp_path / name).summary.passes
+    [summary] = api.run(scenario, out=tmp_path / name, html=False).summary.passes
     return summary, sorted(read_records(tmp_path / name / "records.jsonl"), key=lambda record: record.seq)
 
 
@@ -270,7 +270,7 @@ def test_a_thousand_conversations_at_once_take_little_memory(tmp_path: Path) -> 
 
 
 def passes(name: str, out: Path, *settings: str) -> dict[tuple[str | None, str], PassSummary]:
-    summary = api.run(api.load(name, settings=settings), out=out).summary
+    summary = api.run(api.load(name, settings=settings), out=out, html=False).summary
     return {(one.case, one.strategy): one for one in summary.passes}
 
 

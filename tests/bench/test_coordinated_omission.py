@@ -38,7 +38,7 @@ def run(tmp_path: Path, strategy: str, faults: str) -> tuple[list[Record], PassS
     file = tmp_path / "made.yaml"
     written = f"{{{strategy}}}" if ":" in strategy else strategy
     file.write_text(SCENARIO.replace("STRATEGY", written).replace("FAULTS", faults))
-    [summary] = api.run(api.load(str(file)), out=tmp_path / "run").summary.passes
+    [summary] = api.run(api.load(str(file)), out=tmp_path / "run", html=False).summary.passes
     return list(read_records(tmp_path / "run" / "records.jsonl")), summary
 
 

@@ -28,8 +28,8 @@ def scenario(tmp_path: Path, text: str, *settings: str) -> Scenario:
     return api.load(str(file), settings=settings)
 
 
-def run(scenario: Scenario, out: Path) -> Summary:
-    return api.run(scenario, out=out).summary
+def run(scenario: Scenario, out: Path, *, html: bool = False) -> Summary:
+    return api.run(scenario, out=out, html=html).summary
 
 
 def records(folder: Path) -> list[Record]:
@@ -111,7 +111,7 @@ def test_models_get_the_same_prompt_at_the_same_time_and_count_it_for_themselves
 
 def test_a_fan_out_repeats_byte_for_byte_and_can_be_rebuilt_from_its_records(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        run(scenario(tmp_path, FAN_OUT), tmp_path / name)
+        run(scenario(tmp_path, FAN_OUT), tmp_path / name, html=True)
     for file in ("records.jsonl", "summary.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     before = {name: (tmp_path / "one" / name).read_bytes() for name in ("summary.json", "report.html")}

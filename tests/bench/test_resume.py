@@ -86,7 +86,7 @@ def test_an_interrupted_run_says_which_batches_go_on_and_resume_fetches_them(
 ) -> None:
     said: list[str] = []
     made = load(tmp_path, url, BATCH)
-    stopped = api.run(made, out=tmp_path / "run", observer=Interrupting(sent=20), say=said.append)
+    stopped = api.run(made, out=tmp_path / "run", observer=Interrupting(sent=20), say=said.append, html=False)
     assert stopped.summary.exit_code == 130
     assert seqs(tmp_path, "batch") == []
     assert "msgbatch_" in said[-2]
@@ -98,7 +98,7 @@ def test_an_interrupted_run_says_which_batches_go_on_and_resume_fetches_them(
 
 
 def test_resuming_what_is_finished_sends_nothing(url: str, tmp_path: Path) -> None:
-    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run")
+    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run", html=False)
     before = (tmp_path / "run" / "records.jsonl").read_bytes()
     assert api.resume(tmp_path / "run").summary.exit_code == 0
     assert (tmp_path / "run" / "records.jsonl").read_bytes() == before
@@ -108,7 +108,7 @@ def test_resuming_what_is_finished_sends_nothing(url: str, tmp_path: Path) -> No
 def test_a_live_pass_that_was_cut_off_goes_on_and_those_that_had_not_begun_are_run(url: str, tmp_path: Path) -> None:
     text = "strategies: [{semaphore: 1, name: slow}, {batch: {poll: 100ms}}, gather]\n"
     made = load(tmp_path, url, text)
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None, html=False)
     before = (tmp_path / "run" / "records.jsonl").read_bytes()
     assert 5 <= len(seqs(tmp_path, "slow")) < 30
     summary = api.resume(tmp_path / "run").summary
@@ -120,7 +120,7 @@ def test_a_live_pass_that_was_cut_off_goes_on_and_those_that_had_not_begun_are_r
 
 def test_the_clock_of_a_live_pass_goes_on_where_it_stood(url: str, tmp_path: Path) -> None:
     made = load(tmp_path, url, "strategies: [{semaphore: 1}]\n")
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None, html=False)
     before = list(read_records(tmp_path / "run" / "records.jsonl"))
     api.resume(tmp_path / "run")
     after = list(read_records(tmp_path / "run" / "records.jsonl"))[len(before) :]
@@ -141,7 +141,7 @@ def killed(run: Path, lost: int) -> None:
 
 def test_what_was_in_flight_at_a_kill_is_told_and_sent_again(url: str, tmp_path: Path) -> None:
     made = load(tmp_path, url, "strategies: [{semaphore: 4}]\n")
-    api.run(made, out=tmp_path / "run")
+    api.run(made, out=tmp_path / "run", html=False)
     killed(tmp_path / "run", lost=3)
     [told] = [one for one in api.report(tmp_path / "run").summary.warnings if one.code == "no_end_on_record"]
     assert "3 attempts" in told.observed
@@ -161,7 +161,7 @@ def test_what_was_in_flight_at_a_kill_is_told_and_sent_again(url: str, tmp_path:
 
 def test_what_may_have_been_billed_counts_against_the_budget(url: str, tmp_path: Path) -> None:
     made = load(tmp_path, url, "strategies: [{semaphore: 4}]\nbudget: {max_cost: $1}\n")
-    api.run(made, out=tmp_path / "run")
+    api.run(made, out=tmp_path / "run", html=False)
     killed(tmp_path / "run", lost=5)
     summary = api.resume(tmp_path / "run").summary
     assert summary.exit_code == Exit.BUDGET
@@ -178,7 +178,7 @@ def test_prompts_that_several_models_are_asked_go_on(url: str, tmp_path: Path, t
     )
     (tmp_path / "made.yaml").write_text(text)
     made = api.load(str(tmp_path / "made.yaml"), flags={"target": url})
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=20), say=lambda _words: None)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=20), say=lambda _words: None, html=False)
     begun = len(seqs(tmp_path, "semaphore-4"))
     assert begun < 60
     summary = api.resume(tmp_path / "run").summary
@@ -214,7 +214,7 @@ def test_a_full_disk_ends_the_run_in_words_and_it_is_resumed_when_there_is_room(
 def test_a_hybrid_goes_on_in_both_of_its_parts(url: str, tmp_path: Path) -> None:
     text = "strategies: [{hybrid: {deadline: 1h, share: 50%, live: {semaphore: 1}, batch: {size: 5, poll: 100ms}}}]\n"
     made = load(tmp_path, url, text)
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=3), say=lambda _words: None)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=3), say=lambda _words: None, html=False)
     assert len(seqs(tmp_path, "hybrid")) < 15
     summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
     assert seqs(tmp_path, "hybrid") == list(range(30))
@@ -224,14 +224,14 @@ def test_a_hybrid_goes_on_in_both_of_its_parts(url: str, tmp_path: Path) -> None
 
 def test_time_goes_on_while_nobody_looks(url: str, tmp_path: Path) -> None:
     made = load(tmp_path, url, BATCH)
-    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None, html=False)
     api.resume(tmp_path / "run", say=lambda _words: None)
     for record in read_records(tmp_path / "run" / "records.jsonl"):
         assert record.attempts[0].sent < 0.5 < record.attempts[0].ended
 
 
 def test_a_torn_last_line_is_cut_off_and_its_request_fetched_again(url: str, tmp_path: Path) -> None:
-    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run")
+    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run", html=False)
     for name, lost in (("records.jsonl", 50), ("batches.jsonl", 20)):
         file = tmp_path / "run" / name
         file.write_bytes(file.read_bytes()[:-lost])
@@ -242,14 +242,14 @@ def test_a_torn_last_line_is_cut_off_and_its_request_fetched_again(url: str, tmp
 
 
 def test_a_changed_scenario_is_refused(url: str, tmp_path: Path) -> None:
-    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run")
+    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run", html=False)
     (tmp_path / "made.yaml").write_text(HEAD + BATCH.replace("size: 10", "size: 11"))
     with pytest.raises(UsageError, match="is not what it was"):
         api.resume(tmp_path / "run")
 
 
 def test_a_run_that_goes_on_is_not_resumed(url: str, tmp_path: Path) -> None:
-    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run")
+    api.run(load(tmp_path, url, BATCH), out=tmp_path / "run", html=False)
     with (
         Journal(tmp_path / "run" / "records.jsonl", resumed=True),
         pytest.raises(UsageError, match="another claude-bench is at work"),
@@ -259,7 +259,7 @@ def test_a_run_that_goes_on_is_not_resumed(url: str, tmp_path: Path) -> None:
 
 def test_the_cost_of_what_is_done_counts_against_the_budget(url: str, tmp_path: Path) -> None:
     text = "strategies: [{batch: {size: 10, poll: 100ms}}]\nbudget: {max_requests: 20}\n"
-    first = api.run(load(tmp_path, url, text), out=tmp_path / "run").summary
+    first = api.run(load(tmp_path, url, text), out=tmp_path / "run", html=False).summary
     assert first.exit_code == 6
     assert len(seqs(tmp_path, "batch")) == 20
     assert api.resume(tmp_path / "run").summary.exit_code == 6
@@ -268,7 +268,7 @@ def test_the_cost_of_what_is_done_counts_against_the_budget(url: str, tmp_path: 
 
 def test_what_nobody_knows_the_cost_of_counts_at_its_worst(url: str, tmp_path: Path) -> None:
     made = load(tmp_path, url, BATCH + "budget: {max_cost: $0.0095}\n")
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=10), say=lambda _words: None)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(done=10), say=lambda _words: None, html=False)
     file, before = tmp_path / "run" / "records.jsonl", created(url)
     records = list(read_records(file))
     assert 10 <= len(records) < 30
@@ -284,7 +284,13 @@ def lost(attempt: Attempt) -> Attempt:
 def test_batches_that_cannot_be_seen_are_not_given_up_for_lost(url: str, tmp_path: Path) -> None:
     """As with a key of another workspace: nothing is recorded, and the right key fetches everything."""
     text = BATCH.replace("hidden_for: 300ms", "hidden_for: 1ms")
-    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None)
+    api.run(
+        load(tmp_path, url, text),
+        out=tmp_path / "run",
+        observer=Interrupting(sent=30),
+        say=lambda _words: None,
+        html=False,
+    )
     httpx2.post(f"{url}/_mock/reset", trust_env=False).raise_for_status()
     summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
     assert summary.exit_code == 7
@@ -296,7 +302,7 @@ def test_batches_that_cannot_be_seen_are_not_given_up_for_lost(url: str, tmp_pat
 def test_a_run_with_cases_goes_on_in_the_case_where_it_was(url: str, tmp_path: Path) -> None:
     text = BATCH + "cases: {first: {}, second: {workload: {requests: 20}}, third: {}}\n"
     made = load(tmp_path, url, text, cases=["first", "second"])
-    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=40), say=lambda _words: None)
+    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=40), say=lambda _words: None, html=False)
     begun = {record.case for record in read_records(tmp_path / "run" / "records.jsonl")}
     assert begun == {"first"}
     summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
@@ -311,7 +317,7 @@ def test_a_run_with_cases_goes_on_in_the_case_where_it_was(url: str, tmp_path: P
 def test_a_run_whose_server_is_gone_keeps_what_it_knows_of_its_batches(tmp_path: Path) -> None:
     with mock_process(Settings(tier="unlimited", batch_time=(600.0, 600.0)), 1.0) as server:
         made = load(tmp_path, server.url, BATCH)
-        api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None)
+        api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None, html=False)
     before = (tmp_path / "run" / "batches.jsonl").read_bytes()
     assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == Exit.TARGET
     assert (tmp_path / "run" / "batches.jsonl").read_bytes() == before
@@ -327,7 +333,13 @@ def messages(url: str) -> int:
 def test_warm_ups_of_before_count_against_the_budget(url: str, tmp_path: Path, most: int, code: int) -> None:
     """Three of them before the interruption, three after it, and the thirty requests between."""
     text = f"strategies: [{{semaphore: 1}}]\nwarmup: {{requests: 3}}\nbudget: {{max_requests: {most}, max_cost: $1}}\n"
-    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None)
+    api.run(
+        load(tmp_path, url, text),
+        out=tmp_path / "run",
+        observer=Interrupting(done=5),
+        say=lambda _words: None,
+        html=False,
+    )
     aside = folder.load(tmp_path / "run").ending.aside
     assert aside.sent == 3
     assert 0 < aside.dollars < 0.01
@@ -339,7 +351,13 @@ def test_warm_ups_of_before_count_against_the_budget(url: str, tmp_path: Path, m
 def test_a_warm_up_that_nobody_knows_the_end_of_counts_at_its_worst(url: str, tmp_path: Path) -> None:
     """As a kill leaves it: noted before it was sent."""
     text = "strategies: [{semaphore: 1}]\nbudget: {max_cost: $0.5}\n"
-    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None)
+    api.run(
+        load(tmp_path, url, text),
+        out=tmp_path / "run",
+        observer=Interrupting(done=5),
+        say=lambda _words: None,
+        html=False,
+    )
     before = folder.load(tmp_path / "run").ending
     folder.write_ending(tmp_path / "run", replace(before, aside=before.aside.plus(1, 0.4999)))
     asked = messages(url)
@@ -349,7 +367,13 @@ def test_a_warm_up_that_nobody_knows_the_end_of_counts_at_its_worst(url: str, tm
 
 def test_the_time_of_passes_that_are_over_counts_against_the_budget(url: str, tmp_path: Path) -> None:
     text = "strategies: [{semaphore: 1, name: one}, {semaphore: 1, name: two}]\nbudget: {max_time: 90s}\n"
-    api.run(load(tmp_path, url, text), out=tmp_path / "run", observer=Interrupting(done=35), say=lambda _words: None)
+    api.run(
+        load(tmp_path, url, text),
+        out=tmp_path / "run",
+        observer=Interrupting(done=35),
+        say=lambda _words: None,
+        html=False,
+    )
     file = tmp_path / "run" / "records.jsonl"
     write_records(file, (later(one) if one.strategy == "one" else one for one in [*read_records(file)]))
     asked = messages(url)

@@ -27,8 +27,8 @@ def scenario(tmp_path: Path, text: str, *settings: str) -> Scenario:
     return api.load(str(file), settings=settings)
 
 
-def run(scenario: Scenario, out: Path) -> Summary:
-    return api.run(scenario, out=out).summary
+def run(scenario: Scenario, out: Path, *, html: bool = False) -> Summary:
+    return api.run(scenario, out=out, html=html).summary
 
 
 def by_name(summary: Summary) -> dict[str, PassSummary]:
@@ -190,7 +190,7 @@ def test_an_unknown_price_is_unknown_and_not_nothing(tmp_path: Path) -> None:
 
 
 def test_a_report_can_be_rebuilt_from_the_records_alone(tmp_path: Path) -> None:
-    run(scenario(tmp_path, TOKEN_BOUND), tmp_path / "run")
+    run(scenario(tmp_path, TOKEN_BOUND), tmp_path / "run", html=True)
     before = {name: (tmp_path / "run" / name).read_bytes() for name in ("summary.json", "report.html")}
     for name in before:
         (tmp_path / "run" / name).unlink()
@@ -202,7 +202,7 @@ def test_no_prompt_and_no_answer_is_kept(tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text('{"prompt": "marmalade for the badger"}\n')
     text = TOKEN_BOUND.replace("input_tokens: 2000", "dataset: prompts.jsonl")
-    run(scenario(tmp_path, text), tmp_path / "run")
+    run(scenario(tmp_path, text), tmp_path / "run", html=True)
     for file in (tmp_path / "run").iterdir():
         assert "marmalade" not in file.read_text(), file
 

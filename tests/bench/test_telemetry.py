@@ -115,7 +115,7 @@ def test_a_scrape_in_the_middle_sees_what_has_ended(scenario: Scenario, tmp_path
     with api.watched(scenario, quiet=True, prometheus=0, say=said.append) as told:
         [line] = said
         scraper = Scraper(line.removeprefix("metrics at "), after=50)
-        api.run(scenario, out=tmp_path / "run", observer=Observers(told, scraper))
+        api.run(scenario, out=tmp_path / "run", observer=Observers(told, scraper), html=False)
         at_the_end = scrape(line.removeprefix("metrics at "))
     seen, ended = scraper.seen, scraper.ended
     attempts = [one for record in ended for one in record.attempts]
@@ -169,7 +169,7 @@ def test_an_otel_reader_sees_what_the_records_say(scenario: Scenario, tmp_path: 
     reader = InMemoryMetricReader()
     with pushing("1.2.3", reader) as meter:
         watcher = Telemetry(meter, facts=((semconv.SCENARIO, "told"),))
-        api.run(scenario, out=tmp_path / "run", observer=Observers(watcher))
+        api.run(scenario, out=tmp_path / "run", observer=Observers(watcher), html=False)
         data = reader.get_metrics_data()
     assert data is not None
     [of_resource] = data.resource_metrics
@@ -268,7 +268,7 @@ def test_a_meter_that_fails_does_not_end_a_run(scenario: Scenario, tmp_path: Pat
                 raise RuntimeError("no room")
 
     watcher = Telemetry(Failing(), facts=())
-    finished = api.run(scenario, out=tmp_path / "run", observer=Observers(watcher))
+    finished = api.run(scenario, out=tmp_path / "run", observer=Observers(watcher), html=False)
     assert finished.summary.passes[0].values["requests"] == 90
 
 

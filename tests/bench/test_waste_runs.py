@@ -26,7 +26,7 @@ def run(folder: Path, text: str, *settings: str) -> tuple[PassSummary, list[Reco
     file = folder / "made.yaml"
     file.write_text(HEAD + text)
     out = folder / f"run-{len(list(folder.iterdir()))}"
-    summary = api.run(api.load(str(file), settings=settings), out=out).summary
+    summary = api.run(api.load(str(file), settings=settings), out=out, html=False).summary
     return summary.passes[0], list(read_records(out / "records.jsonl"))
 
 

@@ -82,7 +82,7 @@ def scenario(folder: Path, *settings: str, text: str = JOB) -> Scenario:
 
 
 def recorded(folder: Path, *settings: str, text: str = JOB) -> Path:
-    return api.run(scenario(folder, *settings, text=text), out=folder / "run").folder
+    return api.run(scenario(folder, *settings, text=text), out=folder / "run", html=False).folder
 
 
 @pytest.fixture
@@ -177,7 +177,9 @@ def test_the_profile_speaks_for_itself(tmp_path: Path, hidden: Callable[..., Pat
     assert measured.schema_version == 2
     assert measured.name.startswith("job on sim, ")
     assert set(measured.families) == {"haiku"}
-    again = api.run(scenario(tmp_path, "mock.latency.profile=ours.json", "mock.seed=4"), out=tmp_path / "again")
+    again = api.run(
+        scenario(tmp_path, "mock.latency.profile=ours.json", "mock.seed=4"), out=tmp_path / "again", html=False
+    )
     recorded = json.loads((run / "summary.json").read_text())["passes"][0]["distributions"]["ttft"]
     ttft = again.passes[0].distributions["ttft"]
     assert ttft.p50.value == pytest.approx(recorded["p50"]["value"], rel=0.05)
@@ -379,7 +381,7 @@ def test_an_unreadable_scenario_is_no_reason_to_fail(tmp_path: Path) -> None:
 def test_a_run_made_in_python_is_fitted(tmp_path: Path) -> None:
     made = scenario(tmp_path, "workload.requests=100").model_copy()
     made._recipe = None
-    run = api.run(made, out=tmp_path / "run").folder
+    run = api.run(made, out=tmp_path / "run", html=False).folder
     found = calibrate(run, tmp_path / "ours.json")
     assert found.simulations == 0
     assert "does not say which scenario file" in " ".join(found.notes)

@@ -29,7 +29,7 @@ def told(summary: Summary) -> dict[str, object]:
 
 def test_what_is_kept_in_memory_is_what_a_run_records(tmp_path: Path) -> None:
     scenario = small()
-    finished = api.run(scenario, out=tmp_path / "run")
+    finished = api.run(scenario, out=tmp_path / "run", html=False)
     found = simulate(scenario)
     assert told(found.summary) == told(finished.summary)
     assert [len(columns.requests) for columns in found.columns] == [40] * 4

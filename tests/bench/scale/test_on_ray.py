@@ -147,8 +147,8 @@ def test_a_simulation_is_the_same_to_the_byte(
     cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
 ) -> None:
     asked = scenario("sim", repeat=3, **{"mock.latency.service_time": "null", "tier": "tier-1"})
-    alone = api.run(asked, out=tmp_path / "alone", say=lambda _: None)
-    shared = api.run(asked, out=tmp_path / "shared", ray=cluster.address, say=lambda _: None)
+    alone = api.run(asked, out=tmp_path / "alone", say=lambda _: None, html=False)
+    shared = api.run(asked, out=tmp_path / "shared", ray=cluster.address, say=lambda _: None, html=False)
     files = [one.folder / folders.RECORDS for one in (alone, shared)]
     assert files[0].read_bytes() == files[1].read_bytes()
     assert alone.passes == shared.passes
@@ -158,7 +158,9 @@ def test_what_a_lost_worker_had_not_done_is_done_by_another(
     cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
 ) -> None:
     killing = _when(tmp_path / "run", 40, _kill_one)
-    finished = api.run(scenario("mock", repeat=2), out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
+    finished = api.run(
+        scenario("mock", repeat=2), out=tmp_path / "run", ray=cluster.address, say=lambda _: None, html=False
+    )
     killing.join()
     records = _records(finished.folder)
     assert Counter((record.pass_, record.seq) for record in records) == Counter(
@@ -176,7 +178,7 @@ def test_nothing_that_may_have_been_billed_is_sent_twice(
     with mock_process(Settings(tier="unlimited", service_time=0.3), 1.0) as server:
         killing = _when(tmp_path / "run", 40, _kill_one)
         asked = scenario(server.url, **{"budget.max_cost": "$2"})
-        finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
+        finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, say=lambda _: None, html=False)
         killing.join()
         served = _served(server.url)
     records = _records(finished.folder)
@@ -191,7 +193,7 @@ def test_nothing_that_may_have_been_billed_is_sent_twice(
 
 def test_a_budget_is_one_for_all(cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path) -> None:
     asked = scenario("mock", repeat=2, **{"budget.max_requests": 200})
-    finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
+    finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, say=lambda _: None, html=False)
     assert len(_records(finished.folder)) == 200
     assert finished.summary.exit_code == 6
 
@@ -230,12 +232,12 @@ def test_a_run_whose_leader_is_killed_goes_on(
 
 def test_more_workers_than_processors_are_refused(cluster: Cluster, scenario: Callable[..., Scenario]) -> None:
     with pytest.raises(UsageError, match="3 workers want a processor each, and the cluster has 2"):
-        api.run(scenario("mock"), ray=cluster.address, workers=3)
+        api.run(scenario("mock"), ray=cluster.address, workers=3, html=False)
 
 
 def test_what_cannot_be_divided_is_refused(cluster: Cluster) -> None:
     with pytest.raises(UsageError, match="warms the cache"):
-        api.run(api.load("caching-warm-up", flags={"target": "mock"}), ray=cluster.address)
+        api.run(api.load("caching-warm-up", flags={"target": "mock"}), ray=cluster.address, html=False)
 
 
 @pytest.mark.soak
@@ -244,7 +246,9 @@ def test_a_machine_that_is_gone_is_done_without_where_it_costs_nothing(
 ) -> None:
     third = cluster.add_node(num_cpus=1)
     leaving = _when(tmp_path / "run", 60, lambda: cluster.remove_node(third, allow_graceful=False))
-    finished = api.run(scenario("mock"), out=tmp_path / "run", ray=cluster.address, workers=3, say=lambda _: None)
+    finished = api.run(
+        scenario("mock"), out=tmp_path / "run", ray=cluster.address, workers=3, say=lambda _: None, html=False
+    )
     leaving.join()
     assert Counter(record.seq for record in _records(finished.folder)) == Counter(range(150))
     assert all(record.ok for record in _records(finished.folder))
@@ -259,7 +263,7 @@ def test_a_machine_that_is_gone_ends_a_run_that_costs_money(
     with mock_process(Settings(tier="unlimited", service_time=0.3), 1.0) as server:
         leaving = _when(tmp_path / "run", 60, lambda: cluster.remove_node(third, allow_graceful=False))
         asked = scenario(server.url, **{"budget.max_cost": "$2"})
-        finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, workers=3, say=lambda _: None)
+        finished = api.run(asked, out=tmp_path / "run", ray=cluster.address, workers=3, say=lambda _: None, html=False)
         leaving.join()
         served = _served(server.url)
     records = _records(finished.folder)

@@ -108,5 +108,5 @@ def test_a_hedge_needs_a_budget(
 def test_so_it_does_where_python_code_asks_for_it(tmp_path: Path) -> None:
     scenario = loaded(tmp_path, strategies="[{gather: , hedge: {after: p95}}]")
     with pytest.raises(UsageError, match="a hedge sends some requests twice, so it needs a budget"):
-        api.run(scenario.model_copy(update={"budget": Budget(max_time=60.0)}), out=tmp_path / "out")
+        api.run(scenario.model_copy(update={"budget": Budget(max_time=60.0)}), out=tmp_path / "out", html=False)
     assert not (tmp_path / "out").exists()

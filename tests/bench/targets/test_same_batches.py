@@ -43,7 +43,7 @@ def test_the_simulation_and_the_sdk_give_the_same_records(tmp_path: Path) -> Non
     (tmp_path / "made.yaml").write_text(SCENARIO)
     for target, speed in (("sim", "1"), ("mock", "100")):
         made = api.load(str(tmp_path / "made.yaml"), flags={"target": target, "speed": speed})
-        api.run(made, out=tmp_path / target)
+        api.run(made, out=tmp_path / target, html=False)
     simulated, over_http = records(tmp_path / "sim"), records(tmp_path / "mock")
     assert simulated == over_http
     assert {attempt.cause for attempts in simulated.values() for attempt in attempts} >= {
