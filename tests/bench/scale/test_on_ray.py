@@ -158,9 +158,7 @@ def test_what_a_lost_worker_had_not_done_is_done_by_another(
     cluster: Cluster, scenario: Callable[..., Scenario], tmp_path: Path
 ) -> None:
     killing = _when(tmp_path / "run", 40, _kill_one)
-    finished = api.run(
-        scenario("mock", repeat=2), out=tmp_path / "run", ray=cluster.address, say=lambda _: None, html=False
-    )
+    finished = api.run(scenario("mock", repeat=2), out=tmp_path / "run", ray=cluster.address, say=lambda _: None)
     killing.join()
     records = _records(finished.folder)
     assert Counter((record.pass_, record.seq) for record in records) == Counter(
