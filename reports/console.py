@@ -127,7 +127,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
     print_batches(summary.passes, console)
     report = folder / REPORT
-    console.print(Text(f"\n{report if report.exists() else folder}"), soft_wrap=True)
+    console.print(Text(f"\n{folder if folder.exists() and not report.exists() else report}"), soft_wrap=True)
 
 
 def _print_verdict(summary: Summary, console: Console) -> None:
