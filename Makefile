@@ -19,7 +19,7 @@ lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/lint-imports
 
 soak: .venv/dev.stamp  ## run what takes long and print its figures; SOAK_MINUTES (10) is how long the one over HTTP goes
-	$(BIN)/python -m pytest -m soak -s -v --hypothesis-profile=thorough
+	$(BIN)/python -m pytest -m 'soak or hypothesis' -s -v --hypothesis-profile=thorough
 
 bench: .venv/dev.stamp  ## measure ourselves, ending with one table of figures, ratios and aims; passes or fails nothing
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc --benchmark-quiet

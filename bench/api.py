@@ -12,13 +12,13 @@ from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from time import monotonic, sleep
+from time import sleep
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 
 import msgspec
 import numpy as np
 
-from bench.clock import utc_now
+from bench.clock import monotonic, utc_now
 from bench.engine.abort import Abort
 from bench.engine.observe import Observer, Observers
 from bench.engine.run import PassEnd, run_passes
@@ -80,6 +80,11 @@ class Finished:
     """US dollars as the budget counted them, what nobody knows at its worst; None for a run that is only read back."""
 
     @property
+    def page(self) -> Path:
+        """What a person opens: report.html, or the folder where none was drawn."""
+        return page if (page := self.folder / folders.REPORT).exists() else self.folder
+
+    @property
     def passes(self) -> tuple[PassSummary, ...]:
         """What each strategy came to."""
         return self.summary.passes
@@ -99,7 +104,7 @@ class Finished:
         """What a notebook shows."""
         from reports.notebook import snippet
 
-        return snippet(self.summary, self.folder)
+        return snippet(self.summary, self.page)
 
 
 def flags(
@@ -465,7 +470,7 @@ def show(finished: Finished, *, json: bool = False, quiet: bool = False) -> None
         from reports.console import print_summary
 
         console = _console(sys.stdout)
-        print_summary(finished.summary, finished.folder, console)
+        print_summary(finished.summary, finished.page, console)
         if found is not None:
             console.print()
             print_comparison(found, console)

@@ -61,7 +61,11 @@ class Clock:
 
     def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Alarm:
         """Call back at scenario second `when`, or later, but never before."""
-        return self._loop.call_at(self._start + when / self.speed + self._grain, callback, *args)
+        return self.call_at_steady(self._start + when / self.speed, callback, *args)
+
+    def call_at_steady(self, when: float, callback: Callable[..., object], *args: object) -> Alarm:
+        """The same at a moment of `steady`."""
+        return self._loop.call_at(when + self._grain, callback, *args)
 
     async def sleep_until(self, when: float) -> None:
         """Wait for scenario second `when`: a deadline, so that being late once does not add up."""

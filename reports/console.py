@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.folder import REPORT
 from bench.results.format import DASH, count, number, pass_name
 from bench.results.metrics import METRICS
 from bench.results.summary import ModelSummary, PassSummary, StreamSummary, Summary, TurnSummary
@@ -99,8 +98,8 @@ _STYLES = {"ok": "green", "?": "yellow", "FAIL": "bold red"}
 _LOOKS = {"ok": "bold green", "unsure": "bold yellow", "failed": "bold red"}
 
 
-def print_summary(summary: Summary, folder: Path, console: Console) -> None:
-    """Print what a run found, and where its report is, or its folder if none was drawn."""
+def print_summary(summary: Summary, page: Path, console: Console) -> None:
+    """Print what a run found, and in the end `page`: what there is to open."""
     for line in summary.answer.splitlines():
         console.print(Text(fill(line, console.width), style="bold"))
     _print_verdict(summary, console)
@@ -126,8 +125,7 @@ def print_summary(summary: Summary, folder: Path, console: Console) -> None:
     for line in (*waste(summary.passes), *months(summary.passes)):
         console.print(Text(fill(line, console.width, subsequent_indent="  ")))
     print_batches(summary.passes, console)
-    report = folder / REPORT
-    console.print(Text(f"\n{folder if folder.exists() and not report.exists() else report}"), soft_wrap=True)
+    console.print(Text(f"\n{page}"), soft_wrap=True)
 
 
 def _print_verdict(summary: Summary, console: Console) -> None:

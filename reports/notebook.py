@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.results.folder import REPORT
 from bench.results.format import pass_name
 from bench.results.summary import Summary
 from reports.console import COLUMNS, cell
 from reports.templates import template
 
 
-def snippet(summary: Summary, folder: Path) -> str:
-    """A piece of HTML; it links to the report in `folder`, or to that where none was drawn."""
+def snippet(summary: Summary, page: Path) -> str:
+    """A piece of HTML that links to `page`."""
     return template("notebook.html").render(
         answer=summary.answer.splitlines(),
         headings=[heading.replace("\n", " ") for heading, _, _ in COLUMNS],
@@ -20,5 +19,5 @@ def snippet(summary: Summary, folder: Path) -> str:
             (pass_name(one.strategy, one.pass_, one.case), [cell(one, metric, part) for _, metric, part in COLUMNS])
             for one in summary.passes
         ],
-        report=(report if (report := folder / REPORT).exists() else folder).as_posix(),
+        report=page.as_posix(),
     )

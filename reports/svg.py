@@ -58,7 +58,6 @@ WIDTH = 10.0
 """Inches.  The page scales the figure to its own width."""
 
 _STYLE: dict[RcKeyType, Any] = {
-    "axes.titley": 1.0,  # where it stands anyway; to find out takes a sixth of the time of a figure
     "svg.fonttype": "none",
     "text.parse_math": False,  # names are shown as written, dollars and all
     "path.simplify": False,

@@ -104,16 +104,15 @@ class Gauge:
 
     def _look_at(self, due: float) -> None:
         """By steady time: the clock is restarted where a pass is resumed, or where workers agree on second 0."""
-        wait = (due - self._clock.steady()) * self._clock.speed
-        self._timer = self._clock.call_at(self._clock.now() + wait, self._look, due)
+        self._timer = self._clock.call_at_steady(due, self._look, due)
 
     def _look(self, due: float) -> None:
         """Take in how late this is, and how late each look would have been that was missed by it."""
         now = self._clock.steady()
-        missed = max(0, math.floor((now - due) / EVERY))
-        for late in range(missed + 1):
-            self._lags.add(max(0.0, now - due - late * EVERY - _COARSE))
-        self._look_at(due + (missed + 1) * EVERY)
+        while due <= now:
+            self._lags.add(max(0.0, now - due - _COARSE))
+            due += EVERY
+        self._look_at(due)
 
     def _on_collection(self, phase: str, _: Mapping[str, int]) -> None:
         if phase == "start":

@@ -55,6 +55,13 @@ def wait_for_a_record() -> None:
         pass
 
 
+def test_without_html_no_page_is_drawn_and_the_folder_is_what_there_is_to_open() -> None:
+    finished = bench.run("good.yaml", quiet=True, html=False)
+    assert not (finished.folder / "report.html").exists()
+    assert finished.page == finished.folder
+    assert bench.report(finished.folder).page == finished.folder / "report.html"
+
+
 def test_a_script_runs_a_file_and_reads_what_was_found() -> None:
     finished = bench.run("good.yaml", out="here", quiet=True)
     assert finished.folder == Path("here")

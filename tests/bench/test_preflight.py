@@ -15,7 +15,7 @@ import respx
 
 import bench
 from bench.cli import call
-from bench.errors import BudgetError, Exit
+from bench.errors import BudgetError, Exit, UsageError
 from bench.results import folder as folders
 from bench.results.record import read_records
 from bench.targets.mock_process import mock_process
@@ -182,6 +182,14 @@ def test_a_budget_without_room_for_it_sends_nothing(
         assert call(["run", "job.yaml", "--target", "api"]) == Exit.USAGE
         assert asked(url) == 0
     assert words in capsys.readouterr().err
+
+
+def test_what_workers_cannot_do_is_refused_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with organization(monkeypatch) as url:
+        with pytest.raises(UsageError, match="texts are kept by one process only"):
+            bench.run("job.yaml", target="api", max_cost=1.0, quiet=True, workers=2, keep_text=True)
+        assert run("--workers", "2", "--keep-text") == Exit.USAGE
+        assert asked(url) == 0
 
 
 def test_a_run_on_a_url_or_the_mock_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,12 @@ def load(tmp_path: Path, url: str, text: str, cases: Sequence[str] = ()) -> Scen
     return api.load(str(tmp_path / "made.yaml"), flags={"target": url}, cases=cases)
 
 
+def interrupted(tmp_path: Path, scenario: Scenario, *, sent: int = 0, done: int = 0) -> None:
+    """A run in whose middle somebody pressed Ctrl-C."""
+    watching = Interrupting(sent=sent, done=done)
+    api.run(scenario, out=tmp_path / "run", observer=watching, say=lambda _words: None, html=False)
+
+
 def seqs(tmp_path: Path, strategy: str) -> list[int]:
     found = read_records(tmp_path / "run" / "records.jsonl")
     return sorted(record.seq for record in found if record.strategy == strategy)
@@ -108,7 +114,7 @@ def test_resuming_what_is_finished_sends_nothing(url: str, tmp_path: Path) -> No
 def test_a_live_pass_that_was_cut_off_goes_on_and_those_that_had_not_begun_are_run(url: str, tmp_path: Path) -> None:
     text = "strategies: [{semaphore: 1, name: slow}, {batch: {poll: 100ms}}, gather]\n"
     made = load(tmp_path, url, text)
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None, html=False)
+    interrupted(tmp_path, made, done=5)
     before = (tmp_path / "run" / "records.jsonl").read_bytes()
     assert 5 <= len(seqs(tmp_path, "slow")) < 30
     summary = api.resume(tmp_path / "run").summary
@@ -120,7 +126,7 @@ def test_a_live_pass_that_was_cut_off_goes_on_and_those_that_had_not_begun_are_r
 
 def test_the_clock_of_a_live_pass_goes_on_where_it_stood(url: str, tmp_path: Path) -> None:
     made = load(tmp_path, url, "strategies: [{semaphore: 1}]\n")
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=5), say=lambda _words: None, html=False)
+    interrupted(tmp_path, made, done=5)
     before = list(read_records(tmp_path / "run" / "records.jsonl"))
     api.resume(tmp_path / "run")
     after = list(read_records(tmp_path / "run" / "records.jsonl"))[len(before) :]
@@ -178,7 +184,7 @@ def test_prompts_that_several_models_are_asked_go_on(url: str, tmp_path: Path, t
     )
     (tmp_path / "made.yaml").write_text(text)
     made = api.load(str(tmp_path / "made.yaml"), flags={"target": url})
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=20), say=lambda _words: None, html=False)
+    interrupted(tmp_path, made, done=20)
     begun = len(seqs(tmp_path, "semaphore-4"))
     assert begun < 60
     summary = api.resume(tmp_path / "run").summary
@@ -214,7 +220,7 @@ def test_a_full_disk_ends_the_run_in_words_and_it_is_resumed_when_there_is_room(
 def test_a_hybrid_goes_on_in_both_of_its_parts(url: str, tmp_path: Path) -> None:
     text = "strategies: [{hybrid: {deadline: 1h, share: 50%, live: {semaphore: 1}, batch: {size: 5, poll: 100ms}}}]\n"
     made = load(tmp_path, url, text)
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=3), say=lambda _words: None, html=False)
+    interrupted(tmp_path, made, done=3)
     assert len(seqs(tmp_path, "hybrid")) < 15
     summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
     assert seqs(tmp_path, "hybrid") == list(range(30))
@@ -224,7 +230,7 @@ def test_a_hybrid_goes_on_in_both_of_its_parts(url: str, tmp_path: Path) -> None
 
 def test_time_goes_on_while_nobody_looks(url: str, tmp_path: Path) -> None:
     made = load(tmp_path, url, BATCH)
-    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None, html=False)
+    interrupted(tmp_path, made, sent=30)
     api.resume(tmp_path / "run", say=lambda _words: None)
     for record in read_records(tmp_path / "run" / "records.jsonl"):
         assert record.attempts[0].sent < 0.5 < record.attempts[0].ended
@@ -239,6 +245,19 @@ def test_a_torn_last_line_is_cut_off_and_its_request_fetched_again(url: str, tmp
     api.resume(tmp_path / "run")
     assert seqs(tmp_path, "batch") == list(range(30))
     assert created(url) == {10: 3}
+
+
+def test_workers_of_a_killed_run_that_still_send_are_waited_for_and_then_refused(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(tmp_path, load(tmp_path, url, "strategies: [{semaphore: 1}]\n"), done=5)
+    worker = tmp_path / "run" / "workers" / "0-0"
+    worker.mkdir(parents=True)
+    monkeypatch.setattr(api, "NOTICED_WITHIN", 0.2)
+    with Journal(worker / "records.jsonl"), pytest.raises(UsageError, match="are still sending"):
+        api.resume(tmp_path / "run", say=lambda _words: None)
+    api.resume(tmp_path / "run", say=lambda _words: None)
+    assert seqs(tmp_path, "semaphore-1") == list(range(30))
 
 
 def test_a_changed_scenario_is_refused(url: str, tmp_path: Path) -> None:
@@ -268,7 +287,7 @@ def test_the_cost_of_what_is_done_counts_against_the_budget(url: str, tmp_path: 
 
 def test_what_nobody_knows_the_cost_of_counts_at_its_worst(url: str, tmp_path: Path) -> None:
     made = load(tmp_path, url, BATCH + "budget: {max_cost: $0.0095}\n")
-    api.run(made, out=tmp_path / "run", observer=Interrupting(done=10), say=lambda _words: None, html=False)
+    interrupted(tmp_path, made, done=10)
     file, before = tmp_path / "run" / "records.jsonl", created(url)
     records = list(read_records(file))
     assert 10 <= len(records) < 30
@@ -284,13 +303,7 @@ def lost(attempt: Attempt) -> Attempt:
 def test_batches_that_cannot_be_seen_are_not_given_up_for_lost(url: str, tmp_path: Path) -> None:
     """As with a key of another workspace: nothing is recorded, and the right key fetches everything."""
     text = BATCH.replace("hidden_for: 300ms", "hidden_for: 1ms")
-    api.run(
-        load(tmp_path, url, text),
-        out=tmp_path / "run",
-        observer=Interrupting(sent=30),
-        say=lambda _words: None,
-        html=False,
-    )
+    interrupted(tmp_path, load(tmp_path, url, text), sent=30)
     httpx2.post(f"{url}/_mock/reset", trust_env=False).raise_for_status()
     summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
     assert summary.exit_code == 7
@@ -302,7 +315,7 @@ def test_batches_that_cannot_be_seen_are_not_given_up_for_lost(url: str, tmp_pat
 def test_a_run_with_cases_goes_on_in_the_case_where_it_was(url: str, tmp_path: Path) -> None:
     text = BATCH + "cases: {first: {}, second: {workload: {requests: 20}}, third: {}}\n"
     made = load(tmp_path, url, text, cases=["first", "second"])
-    api.run(made, out=tmp_path / "run", observer=Interrupting(sent=40), say=lambda _words: None, html=False)
+    interrupted(tmp_path, made, sent=40)
     begun = {record.case for record in read_records(tmp_path / "run" / "records.jsonl")}
     assert begun == {"first"}
     summary = api.resume(tmp_path / "run", say=lambda _words: None).summary
@@ -317,7 +330,7 @@ def test_a_run_with_cases_goes_on_in_the_case_where_it_was(url: str, tmp_path: P
 def test_a_run_whose_server_is_gone_keeps_what_it_knows_of_its_batches(tmp_path: Path) -> None:
     with mock_process(Settings(tier="unlimited", batch_time=(600.0, 600.0)), 1.0) as server:
         made = load(tmp_path, server.url, BATCH)
-        api.run(made, out=tmp_path / "run", observer=Interrupting(sent=30), say=lambda _words: None, html=False)
+        interrupted(tmp_path, made, sent=30)
     before = (tmp_path / "run" / "batches.jsonl").read_bytes()
     assert api.resume(tmp_path / "run", say=lambda _words: None).summary.exit_code == Exit.TARGET
     assert (tmp_path / "run" / "batches.jsonl").read_bytes() == before
@@ -333,13 +346,7 @@ def messages(url: str) -> int:
 def test_warm_ups_of_before_count_against_the_budget(url: str, tmp_path: Path, most: int, code: int) -> None:
     """Three of them before the interruption, three after it, and the thirty requests between."""
     text = f"strategies: [{{semaphore: 1}}]\nwarmup: {{requests: 3}}\nbudget: {{max_requests: {most}, max_cost: $1}}\n"
-    api.run(
-        load(tmp_path, url, text),
-        out=tmp_path / "run",
-        observer=Interrupting(done=5),
-        say=lambda _words: None,
-        html=False,
-    )
+    interrupted(tmp_path, load(tmp_path, url, text), done=5)
     aside = folder.load(tmp_path / "run").ending.aside
     assert aside.sent == 3
     assert 0 < aside.dollars < 0.01
@@ -351,13 +358,7 @@ def test_warm_ups_of_before_count_against_the_budget(url: str, tmp_path: Path, m
 def test_a_warm_up_that_nobody_knows_the_end_of_counts_at_its_worst(url: str, tmp_path: Path) -> None:
     """As a kill leaves it: noted before it was sent."""
     text = "strategies: [{semaphore: 1}]\nbudget: {max_cost: $0.5}\n"
-    api.run(
-        load(tmp_path, url, text),
-        out=tmp_path / "run",
-        observer=Interrupting(done=5),
-        say=lambda _words: None,
-        html=False,
-    )
+    interrupted(tmp_path, load(tmp_path, url, text), done=5)
     before = folder.load(tmp_path / "run").ending
     folder.write_ending(tmp_path / "run", replace(before, aside=before.aside.plus(1, 0.4999)))
     asked = messages(url)
@@ -367,13 +368,7 @@ def test_a_warm_up_that_nobody_knows_the_end_of_counts_at_its_worst(url: str, tm
 
 def test_the_time_of_passes_that_are_over_counts_against_the_budget(url: str, tmp_path: Path) -> None:
     text = "strategies: [{semaphore: 1, name: one}, {semaphore: 1, name: two}]\nbudget: {max_time: 90s}\n"
-    api.run(
-        load(tmp_path, url, text),
-        out=tmp_path / "run",
-        observer=Interrupting(done=35),
-        say=lambda _words: None,
-        html=False,
-    )
+    interrupted(tmp_path, load(tmp_path, url, text), done=35)
     file = tmp_path / "run" / "records.jsonl"
     write_records(file, (later(one) if one.strategy == "one" else one for one in [*read_records(file)]))
     asked = messages(url)

@@ -129,19 +129,8 @@ def test_what_its_runs_warn_of_is_said_of_the_sweep_and_of_what_is_recommended(c
     """Here the server has the limits of another tier than the sweep was told."""
     with mock_process(Settings(tier="build"), 100.0) as server:
         at = ["--target", server.url, "--tier", "start", "--max-cost", "9"]
-        arguments = [
-            *at,
-            "--set",
-            "workload.requests=12",
-            "--set",
-            "pause=0s",
-            "--in-flight",
-            "4,8",
-            "--seeds",
-            "1",
-            "--out",
-            "swept",
-        ]
+        job = ["--set", "workload.requests=12", "--set", "pause=0s"]
+        arguments = [*at, *job, "--in-flight", "4,8", "--seeds", "1", "--out", "swept"]
         assert call(["sweep", "job.yaml", *arguments]) == Exit.OK
     told = "The responses name a limit of 5,000 requests a minute; the tier has"
     assert told in " ".join(capsys.readouterr().out.split())

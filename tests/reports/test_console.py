@@ -36,7 +36,7 @@ FOLDER = Path("runs/20261120-1041-summarize-100-mock-kqvd")
 
 def printed(summary: Summary, width: int = 80) -> str:
     file = io.StringIO()
-    print_summary(summary, FOLDER, Console(file=file, width=width))
+    print_summary(summary, FOLDER / "report.html", Console(file=file, width=width))
     return file.getvalue()
 
 
@@ -129,7 +129,7 @@ def test_colour_appears_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> N
     assert "\x1b" not in printed(summary())
     monkeypatch.setenv("NO_COLOR", "1")
     file = io.StringIO()
-    print_summary(summary(), FOLDER, Console(file=file, width=80, force_terminal=True))
+    print_summary(summary(), FOLDER / "report.html", Console(file=file, width=80, force_terminal=True))
     assert "\x1b[3" not in file.getvalue()
 
 

@@ -65,7 +65,7 @@ def test_the_page_shows_conversations_caching_and_turns(finished: api.Finished) 
 
 def test_the_console_shows_them_within_80_columns(finished: api.Finished) -> None:
     shown = StringIO()
-    print_summary(finished.summary, finished.folder, Console(file=shown, width=80))
+    print_summary(finished.summary, finished.page, Console(file=shown, width=80))
     lines = shown.getvalue().splitlines()
     assert max(len(line.rstrip()) for line in lines if "report.html" not in line) <= 80
     [first] = [line for line in lines if line.startswith("   1 ")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import socket
@@ -83,6 +84,22 @@ class Chunks(httpx2.AsyncByteStream):
 def streamed(*chunks: bytes | Exception, timeout: float = 600.0) -> tuple[Attempt, Chunks]:
     body = Chunks(*chunks)
     return sent(lambda _: httpx2.Response(200, headers=SSE, stream=body), spec(stream=True), timeout), body
+
+
+def test_what_lives_before_a_pass_is_frozen_for_as_long_as_it_lasts_unless_others_have() -> None:
+    async def frozen() -> int:
+        async with SdkClient(clock.Clock(), httpx2.AsyncClient(), base_url=BASE, api_key=KEY, timeout=9.0):
+            return gc.get_freeze_count()
+
+    gc.unfreeze()
+    try:
+        assert clock.run(frozen(), virtual=True) > 0
+        assert gc.get_freeze_count() == 0
+        gc.freeze()
+        before = gc.get_freeze_count()
+        assert clock.run(frozen(), virtual=True) == before == gc.get_freeze_count()
+    finally:
+        gc.freeze()  # as it is for all tests
 
 
 def test_an_answer() -> None:
